@@ -1,0 +1,43 @@
+# make demo    the sample clip, four times slower        make test       everything but the slow tests
+# make up      endpoint, Dagster UI and sensors          make test-slow  the slow tests
+# make lint    what the CI checks before the tests       make bench      the numbers of the README
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo up test test-slow lint bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/slowmo run examples/big_buck_bunny.mp4 --slowdown 4
+
+up: $(VENV)/installed
+	$(BIN)/slowmo up
+
+test: $(VENV)/dev-installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/dev-installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/dev-installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) slowmo_data .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Turns ordinary video into super slow motion."""

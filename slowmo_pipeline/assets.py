@@ -1,0 +1,199 @@
+"""The four assets: raw video, frame chunks, interpolated chunks, final video. Each delegates to a step and reports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.resources import PipelineStorage, ProgressReports, SageMakerAsyncEndpoint
+from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.assemble import assemble
+from slowmo_pipeline.steps.cut import chunk_table, cut
+from slowmo_pipeline.steps.ensure import Ensurer
+from slowmo_pipeline.steps.probe import look
+from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.timeline import ConstantRate
+
+GROUP = "slow_motion"
+
+TABLE_ROWS = 200
+"""Dagster's UI grows slow beyond."""
+
+
+def _config_fields() -> dict[str, Any]:
+    """The settings as optional config fields: an exact number is a string here, since JSON has none."""
+    kinds: dict[Any, Any] = {int: int, int | None: int, bool: bool}
+    return {
+        name: (kinds.get(field.annotation, str) | None, Field(None, description=field.description))
+        for name, field in SlowMotionSettings.model_fields.items()
+    }
+
+
+RawVideoConfig = create_model("RawVideoConfig", __base__=dg.Config, **_config_fields())
+"""Settings for the video. When any is given, the others take their defaults; when none is, those in force stay."""
+
+
+class InterpolatedChunksConfig(dg.Config):
+    """How long the run stays."""
+
+    wait: bool = Field(
+        True,
+        description="Wait for the results. If not, the run ends after submission, and the sensor completed_outputs "
+        "finishes the video.",
+    )
+
+
+@contextmanager
+def told_as_failure() -> Iterator[None]:
+    """Turn an expected error into a failure that Dagster shows with its message and does not retry."""
+    try:
+        yield
+    except SlowmoError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"})
+def raw_video(
+    context: dg.AssetExecutionContext,
+    config: RawVideoConfig,  # type: ignore[valid-type]  # made by create_model
+    storage: PipelineStorage,
+    progress: ProgressReports,
+) -> dg.MaterializeResult[None]:
+    """The upload: what it holds, and the settings in force."""
+    chosen = {name: value for name, value in config.model_dump().items() if value is not None}  # type: ignore[attr-defined]  # as above
+    with told_as_failure():
+        source, info = look(storage.open(), context.partition_key, chosen=chosen, progress=progress.to(context.log))
+    return dg.MaterializeResult(
+        metadata={
+            "upload": source.upload,
+            "frames": info.frame_count,
+            "width": info.width,
+            "height": info.height,
+            "bits": info.source_bits,
+            "codec": info.codec,
+            "sound": info.has_sound,
+            "notes": list(info.notes),
+            "settings": source.settings.model_dump(mode="json"),
+        },
+        data_version=dg.DataVersion(f"{source.sha256[:16]}-{source.settings.version}"),
+    )
+
+
+@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"}, deps=[raw_video])
+def frame_chunks(
+    context: dg.AssetExecutionContext, storage: PipelineStorage, progress: ProgressReports
+) -> dg.MaterializeResult[None]:
+    """The plan, and the frames cut into chunks with the positions wanted between them."""
+    with told_as_failure():
+        done = cut(storage.open(), context.partition_key, progress=progress.to(context.log))
+    plan, timeline = done.plan, done.plan.timeline
+    return dg.MaterializeResult(
+        metadata={
+            "plan": done.current.plan,
+            "chunks": len(plan.chunks),
+            "chunks_written": done.written,
+            "frames": timeline.source.count,
+            "output_frames": timeline.output_count,
+            "new_frames": plan.new_frame_count,
+            "held_gaps": len(plan.held),
+            "slowdown": str(timeline.slowdown),
+            "frame_rate": str(timeline.frame_rate),
+            "source_rate": str(timeline.source.nominal_rate),
+            "constant_rate": isinstance(timeline.source, ConstantRate),
+            "seconds": float(timeline.duration),
+            "chunk_table": _table(chunk_table(plan)),
+        },
+        data_version=dg.DataVersion(done.current.plan),
+    )
+
+
+@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"sagemaker"}, deps=[frame_chunks], output_required=False)
+def interpolated_chunks(
+    context: dg.AssetExecutionContext,
+    config: InterpolatedChunksConfig,
+    storage: PipelineStorage,
+    endpoint: SageMakerAsyncEndpoint,
+    progress: ProgressReports,
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The new frames, made by the endpoint. Submits only what is neither there nor under way."""
+    with told_as_failure():
+        opened = storage.open()
+        in_force = read_in_force(opened, context.partition_key)
+        ensured = Ensurer(
+            opened,
+            endpoint.connect(in_force.current.interpolator, opened),
+            context.partition_key,
+            max_attempts=endpoint.max_attempts,
+            progress=progress.to(context.log),
+        ).ensure(wait=config.wait)
+    if not ensured.complete:
+        context.log.info(
+            "%d of %d chunks submitted now; the sensor completed_outputs finishes the video.",
+            ensured.submitted,
+            ensured.chunks,
+        )
+        return
+    yield dg.MaterializeResult(
+        metadata={
+            "model": in_force.current.model_id,
+            "chunks": ensured.chunks,
+            "chunks_submitted": ensured.submitted,
+            "new_frames": in_force.plan.new_frame_count,
+        },
+        data_version=dg.DataVersion(f"{in_force.current.plan}-{in_force.current.model_id}"),
+    )
+
+
+@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"}, deps=[interpolated_chunks])
+def final_video(
+    context: dg.AssetExecutionContext, storage: PipelineStorage, progress: ProgressReports
+) -> dg.MaterializeResult[None]:
+    """The slow-motion video, with its sound and a report."""
+    # pandas takes half a second to import: not before there is something to report.
+    from slowmo_pipeline.steps.report import write_report
+
+    with told_as_failure():
+        opened = storage.open()
+        final, made = assemble(opened, context.partition_key, progress=progress.to(context.log))
+        in_force = read_in_force(opened, context.partition_key)
+        report = write_report(opened, context.partition_key, in_force, final)
+    timeline = in_force.plan.timeline
+    seconds = sum(final.chunk_seconds)
+    rows = [
+        {**row, "endpoint seconds": round(spent, 2)}
+        for row, spent in zip(chunk_table(in_force.plan), final.chunk_seconds, strict=True)
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "path": _place(opened.location(final.key)),
+            "report": _place(opened.location(report)),
+            "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})"),
+            "bytes": final.bytes,
+            "frames": final.frame_count,
+            "new_frames": in_force.plan.new_frame_count,
+            "seconds": float(timeline.duration),
+            "endpoint_seconds": round(seconds, 3),
+            "endpoint_seconds_per_new_frame": round(seconds / max(in_force.plan.new_frame_count, 1), 4),
+            "model": in_force.current.model_id,
+            "made_now": made,
+            "notes": list(final.notes),
+            "chunk_table": _table(rows),
+        },
+        data_version=dg.DataVersion(final.sha256[:16]),
+    )
+
+
+def _table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue | str:
+    if not rows:
+        return "No new frames are needed."
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:TABLE_ROWS]])
+
+
+def _place(location: str) -> dg.MetadataValue[Any]:
+    if location.startswith("file://"):
+        return dg.MetadataValue.path(location.removeprefix("file://"))
+    return dg.MetadataValue.url(location)

@@ -1,0 +1,201 @@
+"""The command line: a verb per step. Data goes to stdout, everything else to stderr."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.errors import SlowmoError, StorageError
+
+if TYPE_CHECKING:
+    from slowmo_pipeline.running import Pipeline
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turns ordinary video into super slow motion.",
+)
+endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes the new frames.")
+app.add_typer(endpoint_app, name="endpoint")
+
+Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)]
+OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes of the local endpoint; unset: one a core.")]
+
+
+@app.command()
+def run(
+    clips: Clips,
+    slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
+    frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Put a copy of the result here (one clip only).")] = None,
+    codec: Annotated[str | None, typer.Option(help="h264, h265 (MP4), prores (MOV) or ffv1 (MKV).")] = None,
+    crf: Annotated[int | None, typer.Option(help="Quality of h264 and h265; lower is better.")] = None,
+    sound: Annotated[str | None, typer.Option(help="stretch (pitch kept) or none.")] = None,
+    interpolator: Annotated[str | None, typer.Option(help="What makes the new frames: flow.")] = None,
+    workers: Workers = None,
+) -> None:
+    """Make slow motion of video files, and print where the results lie.
+
+    A clip that fails does not stop the others; the exit code is 1 then. Killed anywhere, the same command goes on
+    where it was. A file CLIP.slowmo.json beside a clip holds settings; options win over it.
+    """
+    from slowmo_pipeline.console import shown_progress, stderr
+
+    options = {
+        "slowdown": slowdown,
+        "frame_rate": frame_rate,
+        "codec": codec,
+        "crf": crf,
+        "sound": sound,
+        "interpolator": interpolator,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if output is not None and len(clips) > 1:
+        raise StorageError("--output names one file: give one clip, or leave it out.")
+    settings = {clip: _settings_of(clip, given) for clip in clips}
+    failed = 0
+    with _pipeline(workers) as pipeline:
+        for clip in clips:
+            try:
+                with shown_progress(clip.name) as progress:
+                    key = pipeline.run_clip(clip, settings[clip], progress)
+                    if output is not None:
+                        pipeline.storage.fetch(key, output)
+                print(output or _shown(pipeline.storage.location(key)), flush=True)
+            except SlowmoError as error:
+                failed += 1
+                stderr.print(f"{clip.name}: {error}", style="red", markup=False)
+    if failed:
+        stderr.print(f"{failed} of {len(clips)} clips failed.", style="red")
+        raise typer.Exit(1)
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    workers: Workers = None,
+) -> None:
+    """Start the local endpoint and Dagster with both sensors on: drop files into the uploads folder and watch."""
+    from slowmo_pipeline.services import up as serve_all
+
+    serve_all(current_home(), port=port, workers=workers)
+
+
+@app.command()
+def upload(clips: Clips) -> None:
+    """Copy files to the uploads, each with its settings file if there is one; prints the video ids."""
+    from slowmo_pipeline.console import shown_progress
+    from slowmo_pipeline.steps.upload import upload_clip
+    from slowmo_pipeline.storage import Storage, video_id_of
+
+    storage = Storage(current_home().storage_url)
+    for clip in clips:
+        with shown_progress(clip.name) as progress:
+            key = upload_clip(storage, clip, progress, with_sidecar=True)
+        print(video_id_of(key), flush=True)
+
+
+@app.command()
+def status(video: OneVideo = None) -> None:
+    """Show where each video stands."""
+    from slowmo_pipeline.steps.overview import known_videos, overview
+    from slowmo_pipeline.storage import Storage
+
+    storage = Storage(current_home().storage_url)
+    table = Table("video", "state", "result", box=None)
+    for video_id in [video] if video else known_videos(storage):
+        found = overview(storage, video_id)
+        table.add_row(found.video_id, found.state, _shown(found.result or ""))
+    if table.row_count:
+        Console(soft_wrap=True).print(table)
+    else:
+        print("No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
+
+
+@app.command()
+def clean(video: OneVideo = None) -> None:
+    """Delete what can be made again: chunks and results of finished videos, and plans no longer in force."""
+    from slowmo_pipeline.steps.overview import clean as clean_video
+    from slowmo_pipeline.steps.overview import known_videos
+    from slowmo_pipeline.storage import Storage
+
+    storage = Storage(current_home().storage_url)
+    freed = sum(clean_video(storage, video_id) for video_id in ([video] if video else known_videos(storage)))
+    print(f"{freed / 1e6:.1f} MB deleted")
+
+
+@app.command()
+def doctor() -> None:
+    """Check that everything the pipeline needs is there; the exit code is 1 if not."""
+    from slowmo_pipeline.diagnosis import diagnose
+
+    table = Table("", "", "", box=None, show_header=False)
+    findings = list(diagnose(current_home()))
+    for finding in findings:
+        table.add_row("ok" if finding.good else "PROBLEM", finding.what, finding.told)
+    Console(soft_wrap=True).print(table)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+@endpoint_app.command("serve")
+def endpoint_serve(
+    port: Annotated[int, typer.Option(help="0 takes a free port.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Serve the local endpoint until Ctrl-C."""
+    import logging
+
+    from slowmo_pipeline.serving.local_endpoint import serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    home = current_home()
+    serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers)
+
+
+@contextmanager
+def _pipeline(workers: int | None) -> Iterator["Pipeline"]:
+    # Imports Dagster, which takes a second: not for --help.
+    from slowmo_pipeline.home import open_instance
+    from slowmo_pipeline.running import Pipeline
+    from slowmo_pipeline.serving.owner import use_endpoint
+    from slowmo_pipeline.storage import Storage
+
+    home = current_home()
+    storage = Storage(home.storage_url)
+    with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=workers):
+        yield Pipeline(home, instance, storage)
+
+
+def _settings_of(clip: Path, options: Mapping[str, object]) -> dict[str, object]:
+    """All settings of a clip, spelled out: the same command makes the same video, whatever was run before."""
+    from slowmo_pipeline.settings import parse_settings, read_sidecar
+    from slowmo_pipeline.steps.upload import sidecar_of
+
+    sidecar = sidecar_of(clip)
+    told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
+    settings = parse_settings({**told, **options}, origin=f"The settings of {clip.name}")
+    return {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
+
+
+def _shown(location: str) -> str:
+    """A location as people want it: a path, where it is one."""
+    return unquote(location.removeprefix("file://"))
+
+
+def main() -> None:
+    """Run the command line: an expected error is one message on stderr and exit code 1."""
+    try:
+        app()
+    except SlowmoError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,67 @@
+"""Progress for a person: bars on a terminal, lines elsewhere; always on stderr."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import PrivateAttr
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from slowmo_pipeline.progress import LogProgress, Progress
+from slowmo_pipeline.resources import ProgressReports
+
+stderr = Console(stderr=True, highlight=False)
+
+
+class ConsoleProgress(ProgressReports):
+    """Shows the progress of a run on this terminal."""
+
+    _receiver: Progress = PrivateAttr()
+
+    def __init__(self, receiver: Progress) -> None:
+        super().__init__()
+        self._receiver = receiver
+
+    def to(self, log: logging.Logger) -> Progress:
+        """See ProgressReports; the run's own log is left alone."""
+        return self._receiver
+
+
+@contextmanager
+def shown_progress(title: str) -> Iterator[Progress]:
+    """A receiver that draws one bar a stage, or logs lines when stderr is no terminal."""
+    if not stderr.is_terminal:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter(f"{title}: %(message)s"))
+        log = logging.Logger("slowmo.progress")
+        log.addHandler(handler)
+        yield LogProgress(log)
+        return
+    with Bars(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+    ) as bars:
+        yield _StageBars(bars)
+
+
+class _StageBars:
+    """One bar a stage; a stage that starts completes the one before."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+        if stage not in self._tasks:
+            for task in self._bars.tasks:
+                self._bars.update(task.id, total=task.completed)
+            self._tasks[stage] = self._bars.add_task(stage, unit=unit)
+        self._bars.update(self._tasks[stage], completed=done, total=total or None)

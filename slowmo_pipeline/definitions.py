@@ -1,0 +1,20 @@
+"""The code location: everything that Dagster loads. Importing it must stay light."""
+
+import dagster as dg
+
+from slowmo_pipeline import assets, checks, jobs, sensors
+from slowmo_pipeline.resources import PipelineStorage, ProgressReports, SageMakerAsyncEndpoint
+
+defs = dg.Definitions(
+    assets=[assets.raw_video, assets.frame_chunks, assets.interpolated_chunks, assets.final_video],
+    asset_checks=[checks.upload_decodes, checks.final_video_as_planned],
+    jobs=[jobs.slow_motion, jobs.finish_video],
+    sensors=[sensors.new_uploads, sensors.completed_outputs],
+    resources={
+        "storage": PipelineStorage(url=None),
+        "endpoint": SageMakerAsyncEndpoint(local=True, timeout_seconds=900, max_attempts=3),
+        "progress": ProgressReports(),
+    },
+    # One process a run: a step a process costs seconds each, and the steps take turns anyway.
+    executor=dg.in_process_executor,
+)

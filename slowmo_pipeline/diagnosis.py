@@ -1,0 +1,75 @@
+"""`slowmo doctor`: what the pipeline needs, looked at one by one."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from slowmo_pipeline.environment import Home
+from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.home import locked
+from slowmo_pipeline.serving.owner import live_endpoint
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.video.binary import ffmpeg_binary, missing_encoders
+
+_LOW_DISK_BYTES = 5 * 10**9
+_PACKAGES = ("dagster", "dagster-webserver", "boto3", "av", "opencv-python-headless", "obstore")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    good: bool
+    what: str
+    told: str
+    """The fact, or the problem with its next step."""
+
+
+def diagnose(home: Home) -> Iterator[Finding]:
+    """Look at Python, packages, ffmpeg, the home, the storage, the disk and the endpoint."""
+    yield Finding(sys.version_info >= (3, 10), "Python", sys.version.split()[0])
+    yield Finding(True, "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
+    yield _looked_at("ffmpeg", _ffmpeg)
+    yield _looked_at("home", lambda: _home(home))
+    yield _looked_at("storage", lambda: _storage(home))
+    yield _disk(home)
+    address = live_endpoint(home.endpoint)
+    yield Finding(
+        True, "endpoint", f"live at {address.url}" if address else "none runs; `slowmo run` and `up` start one"
+    )
+
+
+def _looked_at(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(True, what, look())
+    except SlowmoError as error:
+        return Finding(False, what, str(error))
+
+
+def _ffmpeg() -> str:
+    missing = missing_encoders()
+    if missing:
+        raise SlowmoError(f"{ffmpeg_binary()} lacks {', '.join(missing)}: unset FFMPEG_BINARY to use the bundled one.")
+    return str(ffmpeg_binary())
+
+
+def _home(home: Home) -> str:
+    with locked(home, "doctor"):
+        return str(home.root)
+
+
+def _storage(home: Home) -> str:
+    storage = Storage(home.storage_url)
+    key = "doctor.txt"
+    storage.write(key, b"Written by slowmo doctor.")
+    storage.delete([key])
+    return storage.url
+
+
+def _disk(home: Home) -> Finding:
+    free = shutil.disk_usage(home.root).free
+    enough = free > _LOW_DISK_BYTES
+    told = f"{free / 1e9:.1f} GB free" + ("" if enough else ": a minute of 1080p at 4x needs about as much.")
+    return Finding(enough, "disk", told)

@@ -1,0 +1,173 @@
+"""Driving a SageMaker asynchronous endpoint with boto3: submit a chunk, keep the receipt, read a failure.
+
+The local endpoint speaks the same call, so nothing here knows which of the two answers.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
+from slowmo_pipeline.serving.owner import ping
+from slowmo_pipeline.storage import Storage, endpoint_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+QUEUE_SECONDS = 21_600
+"""Longest wait in the queue (RequestTTLSeconds); SageMaker's largest, since a long video queues many chunks."""
+
+DEADLINE_SLACK_SECONDS = 60
+"""Clocks differ, and a result needs a moment to be written."""
+
+_PERMANENT = range(400, 500)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What an endpoint says of itself in the storage; written by whoever deploys or serves it."""
+
+    model_id: str
+    max_body_bytes: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the endpoint answered at submission."""
+
+    inference_id: str
+    output_location: str
+    failure_location: str | None
+    submitted_at: float
+    """Seconds since the epoch."""
+    deadline: float
+    """Seconds since the epoch; by then a result or a failure has appeared, or neither ever will."""
+    attempt: int
+    """1 for the first submission."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Receipt":
+        """The receipt that `to_json` stored."""
+        return Receipt(**value)
+
+
+@dataclass(frozen=True)
+class ChunkFailure:
+    """Why a chunk failed, as the endpoint's failure object tells."""
+
+    message: str
+    permanent: bool
+    """The chunk is at fault (4xx): another attempt would fail as well."""
+
+
+class AsyncEndpoint:
+    """One asynchronous endpoint over one storage.
+
+    `url` is the address of a local endpoint; None means Amazon SageMaker with the usual AWS settings.
+    `timeout_seconds` is the longest processing of one chunk (InvocationTimeoutSeconds, 1 to 3600).
+    """
+
+    def __init__(self, name: str, storage: Storage, *, url: str | None, timeout_seconds: int = 900) -> None:
+        self.name = name
+        self._storage = storage
+        self._url = url
+        self._timeout_seconds = timeout_seconds
+
+    @cached_property
+    def _client(self) -> "SageMakerRuntimeClient":
+        retries: Any = {"mode": "standard", "max_attempts": 5}
+        if self._url is None:
+            return boto3.client("sagemaker-runtime", config=Config(retries=retries))
+        # A loopback server checks no signature: no account and no region are needed.
+        return boto3.client(
+            "sagemaker-runtime",
+            endpoint_url=self._url,
+            region_name="us-east-1",
+            config=Config(retries=retries, signature_version=UNSIGNED),
+        )
+
+    def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
+        """Queue one chunk; the result will appear under `result_key`.
+
+        Raises EndpointUnreachableError when nobody answers and EndpointError when the request is refused.
+        """
+        result = PurePosixPath(result_key)
+        try:
+            answer = self._client.invoke_endpoint_async(
+                EndpointName=self.name,
+                ContentType="application/x-tar",
+                InputLocation=self._storage.location(input_key),
+                InferenceId=inference_id,
+                S3OutputPathExtension=str(result.parent),
+                Filename=result.name,
+                RequestTTLSeconds=QUEUE_SECONDS,
+                InvocationTimeoutSeconds=self._timeout_seconds,
+            )
+        except ClientError as error:
+            raise EndpointError(
+                f"The endpoint {self.name} refused {input_key}: {error.response['Error'].get('Message', error)}"
+            ) from error
+        except BotoCoreError as error:
+            raise EndpointUnreachableError(f"The endpoint {self.name} cannot be reached: {error}") from error
+        expected = self._storage.location(result_key)
+        if answer["OutputLocation"] != expected:
+            raise EndpointError(
+                f"The endpoint {self.name} would write to {answer['OutputLocation']} instead of {expected}: its output "
+                "path must be the storage root."
+            )
+        now = time.time()
+        return Receipt(
+            inference_id=answer["InferenceId"],
+            output_location=answer["OutputLocation"],
+            failure_location=answer.get("FailureLocation"),
+            submitted_at=now,
+            deadline=now + QUEUE_SECONDS + self._timeout_seconds + DEADLINE_SLACK_SECONDS,
+            attempt=attempt,
+        )
+
+    def check_alive(self) -> None:
+        """Raise EndpointUnreachableError when a local endpoint is gone; SageMaker is not asked."""
+        if self._url is not None and ping(self._url) is None:
+            raise EndpointUnreachableError(
+                f"The local endpoint at {self._url} no longer answers. Start it again with `slowmo endpoint serve` or "
+                "`slowmo up`; what it had accepted is not lost."
+            )
+
+    @property
+    def poll_seconds(self) -> float:
+        """A fair pause between two looks for results: a folder costs nothing to look at, S3 requests do."""
+        return 0.5 if self._url and urlsplit(self._storage.url).scheme == "file" else 15.0
+
+
+def served(storage: Storage, name: str) -> Served:
+    """What the endpoint of that name runs. Raises EndpointError when none ever served this storage."""
+    value = storage.read_json(endpoint_key(name))
+    if value is None:
+        raise EndpointError(
+            f"No endpoint named {name!r} has served the storage {storage.url} yet. Start the local one with "
+            "`slowmo endpoint serve` or `slowmo up`."
+        )
+    return Served(value["model_id"], value["max_body_bytes"])
+
+
+def read_failure(data: bytes) -> ChunkFailure:
+    """Parse a failure object: `{"code": 400, "message": …}`, or any text a container may have answered."""
+    try:
+        value = json.loads(data)
+        return ChunkFailure(str(value["message"]), int(value["code"]) in _PERMANENT)
+    except (ValueError, KeyError, TypeError):
+        return ChunkFailure(data[:500].decode("utf-8", "replace"), permanent=False)

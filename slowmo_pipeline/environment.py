@@ -1,0 +1,37 @@
+"""The environment variables, read in this one place and only when asked."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a machine keeps what it needs: one folder that several processes share."""
+
+    root: Path
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME: runs, schedules and logs."""
+        return self.root / "dagster"
+
+    @property
+    def endpoint(self) -> Path:
+        """State of the local endpoint."""
+        return self.root / "endpoint"
+
+    @property
+    def locks(self) -> Path:
+        """Files that processes lock."""
+        return self.root / "locks"
+
+    @property
+    def storage_url(self) -> str:
+        """The storage root: SLOWMO_STORAGE, by default a folder in the home."""
+        return os.environ.get("SLOWMO_STORAGE") or str(self.root / "storage")
+
+
+def current_home() -> Home:
+    """SLOWMO_HOME, by default `slowmo_data` in the working directory."""
+    return Home(Path(os.environ.get("SLOWMO_HOME") or "slowmo_data").absolute())

@@ -1,0 +1,56 @@
+"""The errors that a user can meet. Each message is one sentence or two and names the next step.
+
+Every error is also the built-in that people already catch, so `except ValueError` works for bad input.
+"""
+
+
+class SlowmoError(Exception):
+    """Base of all errors raised on purpose; the command line prints its message without a traceback."""
+
+
+class SettingsError(SlowmoError, ValueError):
+    """A setting is out of bounds, unknown, or does not parse."""
+
+
+class UnreadableVideoError(SlowmoError, ValueError):
+    """The upload holds no video stream that decodes to at least two frames."""
+
+
+class VideoTooLargeError(SlowmoError, ValueError):
+    """The video exceeds a bound of the settings: bytes, pixels, frames or duration."""
+
+
+class UnknownVideoError(SlowmoError, LookupError):
+    """A video id, or an earlier step's output, that the storage does not know."""
+
+
+class ChunkFormatError(SlowmoError, ValueError):
+    """A chunk or a result is damaged, or does not follow the wire format."""
+
+
+class EncodeError(SlowmoError, RuntimeError):
+    """ffmpeg failed; the message carries the end of what it said."""
+
+
+class StorageError(SlowmoError, OSError):
+    """The storage cannot be used as configured."""
+
+
+class DiskFullError(StorageError):
+    """The work would not fit on the disk; nothing was written."""
+
+
+class EndpointError(SlowmoError, RuntimeError):
+    """The endpoint refused a request, or answers what the contract does not allow."""
+
+
+class EndpointUnreachableError(EndpointError, ConnectionError):
+    """Nobody answers at the endpoint's address."""
+
+
+class InterpolationFailedError(SlowmoError, RuntimeError):
+    """Chunks of a video have failed for good."""
+
+
+class HomeError(SlowmoError, RuntimeError):
+    """SLOWMO_HOME cannot be used, or another process holds what only one may hold."""

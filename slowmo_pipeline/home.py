@@ -1,0 +1,150 @@
+"""SLOWMO_HOME: made once, locked where only one may work, and cleared of runs whose process is gone.
+
+    dagster/         DAGSTER_HOME
+    endpoint/        state of the local endpoint
+    storage/         the storage root, unless SLOWMO_STORAGE names another
+    locks/           home.lock: held while the home is made ready
+                     up.lock: held by the one `slowmo up`
+                     video-<id>.lock: held by a `slowmo run` of that video
+                     run-<run id>.lock: held by the process that executes the run
+
+All locks are flock(2): the kernel drops them with their process, SIGKILL included.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+
+from slowmo_pipeline.environment import Home
+from slowmo_pipeline.errors import HomeError
+
+OWN_RUN_TAG = "slowmo/executed_by"
+"""Marks the runs that `slowmo run` executes in its own process."""
+
+_MAYBE_DEAD = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+# Dagster's default launcher notes here which code server it asked to execute a run.
+_LAUNCHED_BY_TAG = ".dagster/grpc_info"
+
+
+@contextmanager
+def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The home's Dagster instance, made and cleared of dead runs if need be.
+
+    Four processes that open a fresh SQLite instance at once break it for good, hence the lock.
+    """
+    with locked(home, "home"):
+        home.dagster.mkdir(parents=True, exist_ok=True)
+        config = home.dagster / "dagster.yaml"
+        if not config.exists():
+            with packaged("dagster.yaml") as default:
+                shutil.copy(default, config)
+        instance = dg.DagsterInstance.from_config(str(home.dagster))
+        instance.get_runs_count()
+        close_dead_runs(instance, home)
+    with instance:
+        yield instance
+
+
+@contextmanager
+def packaged(name: str) -> Iterator[Path]:
+    """A file that the package carries."""
+    with as_file(files("slowmo_pipeline") / name) as path:
+        yield path
+
+
+@contextmanager
+def locked(home: Home, name: str, *, busy: str | None = None) -> Iterator[None]:
+    """Hold a lock of the home alone. Waits for it, or raises HomeError with the message `busy` if there is one."""
+    try:
+        home.locks.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(home.locks / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise HomeError(
+            f"{home.root} cannot be used: {error.strerror}. Set SLOWMO_HOME to a folder you may write to."
+        ) from error
+    try:
+        if not _try_lock(descriptor):
+            if busy is not None:
+                raise HomeError(busy)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def own_run(home: Home, run_id: str) -> Iterator[dict[str, str]]:
+    """Execute a run in this process: yields the tags that let others see when the process is gone."""
+    with locked(home, f"run-{run_id}"):
+        # The daemon cannot repeat a run that it did not launch.
+        yield {OWN_RUN_TAG: "slowmo run", "dagster/max_retries": "0"}
+    _lock_path(home, run_id).unlink(missing_ok=True)
+
+
+def close_dead_runs(instance: dg.DagsterInstance, home: Home) -> int:
+    """Mark the runs whose process is gone as failed, so that their video can run again; returns how many.
+
+    Dagster itself never notices: its default launcher has no health check.
+    """
+    dead = [run for run in instance.get_runs(RunsFilter(statuses=_MAYBE_DEAD)) if _is_dead(run, home)]
+    for run in dead:
+        instance.report_run_failed(run, "The process of this run was killed. Run the video again: it resumes.")
+        _lock_path(home, run.run_id).unlink(missing_ok=True)
+    return len(dead)
+
+
+def _is_dead(run: DagsterRun, home: Home) -> bool:
+    if OWN_RUN_TAG in run.tags:
+        return not _is_held(_lock_path(home, run.run_id))
+    launched_by = run.tags.get(_LAUNCHED_BY_TAG)
+    return launched_by is not None and not _code_server_answers(json.loads(launched_by))
+
+
+def _code_server_answers(address: dict[str, object]) -> bool:
+    from dagster._grpc.client import DagsterGrpcClient  # the launcher's own way to reach it; loads gRPC
+
+    port, socket, host = address.get("port"), address.get("socket"), address.get("host")
+    client = DagsterGrpcClient(
+        port=int(str(port)) if port else None, socket=str(socket) if socket else None, host=str(host or "localhost")
+    )
+    try:
+        client.ping("")
+    except Exception:  # gRPC has an error for every way of being gone
+        return False
+    return True
+
+
+def _lock_path(home: Home, run_id: str) -> Path:
+    return home.locks / f"run-{run_id}.lock"
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Interpolators: what makes new frames out of two frames."""

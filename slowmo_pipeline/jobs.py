@@ -1,0 +1,17 @@
+"""Jobs: the whole way from an upload to its final video, and its end once the endpoint is done."""
+
+import dagster as dg
+
+from slowmo_pipeline.assets import final_video, frame_chunks, interpolated_chunks, raw_video
+
+slow_motion = dg.define_asset_job(
+    "slow_motion",
+    selection=dg.AssetSelection.assets(raw_video, frame_chunks, interpolated_chunks, final_video),
+    description="From an upload to its slow-motion video.",
+)
+
+finish_video = dg.define_asset_job(
+    "finish_video",
+    selection=dg.AssetSelection.assets(interpolated_chunks, final_video),
+    description="Take up a submitted video: submit again what failed, or assemble it when all results are there.",
+)

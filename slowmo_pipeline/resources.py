@@ -1,0 +1,55 @@
+"""Dagster resources: the storage, the endpoint, and who is told of progress."""
+
+import logging
+
+import dagster as dg
+from pydantic import Field
+
+from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.errors import EndpointUnreachableError
+from slowmo_pipeline.progress import LogProgress, Progress
+from slowmo_pipeline.serving.owner import live_endpoint
+from slowmo_pipeline.storage import Storage
+
+
+class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the argument is for its value type: itself
+    """The storage root of the pipeline."""
+
+    url: str | None = Field(
+        None,
+        description="A folder or s3://bucket/prefix. Unset: SLOWMO_STORAGE, else the folder `storage` of SLOWMO_HOME.",
+    )
+
+    def open(self) -> Storage:
+        """The storage, made ready to use."""
+        return Storage(self.url or current_home().storage_url)
+
+
+class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
+    """How asynchronous endpoints are reached; which one a video uses is its setting `interpolator`."""
+
+    local: bool = Field(True, description="Use the local endpoint of SLOWMO_HOME instead of Amazon SageMaker.")
+    timeout_seconds: int = Field(900, ge=1, le=3600, description="Longest processing of one chunk.")
+    max_attempts: int = Field(3, ge=1, description="How often a chunk is tried when the endpoint fails.")
+
+    def connect(self, name: str, storage: Storage) -> AsyncEndpoint:
+        """The endpoint of that name. Raises EndpointUnreachableError when the local one does not run."""
+        url = None
+        if self.local:
+            address = live_endpoint(current_home().endpoint)
+            if address is None:
+                raise EndpointUnreachableError(
+                    f"No local endpoint runs for {current_home().root}. Start one with `slowmo endpoint serve` or "
+                    "`slowmo up`."
+                )
+            url = address.url
+        return AsyncEndpoint(name, storage, url=url, timeout_seconds=self.timeout_seconds)
+
+
+class ProgressReports(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
+    """Where progress goes: the run's log."""
+
+    def to(self, log: logging.Logger) -> Progress:
+        """The receiver of one asset's progress."""
+        return LogProgress(log)

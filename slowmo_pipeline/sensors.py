@@ -1,0 +1,172 @@
+"""Sensors: uploads become partitions and runs; submitted videos are finished. Both look at what is, not at events."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
+
+from slowmo_pipeline.assets import InterpolatedChunksConfig
+from slowmo_pipeline.jobs import finish_video, slow_motion
+from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.resources import PipelineStorage
+from slowmo_pipeline.steps.ensure import has_ended, read_pending
+from slowmo_pipeline.steps.probe import joint_version
+from slowmo_pipeline.steps.upload import register
+from slowmo_pipeline.storage import (
+    FAILURES,
+    PENDING,
+    SIDECAR_SUFFIX,
+    Entry,
+    Storage,
+    sidecar_key,
+    video_id_of,
+    video_id_of_pending,
+)
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob"}
+    | {".mxf", ".flv", ".f4v", ".wmv", ".asf", ".ogv", ".ogg"}
+)
+"""Endings of the files that the upload sensor takes up, in lower case."""
+
+MAX_NEW_VIDEOS = 25
+"""Runs requested in one tick."""
+
+TICK_SECONDS = 40
+"""Dagster ends a tick after 60 s, submission not counted."""
+
+_UNFINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass
+class UploadCursor:
+    """What the upload sensor remembers. Only a cache: without it, known uploads are looked at once more."""
+
+    requested: dict[str, str] = field(default_factory=dict)
+    """Version of each video for which a run was requested."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """Version of each video at the last tick that was new then: a folder's file may still be growing."""
+
+    @staticmethod
+    def parse(text: str | None) -> "UploadCursor":
+        """The cursor that `dump` wrote."""
+        return UploadCursor(**json.loads(text)) if text else UploadCursor()
+
+    def dump(self) -> str:
+        """The cursor as text."""
+        return json.dumps(vars(self))
+
+
+@dg.sensor(
+    job=slow_motion,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Registers each new or changed upload as a partition and requests its run. Stopped at first, since "
+    "runs spend money on AWS.",
+)
+def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SensorResult | dg.SkipReason:
+    """Request a run for every upload whose version is not known yet."""
+    opened = storage.open()
+    before, after = UploadCursor.parse(context.cursor), UploadCursor()
+    requests: list[dg.RunRequest] = []
+    skipped = Counter[str]()
+    uploads, skipped["not a video"] = _usable_uploads(opened)
+    for key, version in uploads.items():
+        video_id = video_id_of(key)
+        if before.requested.get(video_id) == version:
+            after.requested[video_id] = version
+            skipped["known"] += 1
+        elif opened.root is not None and before.seen.get(video_id) != version:
+            after.seen[video_id] = version
+            skipped["new, looked at again next time"] += 1
+        elif len(requests) == MAX_NEW_VIDEOS:
+            after.seen[video_id] = version
+            skipped["waiting for the next tick"] += 1
+        else:
+            register(opened, key)
+            after.requested[video_id] = version
+            requests.append(_run_request(video_id, version))
+    if not requests:
+        context.update_cursor(after.dump())
+        counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
+        return dg.SkipReason(f"No new uploads in {opened.location('uploads')}: {counts or 'nothing there'}.")
+    return dg.SensorResult(
+        run_requests=requests,
+        dynamic_partitions_requests=[videos.build_add_request([str(request.partition_key) for request in requests])],
+        cursor=after.dump(),
+    )
+
+
+@dg.sensor(
+    job=finish_video,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Finishes videos whose runs did not wait: all their chunks have a result or a failure, or are overdue.",
+)
+def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SensorResult | dg.SkipReason:
+    """Request a finishing run for every pending video whose chunks have all ended."""
+    opened = storage.open()
+    began = time.monotonic()
+    pending_ids = sorted(video_id_of_pending(entry.key) for entry in opened.list(PENDING))
+    if not pending_ids:
+        return dg.SkipReason("No video is pending.")
+    failures = {entry.key for entry in opened.list(FAILURES)}
+    busy = _partitions_with_unfinished_runs(context.instance)
+    requests: list[dg.RunRequest] = []
+    skipped = Counter[str]()
+    for video_id in pending_ids:
+        if video_id in busy:
+            skipped["have a run"] += 1
+        elif time.monotonic() - began > TICK_SECONDS:
+            skipped["left for the next tick"] += 1
+        elif (pending := read_pending(opened, video_id)) is None:
+            skipped["finished just now"] += 1
+        elif not has_ended(opened, video_id, pending, failures):
+            skipped["under way"] += 1
+        else:
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}",
+                    partition_key=video_id,
+                    run_config=_NOT_WAITING,
+                )
+            )
+    if not requests:
+        return dg.SkipReason(", ".join(f"{count} {reason}" for reason, count in skipped.items()) + ".")
+    return dg.SensorResult(run_requests=requests)
+
+
+_NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})
+
+
+def _run_request(video_id: str, version: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=f"{video_id}:{version}", partition_key=video_id, run_config=_NOT_WAITING)
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is one that the upload sensor takes up."""
+    stem, dot, suffix = name.rpartition(".")
+    return bool(stem) and not name.startswith(".") and name.isprintable() and f"{dot}{suffix}".lower() in VIDEO_SUFFIXES
+
+
+def _usable_uploads(storage: Storage) -> tuple[dict[str, str], int]:
+    """Version of each upload, in order of their keys, and how many objects are none."""
+    entries: dict[str, Entry] = {entry.key: entry for entry in storage.uploads()}
+    sidecars = {key for key in entries if key.endswith(SIDECAR_SUFFIX)}
+    clips = sorted(key for key in entries if is_video(key.rpartition("/")[2]))
+    versions = {key: joint_version(entries[key], entries.get(sidecar_key(key))) for key in clips}
+    return versions, len(entries) - len(sidecars) - len(clips)
+
+
+def _partitions_with_unfinished_runs(instance: dg.DagsterInstance) -> set[str]:
+    records = instance.get_run_records(RunsFilter(statuses=_UNFINISHED))
+    return {tag for record in records if (tag := record.dagster_run.tags.get("dagster/partition"))}

@@ -1,0 +1,195 @@
+"""`slowmo up`: the local endpoint and Dagster, started together, watched, and ended together."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+import psutil
+
+from slowmo_pipeline.console import stderr
+from slowmo_pipeline.environment import Home
+from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.home import locked, open_instance, packaged
+from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
+from slowmo_pipeline.storage import UPLOADS, Storage
+
+_MARK = "SLOWMO_UP"
+"""Environment variable that all processes below `slowmo up` inherit; names the home."""
+
+_START_SECONDS = 120
+_STOP_SECONDS = 30
+_LOOK_SECONDS = 2.0
+
+_START_SENSOR = """mutation Start($selector: SensorSelector!) {
+  startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } }
+}"""
+
+
+class _Stopped(Exception):  # noqa: N818  # no error: the user asked
+    """SIGINT or SIGTERM came."""
+
+
+def up(home: Home, *, port: int, workers: int | None) -> None:
+    """Serve until SIGINT or SIGTERM. Raises HomeError when the home is served already or Dagster does not start."""
+    busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
+    with locked(home, "up", busy=busy), _signals_stop():
+        _end_leftovers(home)
+        with open_instance(home):
+            pass  # made, and its dead runs closed, before the daemon looks at it
+        storage = Storage(home.storage_url)
+        if storage.root is not None:
+            (storage.root / UPLOADS).mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers))
+            stderr.print(f"Endpoint   {endpoint.url}")
+            dagster = stack.enter_context(_dagster(home, port))
+            _wait_until_served(port, dagster)
+            _start_upload_sensor(port)
+            stderr.print(f"Dagster    http://127.0.0.1:{port}")
+            stderr.print(f"Uploads    {storage.location(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
+            try:
+                while dagster.poll() is None:
+                    time.sleep(_LOOK_SECONDS)
+                    endpoint.restart_if_gone()
+            except _Stopped:
+                stderr.print("Ending; what is unfinished goes on at the next start.")
+                return
+            raise HomeError(f"Dagster ended with status {dagster.returncode}; its last words are above.")
+
+
+class _EndpointInUse:
+    """The local endpoint, used as long as this is open, and started again when it dies."""
+
+    def __init__(self, home: Home, storage_url: str, workers: int | None) -> None:
+        self._home = home
+        self._storage_url = storage_url
+        self._workers = workers
+        self._stack = ExitStack()
+        self.url = ""
+
+    def __enter__(self) -> "_EndpointInUse":
+        self._use()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def restart_if_gone(self) -> None:
+        """Start it again when nobody answers any more; its clients find the new address in the state folder."""
+        if live_endpoint(self._home.endpoint) is None:
+            self._stack.close()
+            self._use()
+            stderr.print(f"The endpoint had died and was started again: {self.url}")
+
+    def _use(self) -> None:
+        self.url = self._stack.enter_context(
+            use_endpoint(self._home.endpoint, self._storage_url, workers=self._workers)
+        )
+
+
+@contextmanager
+def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    with packaged("workspace.yaml") as workspace:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dagster", "dev", "-w", str(workspace)),
+                *("-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"),
+            ],
+            env={
+                **os.environ,
+                "DAGSTER_HOME": str(home.dagster),
+                "SLOWMO_HOME": str(home.root),
+                "SLOWMO_STORAGE": home.storage_url,
+                _MARK: str(home.root),
+            },
+            start_new_session=True,  # Ctrl-C is for this process, which ends its children in order
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            _end_leftovers(home)
+
+
+def _end_leftovers(home: Home) -> None:
+    """End what a killed `slowmo up` left behind: two daemons on one instance would launch every run twice."""
+    leftovers = [process for process in psutil.process_iter() if _belongs_to(process, home)]
+    for process in leftovers:
+        process.terminate()
+    for process in psutil.wait_procs(leftovers, timeout=_STOP_SECONDS)[1]:
+        process.kill()
+
+
+def _belongs_to(process: psutil.Process, home: Home) -> bool:
+    try:
+        return process.pid != os.getpid() and process.environ().get(_MARK) == str(home.root)
+    except (psutil.Error, OSError):
+        return False  # gone meanwhile, or somebody else's
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    # Handled here, they are back to their defaults in the children, even if a shell had them ignored.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except _Stopped:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait_until_served(port: int, dagster: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if dagster.poll() is not None:
+            raise HomeError(
+                f"Dagster ended with status {dagster.returncode} before it served port {port}; its last words are "
+                "above. If the port is taken, choose another with --port."
+            )
+        try:
+            _request(port, "GET", "/server_info")
+        except OSError:
+            time.sleep(_LOOK_SECONDS / 4)
+        else:
+            return
+    raise HomeError(f"Dagster did not serve port {port} within {_START_SECONDS} seconds; its log is above.")
+
+
+def _start_upload_sensor(port: int) -> None:
+    selector = {
+        "repositoryLocationName": "slowmo_pipeline",
+        "repositoryName": "__repository__",
+        "sensorName": "new_uploads",
+    }
+    answer = _request(port, "POST", "/graphql", {"query": _START_SENSOR, "variables": {"selector": selector}})
+    if answer["data"]["startSensor"]["__typename"] != "Sensor":
+        raise HomeError(f"Dagster did not start the upload sensor: {json.dumps(answer)}")
+
+
+def _request(port: int, method: str, path: str, body: object = None) -> dict[str, dict[str, dict[str, str]]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, {"Content-Type": "application/json"})
+        value: dict[str, dict[str, dict[str, str]]] = json.loads(connection.getresponse().read())
+        return value
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()

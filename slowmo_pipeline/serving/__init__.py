@@ -1,0 +1,1 @@
+"""What answers requests: the handler and the servers around it."""

@@ -1,0 +1,188 @@
+"""The local endpoint: SageMaker's InvokeEndpointAsync over HTTP on loopback, run by worker processes on this machine.
+
+It is never nicer than SageMaker: a request may run twice, results come in any order, failures have names of their own,
+and what waits or runs too long leaves no object. Accepted requests outlive the server in its state folder.
+`python -m slowmo_pipeline.serving.local_endpoint --state FOLDER --storage URL`
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError
+from slowmo_pipeline.interpolation.catalog import factory_of
+from slowmo_pipeline.serving.dispatch import Dispatcher
+from slowmo_pipeline.serving.local_http import create_app
+from slowmo_pipeline.serving.request_log import RequestLog
+from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
+from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
+from slowmo_pipeline.storage import Storage, endpoint_key
+from slowmo_pipeline.tarstream import MAX_TAR_BYTES
+
+MAX_BODY_BYTES = MAX_TAR_BYTES
+"""Of a chunk, as at SageMaker's asynchronous endpoints: 1 GB."""
+
+_ENDPOINT = re.compile(r"(?P<name>[a-zA-Z0-9](-*[a-zA-Z0-9])*)(=(?P<factory>.+))?")
+_GRACE_SECONDS = 2
+"""For answers under way when the server ends."""
+_LOOK_FOR_USERS_SECONDS = 1
+
+logger = logging.getLogger(__name__)
+
+
+def parse_endpoint(entry: str) -> tuple[str, str]:
+    """Read `NAME`, an interpolator of the catalog, or `NAME=MODULE:CALLABLE`, one of your own; (name, factory)."""
+    match = _ENDPOINT.fullmatch(entry)
+    if match is None:
+        raise SettingsError(f"{entry!r} is no endpoint: write flow, or name=package.module:callable.")
+    return match["name"], match["factory"] or factory_of(match["name"])
+
+
+def serve(
+    *,
+    state_dir: Path,
+    storage_url: str,
+    port: int = 0,
+    workers: int | None = None,
+    endpoints: Sequence[str] = ("flow",),
+    until_unused: bool = False,
+) -> None:
+    """Serve on 127.0.0.1 until SIGTERM or SIGINT; requests that are then unfinished stay in the state folder.
+
+    `port` 0 takes a free one; `workers` None means one a core. Each worker loads all `endpoints` (see parse_endpoint).
+    With `until_unused` it also ends once nobody uses it (owner.use_endpoint). Raises HomeError when another server owns
+    the folder, and EndpointError when the port is taken or a worker cannot load its interpolators.
+    """
+    state = ServerState(state_dir)
+    storage = Storage(storage_url)
+    count = usable_cores() if workers is None else workers
+    if count < 1:
+        raise SettingsError(f"workers = {count} must be at least 1.")
+    settings = WorkerSettings(storage.url, dict(parse_endpoint(entry) for entry in endpoints), count)
+    # Outermost, so that a user who waits for the end of an unused server finds the folder free.
+    with state.users() as users, state.owned(), closing(RequestLog(state.requests)) as log:
+        server = _Server(state, storage, log, settings, port, users if until_unused else None)
+        asyncio.run(_until_signalled(server.run()))
+
+
+@dataclass(frozen=True)
+class _Server:
+    state: ServerState
+    storage: Storage
+    log: RequestLog
+    workers: WorkerSettings
+    port: int
+    users: Users | None
+    """Whom it lives for; None: it lives until it is told to end."""
+
+    async def run(self) -> None:
+        """Serve until cancelled, or unused."""
+        first = await Worker.start(self.workers)
+        try:
+            for name, model_id in first.model_ids.items():
+                served = {"model_id": model_id, "max_body_bytes": MAX_BODY_BYTES}
+                await asyncio.to_thread(self.storage.write_json, endpoint_key(name), served)
+            dispatcher = Dispatcher(self.log, self.storage, lambda: Worker.start(self.workers))
+            with _listening(self.port) as listener:
+                await self._serve(listener, dispatcher, first)
+        finally:
+            await first.kill()
+
+    async def _serve(self, listener: socket.socket, dispatcher: Dispatcher, first: Worker) -> None:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        names = tuple(first.model_ids)
+        app = create_app(dispatcher, self.storage, first.model_ids)
+        config = uvicorn.Config(
+            app, lifespan="off", log_level="warning", log_config=None, timeout_graceful_shutdown=_GRACE_SECONDS
+        )
+        http = uvicorn.Server(config)
+        serving = asyncio.create_task(http.serve(sockets=[listener]))
+        parts = {serving, asyncio.create_task(dispatcher.run(first, workers=self.workers.count))}
+        if self.users is not None:
+            parts.add(asyncio.create_task(_until_unused(self.users)))
+        logger.info(
+            "Serving %s on %s for %s with %d workers.", ", ".join(names), url, self.storage.url, self.workers.count
+        )
+        try:
+            with self.state.announced(EndpointAddress(url, os.getpid(), self.storage.url, names, time.time())):
+                ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in ended:
+                part.result()  # raises what ended it
+        finally:
+            http.should_exit = True
+            await serving
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def _until_unused(users: Users) -> None:
+    while not users.none_left():
+        await asyncio.sleep(_LOOK_FOR_USERS_SECONDS)
+    logger.info("Nobody uses this server any more.")
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends by itself, or cancel it on SIGTERM and SIGINT."""
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Stays in force below uvicorn's own handler, which hands the signal on after its shutdown.
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(signalled.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if signalled.is_set():
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+    else:
+        await working
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise EndpointError(f"127.0.0.1:{port} cannot be served: {error.strerror}. Choose another port.") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve as the command line says; a SlowmoError ends it with status 1 and its message."""
+    parser = argparse.ArgumentParser(prog="python -m slowmo_pipeline.serving.local_endpoint")
+    parser.add_argument("--state", type=Path, required=True, help="folder for the server's log of requests and locks")
+    parser.add_argument("--storage", required=True, help="root of the storage: a folder or s3://bucket/prefix")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one, named in endpoint.json")
+    parser.add_argument("--workers", type=int, help="default: one a core")
+    parser.add_argument("--endpoint", action="append", help="NAME or NAME=MODULE:CALLABLE; default: flow; repeatable")
+    parser.add_argument("--until-unused", action="store_true", help="end with the last user")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        serve(
+            state_dir=options.state,
+            storage_url=options.storage,
+            port=options.port,
+            workers=options.workers,
+            endpoints=options.endpoint or ("flow",),
+            until_unused=options.until_unused,
+        )
+    except SlowmoError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

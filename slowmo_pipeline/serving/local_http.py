@@ -1,0 +1,77 @@
+"""The HTTP side of the local server.
+
+POST /endpoints/NAME/async-invocations    202 once the request is on disk; refused with SageMaker's ValidationError
+GET /ping                                 200: what is served, how many requests wait and run
+"""
+
+import os
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from slowmo_pipeline.serving.dispatch import Dispatcher
+from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
+from slowmo_pipeline.storage import Storage
+
+
+def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str, str]) -> Starlette:
+    """The HTTP side of the server: hands accepted requests to the dispatcher."""
+
+    async def ping(_: Request) -> JSONResponse:
+        return JSONResponse(
+            {
+                "status": "ok",
+                "pid": os.getpid(),
+                "storage": storage.url,
+                "endpoints": dict(model_ids),
+                "queued": dispatcher.queued,
+                "running": dispatcher.running,
+            }
+        )
+
+    async def invoke(http: Request) -> JSONResponse:
+        name = http.path_params["name"]
+        if name not in model_ids:
+            raise ValidationError(
+                f"Endpoint {name} of account 000000000000 not found. This server has {', '.join(model_ids)}."
+            )
+        if await _has_body(http):
+            raise ValidationError("Body is not supported here: store the chunk and send its InputLocation.")
+        request = parse_invocation(name, http.headers, storage)
+        dispatcher.accept(request)
+        locations = {
+            "X-Amzn-SageMaker-OutputLocation": storage.location(request.result_key),
+            "X-Amzn-SageMaker-FailureLocation": storage.location(request.failure_key),
+        }
+        return JSONResponse({"InferenceId": request.inference_id}, status_code=202, headers=locations)
+
+    async def refuse(_: Request, error: Exception) -> JSONResponse:
+        return _error(400, "ValidationError", str(error))
+
+    async def fail(_: Request, error: Exception) -> JSONResponse:
+        return _error(500, "InternalFailure", f"{type(error).__name__}: {error}")
+
+    return Starlette(
+        routes=[
+            Route("/ping", ping),
+            Route("/endpoints/{name}/async-invocations", invoke, methods=["POST"]),
+        ],
+        # Else a web page could reach the server through a name of its own that resolves to 127.0.0.1.
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+        exception_handlers={ValidationError: refuse, Exception: fail},
+    )
+
+
+def _error(status: int, kind: str, message: str) -> JSONResponse:
+    # What botocore looks for in answers of the rest-json protocol.
+    return JSONResponse({"Message": message}, status_code=status, headers={"x-amzn-errortype": kind})
+
+
+async def _has_body(http: Request) -> bool:
+    # To its end: a client that is still sending would not read the answer.
+    return any([bool(piece) async for piece in http.stream()])

@@ -1,0 +1,112 @@
+"""Finding a live local server, or starting one that ends with its last user. Imports nothing of the server."""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from slowmo_pipeline.errors import EndpointError, HomeError
+from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
+from slowmo_pipeline.storage import Storage
+
+_PING_SECONDS = 5
+_LOOK_SECONDS = 0.1
+_OTHER_SERVER_SECONDS = 60
+"""How long a server that owns the folder may take to answer or to end."""
+_LOG_END = 2000
+
+
+def ping(url: str) -> dict[str, Any] | None:
+    """What the server at that address says of itself, or None when none answers within five seconds."""
+    # Not urllib: it would send a loopback address to the proxy of the environment.
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_PING_SECONDS)
+    try:
+        connection.request("GET", "/ping")
+        response = connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+        return answer if response.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def live_endpoint(state_dir: Path) -> EndpointAddress | None:
+    """The server of a state folder, if one answers."""
+    address = ServerState(state_dir).address()
+    if address is None:
+        return None
+    answer = ping(address.url)
+    # After a crash another process may have got the port.
+    return address if answer is not None and answer.get("pid") == address.pid else None
+
+
+@contextmanager
+def use_endpoint(
+    state_dir: Path, storage_url: str, *, workers: int | None = None, endpoints: Sequence[str] = ("flow",)
+) -> Iterator[str]:
+    """Use the folder's live server, else start one; yields its URL.
+
+    A server that is started here runs detached and ends once its last user has left or died. `workers` (default: one a
+    core) and `endpoints` (as the server's --endpoint) are for starting. Raises HomeError when a live server has another
+    storage or lacks an endpoint, and EndpointError when the one that was started ends before it is ready.
+    """
+    state = ServerState(state_dir)
+    storage_url = Storage(storage_url).url
+    with state.used():
+        with state.starting():
+            address = _other_server(state) or _start(state, storage_url, workers, endpoints)
+        missing = {entry.partition("=")[0] for entry in endpoints} - set(address.endpoints)
+        if address.storage != storage_url or missing:
+            raise HomeError(
+                f"The endpoint server of {state_dir} (pid {address.pid}) serves {', '.join(address.endpoints)} on "
+                f"{address.storage}, not {', '.join(endpoints)} on {storage_url}: end it first, or choose another "
+                "SLOWMO_HOME."
+            )
+        yield address.url
+
+
+def _other_server(state: ServerState) -> EndpointAddress | None:
+    """The server that owns the folder, waited for while it starts or ends; None when there is none."""
+    deadline = time.monotonic() + _OTHER_SERVER_SECONDS
+    while state.has_server:
+        address = live_endpoint(state.folder)
+        if address is not None:
+            return address
+        if time.monotonic() > deadline:
+            raise HomeError(
+                f"A server owns {state.folder} and has not answered for {_OTHER_SERVER_SECONDS} seconds; its pid is in "
+                "server.lock there: end it and try again."
+            )
+        time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def _start(state: ServerState, storage_url: str, workers: int | None, endpoints: Sequence[str]) -> EndpointAddress:
+    command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint", "--until-unused"]
+    command += ["--state", str(state.folder), "--storage", storage_url]
+    command += [] if workers is None else ["--workers", str(workers)]
+    command += [f"--endpoint={entry}" for entry in endpoints]
+    if state.log.exists():
+        state.log.replace(state.log.with_suffix(".log.1"))
+    with state.log.open("wb") as log:
+        # A session of its own: Ctrl-C and the end of a terminal are for its users.
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    # Collects its exit status, whenever that comes.
+    threading.Thread(target=server.wait, daemon=True).start()
+    while server.poll() is None:
+        address = live_endpoint(state.folder)
+        if address is not None:
+            return address
+        time.sleep(_LOOK_SECONDS)
+    end = state.log.read_bytes()[-_LOG_END:].decode(errors="replace").strip()
+    raise EndpointError(f"The endpoint server ended with status {server.returncode}. The end of {state.log}:\n{end}")

@@ -1,0 +1,83 @@
+"""Accepted requests on disk: what the server has answered 202 for, it still knows after a crash.
+
+SQLite, since a commit is durable as a whole or not at all, and the queue needs no place in memory. The log is open in
+one process only, which the server's lock sees to.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """One accepted invocation."""
+
+    id: str
+    """The server's own; a client may use one InferenceId twice."""
+    endpoint: str
+    inference_id: str
+    input_key: str
+    result_key: str
+    failure_key: str
+    ttl_seconds: int
+    """Longest wait in the queue."""
+    timeout_seconds: int
+    """Longest processing."""
+    accepted_at: float
+    """Seconds since the epoch."""
+    deaths: int = 0
+    """Workers that died over it."""
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has waited too long for its first worker."""
+        return self.deaths == 0 and time.time() > self.accepted_at + self.ttl_seconds
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Request))
+_PLACES = ", ".join("?" for _ in fields(Request))
+
+
+class RequestLog:
+    """The requests that were accepted and are not finished, in order of acceptance."""
+
+    def __init__(self, path: Path) -> None:
+        # Autocommit: each statement below is one durable step.
+        self._database = sqlite3.connect(path, isolation_level=None)
+        # Locked before WAL is chosen, SQLite keeps its index in memory, so network file systems do.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute(f"CREATE TABLE IF NOT EXISTS requests ({_COLUMNS}, PRIMARY KEY (id))")
+
+    def close(self) -> None:
+        """Close the file; requests stay in it."""
+        self._database.close()
+
+    def add(self, request: Request) -> None:
+        """Keep a request. It is on the disk when this returns."""
+        values = [getattr(request, field.name) for field in fields(Request)]
+        self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", values)
+
+    def get(self, request_id: str) -> Request:
+        """The request; KeyError when it is finished."""
+        query = f"SELECT {_COLUMNS} FROM requests WHERE id = ?"
+        row = self._database.execute(query, [request_id]).fetchone()
+        if row is None:
+            raise KeyError(request_id)
+        return Request(*row)
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all requests, oldest first."""
+        return (row[0] for row in self._database.execute("SELECT id FROM requests ORDER BY rowid"))
+
+    def count_death(self, request: Request) -> None:
+        """Note that a worker died over the request."""
+        self._database.execute("UPDATE requests SET deaths = deaths + 1 WHERE id = ?", [request.id])
+
+    def remove(self, request: Request) -> None:
+        """Forget a request: its result or its failure is stored, or it leaves neither."""
+        self._database.execute("DELETE FROM requests WHERE id = ?", [request.id])

@@ -1,0 +1,147 @@
+"""The state folder of a local server: its address, its log of requests, and the locks that say who uses it.
+
+    server.lock       held alone by the server while it lives; holds its pid
+    users.lock        shared by those who use the server; a server that ends with its last user tries to hold it alone
+    start.lock        held alone by whoever looks for a live server and may start one
+    endpoint.json     the address, there while the server takes requests
+    endpoint.log      what a server that was started for its users has to say; .1 is the one before
+    requests.sqlite   what was accepted and is not finished
+
+The locks are flock(2): the kernel drops them with their process, SIGKILL included.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from slowmo_pipeline.errors import HomeError
+
+_PATIENCE_SECONDS = 1
+"""Whoever asks whether there is a server holds its lock for a moment."""
+
+
+@dataclass(frozen=True)
+class EndpointAddress:
+    """Where a local server is and what it serves."""
+
+    url: str
+    """`http://127.0.0.1:port`, for boto3's endpoint_url."""
+    pid: int
+    storage: str
+    """The storage's root, as in `Storage.url`."""
+    endpoints: tuple[str, ...]
+    """Names."""
+    started: float
+    """Seconds since the epoch."""
+
+
+class ServerState:
+    """One state folder; made by the first who needs a lock in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "endpoint.log"
+        self.requests = folder / "requests.sqlite"
+        self._address = folder / "endpoint.json"
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the folder, as the one server in it; HomeError names the one that does."""
+        with self._opened("server.lock") as descriptor:
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            while not _try_lock(descriptor, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    pid = os.pread(descriptor, 20, 0).decode() or "unknown"
+                    raise HomeError(
+                        f"An endpoint server (pid {pid}) already uses {self.folder}: use that one, or end it first."
+                    )
+                time.sleep(_PATIENCE_SECONDS / 10)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            self._address.unlink(missing_ok=True)  # of a server that was killed
+            yield
+
+    @property
+    def has_server(self) -> bool:
+        """Whether a server owns the folder, ready or not."""
+        with self._opened("server.lock") as descriptor:
+            # Shared, so that two who ask do not take each other for the server.
+            return not _try_lock(descriptor, fcntl.LOCK_SH)
+
+    @contextmanager
+    def announced(self, address: EndpointAddress) -> Iterator[None]:
+        """Show the address to those who look for the server."""
+        aside = self._address.with_suffix(".tmp")
+        aside.write_text(json.dumps(asdict(address), indent=1))
+        aside.replace(self._address)
+        try:
+            yield
+        finally:
+            self._address.unlink(missing_ok=True)
+
+    def address(self) -> EndpointAddress | None:
+        """The address shown last; whether a server still answers there is another question."""
+        try:
+            value = json.loads(self._address.read_text())
+        except FileNotFoundError:
+            return None
+        return EndpointAddress(**{**value, "endpoints": tuple(value["endpoints"])})
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Be a user. Waits while a server that found itself unused ends."""
+        with self._opened("users.lock") as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def users(self) -> Iterator["Users"]:
+        """Look for users, as the server; once there are none, nobody becomes one before this ends."""
+        with self._opened("users.lock") as descriptor:
+            yield Users(descriptor)
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Be the only one who looks for a server and may start one."""
+        with self._opened("start.lock") as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[int]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Python opens descriptors close-on-exec: a lock does not outlive its holder in a program it started.
+            descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise HomeError(
+                f"{self.folder / name} cannot be used: {error.strerror}. Set SLOWMO_HOME to a folder you may write to."
+            ) from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Users:
+    """Those who use a server, as the server sees them."""
+
+    descriptor: int
+
+    def none_left(self) -> bool:
+        """Whether nobody uses the server; from the first True on nobody can."""
+        return _try_lock(self.descriptor, fcntl.LOCK_EX)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""A worker process of the local server: reads a chunk from the storage, runs the handler, writes the result.
+
+It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers one line for
+each line it is sent. Bodies never cross the socket. Started by `workers.py` as
+`python -m slowmo_pipeline.serving.worker SOCKET STORAGE NAME=MODULE:FACTORY …`.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TextIO
+
+from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.interpolation.base import Interpolator
+from slowmo_pipeline.interpolation.catalog import load_factory
+from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
+from slowmo_pipeline.serving.handler import handle
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.tarstream import MAX_TAR_BYTES
+
+
+def main() -> None:
+    """Serve jobs until the server's end of the socket closes."""
+    # A service manager signals every process of the server; the server decides when its workers end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    descriptor, storage_url, *endpoints = sys.argv[1:]
+    connection = socket.socket(fileno=int(descriptor))
+    answers = connection.makefile("w", encoding="utf-8")
+    storage = Storage(storage_url)
+    try:
+        interpolators = {name: load_factory(factory) for name, factory in (entry.split("=", 1) for entry in endpoints)}
+    except SlowmoError as error:
+        sys.exit(str(error))
+    jobs: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_read_jobs, args=[connection.makefile("r", encoding="utf-8"), jobs], daemon=True).start()
+    _say(answers, {name: interpolator.model_id for name, interpolator in interpolators.items()})
+    while True:
+        job = jobs.get()
+        _say(answers, run(job, storage, interpolators[job["endpoint"]]))
+
+
+def run(job: Mapping[str, str], storage: Storage, interpolator: Interpolator) -> dict[str, Any]:
+    """Do one job: `{"input": key, "result": key, …}`.
+
+    Returns `{}` when the result is stored, `{"failure": {code, error, message}}` when the request failed, and
+    `{"lost": why}` when its input cannot be read, for which SageMaker leaves no failure object either.
+    """
+    try:
+        found = storage.stat(job["input"])
+        if found is not None and found.size > MAX_TAR_BYTES:
+            message = f"{job['input']} has {found.size} bytes, of {MAX_TAR_BYTES} allowed: plan smaller chunks."
+            return {"failure": asdict(Failure(PAYLOAD_TOO_LARGE, "PayloadTooLarge", message))}
+        body = storage.read(job["input"])
+    except Exception as error:  # whatever a storage raises; the server logs it
+        return {"lost": f"{job['input']} cannot be read: {error}"}
+    try:
+        storage.write(job["result"], handle(body, interpolator))
+    except Exception as error:  # whatever an interpolator or a storage raises; the failure object says it
+        return {"failure": asdict(Failure.of(error))}
+    return {}
+
+
+def _say(answers: TextIO, value: Any) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+def _read_jobs(lines: TextIO, jobs: "SimpleQueue[Any]") -> None:
+    for line in lines:
+        jobs.put(json.loads(line))
+    # The server is gone, SIGKILL included: whatever is being computed has nobody to go to.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

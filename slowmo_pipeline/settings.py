@@ -1,0 +1,125 @@
+"""The knobs of a video: their defaults, bounds and meaning, each once."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
+
+from slowmo_pipeline.errors import SettingsError
+
+# Bounded digits: Fraction("1e999999999") would compute for hours.
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?|\d{1,9}/\d{1,9}")
+
+
+def parse_fraction(value: object) -> Fraction:
+    """An exact number from 4, "5/2", "2.5" or "30000/1001"; a float is taken as the decimal it prints."""
+    text = "" if isinstance(value, bool) else str(value).strip()
+    if not _NUMBER.fullmatch(text) or re.search(r"/0+$", text):
+        raise ValueError('must be a number such as 4, "5/2" or "30000/1001"')
+    return Fraction(text)
+
+
+ExactNumber = Annotated[Fraction, BeforeValidator(parse_fraction), PlainSerializer(str, return_type=str)]
+
+
+class SlowMotionSettings(BaseModel):
+    """What shall become of one video.
+
+    Values come from people (command line, launchpad, sidecar), so everything is checked and unknown names are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    slowdown: ExactNumber = Field(
+        Fraction(4), description='How many times slower: an exact number of at least 1, such as 4, "5/2" or 2.5.'
+    )
+    frame_rate: ExactNumber | None = Field(
+        None, description='Frames per second of the result, such as 60 or "30000/1001"; unset: the source\'s own.'
+    )
+    interpolator: str = Field(
+        "flow", pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", description="Name of the endpoint that makes new frames."
+    )
+    codec: Literal["h264", "h265", "prores", "ffv1"] = Field(
+        "h264", description="h264 and h265 make MP4, prores makes MOV, ffv1 (lossless RGB) makes MKV."
+    )
+    crf: int | None = Field(
+        None, ge=0, le=51, description="Quality of h264 and h265, lower is better; unset: 18 and 20."
+    )
+    sound: Literal["stretch", "none"] = Field(
+        "stretch", description="stretch: the sound is slowed with its pitch kept. none: no sound."
+    )
+    images: Literal["lossless", "jpeg"] = Field(
+        "lossless", description="How frames travel to the endpoint: lossless, or as smaller JPEG files (8 bit only)."
+    )
+    keep_results: bool = Field(
+        True, description="Keep the new frames when the video is finished: encoding again then needs no inference."
+    )
+    encoder_threads: int = Field(
+        2, ge=1, le=64, description="Threads of the encoder. Part of the settings since x264's bytes depend on it."
+    )
+    max_bytes: int = Field(100 * 1024**3, ge=1, description="Largest upload accepted, in bytes.")
+    max_pixels: int = Field(8192 * 4320, ge=1, description="Largest frame accepted, width times height.")
+    max_frames: int = Field(1_000_000, ge=2, description="Most frames accepted in an upload.")
+    max_seconds: int = Field(4 * 3600, ge=1, description="Longest upload accepted, in seconds.")
+
+    @field_validator("slowdown")
+    @classmethod
+    def _slowdown_in_range(cls, value: Fraction) -> Fraction:
+        if not 1 <= value <= 1000:
+            raise ValueError("must lie between 1 and 1000: 4 plays four times slower")
+        return value
+
+    @field_validator("frame_rate")
+    @classmethod
+    def _frame_rate_in_range(cls, value: Fraction | None) -> Fraction | None:
+        # Beyond this denominator a track's time scale no longer holds the rate exactly.
+        if value is not None and (not 1 <= value <= 1000 or value.denominator > 1_000_000):
+            raise ValueError('must lie between 1 and 1000 frames per second, such as 60 or "30000/1001"')
+        return value
+
+    @property
+    def of_plan(self) -> dict[str, Any]:
+        """The settings that decide a plan, as JSON: what changes them makes new chunks."""
+        return self.model_dump(mode="json", include={"slowdown", "frame_rate", "images"})
+
+    @property
+    def version(self) -> str:
+        """Changes with any setting; 8 hex digits."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
+
+    @property
+    def of_encoding(self) -> dict[str, Any]:
+        """The settings that decide the encoded file, as JSON."""
+        return self.model_dump(mode="json", include={"codec", "crf", "sound", "encoder_threads"})
+
+
+def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSettings:
+    """Settings from names and values; names not given take their defaults.
+
+    Raises SettingsError that quotes the first bad value, says what is allowed, and names `origin`.
+    """
+    try:
+        return SlowMotionSettings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(SlowMotionSettings.model_fields)
+            raise SettingsError(f"{origin}: there is no setting {name!r}; there are {known}.") from None
+        reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+        raise SettingsError(f"{origin}: {name} = {first['input']!r} {reason}.") from None
+
+
+def read_sidecar(data: bytes, *, origin: str) -> dict[str, Any]:
+    """Names and values of the JSON file beside an upload, not yet checked. Raises SettingsError."""
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{origin} is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f'{origin} must hold one JSON object, such as {{"slowdown": 8}}.')
+    return values

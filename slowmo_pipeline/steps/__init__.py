@@ -1,0 +1,1 @@
+"""The verbs of the pipeline, free of Dagster."""

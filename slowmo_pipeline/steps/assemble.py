@@ -1,0 +1,174 @@
+"""From frames and results to the final video: originals and new frames in order, encoded, with sound."""
+
+import base64
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.errors import ChunkFormatError, EncodeError, UnknownVideoError
+from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.plan import Chunk, Plan
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.records import Current, Final, read_final, read_in_force, recipe_of, shape_of
+from slowmo_pipeline.storage import ResultKeys, Storage, VideoKeys
+from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.preview import filmstrip
+from slowmo_pipeline.video.reader import read_frames
+from slowmo_pipeline.video.sound import add_sound
+from slowmo_pipeline.video.writer import CODECS, encode
+
+
+def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Final, bool]:
+    """Make the final video of the plan and the model in force; with it, whether it was made now.
+
+    Raises UnknownVideoError when results are missing, ChunkFormatError for a damaged one (which is deleted, so that
+    the next run makes it again), EncodeError when ffmpeg fails. A failing sound only leaves a note.
+    """
+    in_force = read_in_force(storage, video_id)
+    source, info, current, plan = in_force.source, in_force.info, in_force.current, in_force.plan
+    recipe = recipe_of(source, current)
+    before = read_final(storage, video_id)
+    if before and before.recipe == recipe:
+        _tidy(storage, video_id, current, source.settings, before.key)
+        return before, False
+
+    keys = VideoKeys(video_id)
+    results = keys.plan(current.plan).model(current.model_id)
+    _check_complete(storage, results, plan)
+    codec = CODECS[source.settings.codec]
+    key = keys.final(codec.suffix)
+    with storage.local_file(source.upload) as upload, tempfile.TemporaryDirectory(prefix="slowmo-") as folder:
+        merged = _Merged(storage, results, plan, info, current.model_id)
+        frames = merged.frames(read_frames(upload, info), progress)
+        path, notes = _encode(frames, upload, Path(folder), plan, info, source.settings)
+        storage.upload(path, key)
+        final = Final(
+            key=key,
+            recipe=recipe,
+            bytes=path.stat().st_size,
+            sha256=file_sha256(path),
+            frame_count=plan.timeline.output_count,
+            chunk_seconds=tuple(merged.seconds),
+            filmstrip=base64.b64encode(filmstrip(merged.sample)).decode(),
+            notes=(*info.notes, *notes),
+        )
+    storage.write_json(keys.finals[0], final.to_json())
+    _tidy(storage, video_id, current, source.settings, key)
+    return final, True
+
+
+class _Merged:
+    """Original and new frames in output order, read side by side."""
+
+    def __init__(self, storage: Storage, keys: ResultKeys, plan: Plan, info: VideoInfo, model_id: str) -> None:
+        self._storage = storage
+        self._keys = keys
+        self._plan = plan
+        self._info = info
+        self._model_id = model_id
+        self._shown = _middle_outputs(plan)
+        self.seconds: list[float] = []
+        self.sample: list[Frame] = []
+        """A few neighbouring frames, for people to look at."""
+
+    def frames(self, originals: Iterator[tuple[int, Frame]], progress: Progress) -> Iterator[Frame]:
+        total = self._plan.timeline.output_count
+        new = self._new_frames()
+        for number, original in originals:
+            for output, is_new in self._plan.outputs_of_frame(number):
+                frame = next(new) if is_new else original
+                if output in self._shown:
+                    self.sample.append(frame)
+                yield frame
+                progress("encode", output + 1, total, "frames")
+
+    def _new_frames(self) -> Iterator[Frame]:
+        for chunk in self._plan.chunks:
+            key = self._keys.result(chunk.index)
+            try:
+                yield from self._frames_of(chunk, key)
+            except ChunkFormatError as error:
+                self._storage.delete([key])
+                raise ChunkFormatError(
+                    f"{key} is damaged ({error}) and was deleted: run again to make it anew."
+                ) from error
+
+    def _frames_of(self, chunk: Chunk, key: str) -> Iterator[Frame]:
+        with self._storage.local_file(key) as path, path.open("rb") as file:
+            result = ResultReader(file)
+            result.expect(
+                outputs=[new.output for new in self._plan.new_frames(chunk)],
+                shape=shape_of(self._info),
+            )
+            if result.model_id != self._model_id:
+                raise ChunkFormatError(f"it was made by {result.model_id}, not by {self._model_id}")
+            self.seconds.append(result.seconds)
+            for _, frame in result.frames():
+                yield frame
+
+
+def _middle_outputs(plan: Plan) -> range:
+    """An original in the middle of the video, the new frames after it and the next original; at most six."""
+    chunk = plan.chunks[len(plan.chunks) // 2] if plan.chunks else None
+    gap = (chunk.first_frame + chunk.last_frame) // 2 if chunk else 0
+    outputs = plan.timeline.outputs_of_gap(gap)
+    return range(outputs.start, min(outputs.stop + 1, outputs.start + 6, plan.timeline.output_count))
+
+
+def _encode(
+    frames: Iterator[Frame], upload: Path, folder: Path, plan: Plan, info: VideoInfo, settings: SlowMotionSettings
+) -> tuple[Path, list[str]]:
+    suffix = CODECS[settings.codec].suffix
+    silent = folder / f"silent{suffix}"
+    written = encode(
+        silent,
+        frames,
+        info=info,
+        frame_rate=plan.timeline.frame_rate,
+        codec=settings.codec,
+        crf=settings.crf,
+        threads=settings.encoder_threads,
+    )
+    if written != plan.timeline.output_count:
+        raise EncodeError(f"{written} frames were encoded, the plan has {plan.timeline.output_count}: run again.")
+    if settings.sound == "none" or not info.has_sound:
+        return silent, []
+    finished = folder / f"finished{suffix}"
+    try:
+        add_sound(
+            finished,
+            silent,
+            source=upload,
+            info=info,
+            codec=settings.codec,
+            slowdown=plan.timeline.slowdown,
+            duration=plan.timeline.duration,
+        )
+    except EncodeError as error:
+        # Hours of frames must not be lost to a broken sound track.
+        return silent, [f"The result has no sound: {error}"]
+    return finished, []
+
+
+def _check_complete(storage: Storage, keys: ResultKeys, plan: Plan) -> None:
+    there = {entry.key for entry in storage.list(keys.results)}
+    missing = [chunk.index for chunk in plan.chunks if keys.result(chunk.index) not in there]
+    if missing:
+        raise UnknownVideoError(
+            f"{len(missing)} of {len(plan.chunks)} chunks have no result yet, the first is chunk {missing[0]}: "
+            "materialise interpolated_chunks first."
+        )
+
+
+def _tidy(storage: Storage, video_id: str, current: Current, settings: SlowMotionSettings, final: str) -> None:
+    """Delete what a finished video no longer needs; what a crash leaves here goes with the next run."""
+    keys = VideoKeys(video_id)
+    plan = keys.plan(current.plan)
+    others = {keys.final(codec.suffix) for codec in CODECS.values()} - {final}
+    storage.delete(others)
+    storage.delete([entry.key for entry in storage.list(plan.chunks)])
+    if not settings.keep_results:
+        storage.delete([entry.key for entry in storage.list(plan.model(current.model_id).prefix)])

@@ -1,0 +1,145 @@
+"""From frames to chunks: decode the upload, plan, and store the chunks that are still needed."""
+
+import io
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkfile import write_chunk
+from slowmo_pipeline.endpoint import served
+from slowmo_pipeline.errors import DiskFullError
+from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.images import ImageFormat
+from slowmo_pipeline.plan import Chunk, Plan, make_plan, plan_hash
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
+from slowmo_pipeline.storage import PlanKeys, Storage, VideoKeys
+from slowmo_pipeline.timeline import TimeLine, frame_times
+from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.reader import read_frames
+
+_STORED_SHARE = 0.75
+"""Bytes of a losslessly stored image over its uncompressed ones; QOI takes about 0.5 on film, 0.7 on grain."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What `cut` did."""
+
+    plan: Plan
+    current: Current
+    written: int
+    """Chunks written now; the others were there, or are not needed since their results are."""
+
+
+def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
+    """Plan the video with the settings in force and store every chunk whose result is not there yet.
+
+    Raises EndpointError when the endpoint has never served this storage, DiskFullError before anything is written.
+    """
+    source, info = read_source(storage, video_id), read_info(storage, video_id)
+    settings = source.settings
+    model_id = served(storage, settings.interpolator).model_id
+    name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
+    keys = VideoKeys(video_id).plan(name)
+    plan = plan_of(info, settings)
+    storage.write_json(keys.plan, plan.to_json())
+
+    current = Current(name, settings.interpolator, model_id)
+    finished = is_finished(storage, video_id, source, current)
+    there = {entry.key for entry in storage.list(keys.chunks)}
+    there |= {entry.key for entry in storage.list(keys.model(model_id).results)}
+    missing = [
+        chunk
+        for chunk in plan.chunks
+        if not finished
+        and keys.chunk(chunk.index) not in there
+        and keys.model(model_id).result(chunk.index) not in there
+    ]
+    _check_disk(storage, plan, missing, info)
+    if missing:
+        with storage.local_file(source.upload) as path:
+            _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
+
+    storage.write_json(VideoKeys(video_id).current, asdict(current))
+    return Cut(plan, current, len(missing))
+
+
+def plan_of(info: VideoInfo, settings: SlowMotionSettings) -> Plan:
+    """The plan that follows from what probing found and the settings; nothing else enters."""
+    source = frame_times(
+        info.ticks, info.time_base, last_duration=info.last_duration_ticks, declared_rate=info.declared_rate
+    )
+    timeline = TimeLine(source, settings.slowdown, settings.frame_rate or source.nominal_rate)
+    return make_plan(timeline, {}, frame_bytes=shape_of(info).raw_bytes)
+
+
+def chunk_table(plan: Plan) -> list[dict[str, Any]]:
+    """One row a chunk, for people to look at."""
+    return [
+        {
+            "chunk": chunk.index,
+            "frames": f"{chunk.first_frame} to {chunk.last_frame}",
+            "outputs": f"{chunk.first_output} to {chunk.end_output - 1}",
+            "new frames": chunk.new_frames,
+        }
+        for chunk in plan.chunks
+    ]
+
+
+def _write_chunks(
+    storage: Storage,
+    keys: PlanKeys,
+    plan: Plan,
+    missing: list[Chunk],
+    frames: Iterator[tuple[int, Frame]],
+    settings: SlowMotionSettings,
+    info: VideoInfo,
+    progress: Progress,
+) -> None:
+    window = _Window(frames, info.frame_count, progress)
+    for chunk in missing:
+        wants = [Want(new.output, new.gap, new.t) for new in plan.new_frames(chunk)]
+        buffer = io.BytesIO()
+        write_chunk(buffer, window.frames(chunk), wants, image_format=ImageFormat(settings.images))
+        storage.write(keys.chunk(chunk.index), buffer.getbuffer())
+
+
+class _Window:
+    """Hands out the frames of one chunk after the other while the decoder runs once.
+
+    Keeps only what the next chunk may need again: the last two frames, since a gap that fills several chunks sends
+    the same two with each.
+    """
+
+    def __init__(self, frames: Iterator[tuple[int, Frame]], total: int, progress: Progress) -> None:
+        self._frames = frames
+        self._kept: deque[tuple[int, Frame]] = deque(maxlen=2)
+        self._total = total
+        self._progress = progress
+
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, Frame]]:
+        yield from [kept for kept in self._kept if chunk.first_frame <= kept[0] <= chunk.last_frame]
+        while not self._kept or self._kept[-1][0] < chunk.last_frame:
+            number, frame = next(self._frames)
+            self._kept.append((number, frame))
+            self._progress("cut", number + 1, self._total, "frames")
+            if number >= chunk.first_frame:
+                yield number, frame
+
+
+def _check_disk(storage: Storage, plan: Plan, missing: list[Chunk], info: VideoInfo) -> None:
+    if storage.root is None or not missing:
+        return
+    images = sum(chunk.frame_count + chunk.new_frames for chunk in missing)
+    needed = int(images * shape_of(info).raw_bytes * _STORED_SHARE)
+    free = shutil.disk_usage(storage.root).free
+    if needed > free:
+        raise DiskFullError(
+            f"Chunks and results of this video need about {needed / 1e9:.1f} GB, and {storage.root} has "
+            f"{free / 1e9:.1f} GB free. Free some, run `slowmo clean`, or set SLOWMO_STORAGE to a larger disk."
+        )

@@ -1,0 +1,76 @@
+"""What became of each video, and what can be deleted again."""
+
+from dataclasses import dataclass
+
+from slowmo_pipeline.errors import UnknownVideoError
+from slowmo_pipeline.steps.records import is_finished, read_final, read_in_force
+from slowmo_pipeline.storage import VIDEOS, Storage, VideoKeys
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One video as its stored objects tell."""
+
+    video_id: str
+    upload: str
+    state: str
+    result: str | None
+    """Location of the final video."""
+
+
+def overview(storage: Storage, video_id: str) -> Overview:
+    """Where a video stands. Raises UnknownVideoError for one that was never registered."""
+    keys = VideoKeys(video_id)
+    stored = storage.read_json(keys.source)
+    if stored is None:
+        raise unknown(video_id)
+    final = read_final(storage, video_id)
+    result = storage.location(final.key) if final else None
+    return Overview(video_id, stored["upload"], _state(storage, video_id), result)
+
+
+def _state(storage: Storage, video_id: str) -> str:
+    try:
+        in_force = read_in_force(storage, video_id)
+    except UnknownVideoError:
+        return "registered"
+    if is_finished(storage, video_id, in_force.source, in_force.current):
+        return "finished"
+    results = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id).results
+    done = sum(1 for _ in storage.list(results))
+    return f"{done} of {len(in_force.plan.chunks)} chunks interpolated"
+
+
+def known_videos(storage: Storage) -> tuple[str, ...]:
+    """The ids of all registered videos, sorted."""
+    return storage.folders(VIDEOS)
+
+
+def clean(storage: Storage, video_id: str) -> int:
+    """Delete what can be made again; returns the bytes freed.
+
+    A finished video keeps its final files, and what tells how they were made; chunks and results of all its plans go.
+    An unfinished one keeps the plan in force as well.
+    """
+    keys = VideoKeys(video_id)
+    if storage.stat(keys.source) is None:
+        raise unknown(video_id)
+    try:
+        in_force = read_in_force(storage, video_id)
+    except UnknownVideoError:
+        return 0  # not planned yet, or about to be planned anew: nothing is known to be old
+    plan = keys.plan(in_force.current.plan)
+    finished = is_finished(storage, video_id, in_force.source, in_force.current)
+    kept = {keys.source, keys.info, keys.current, plan.plan}
+    old = [
+        entry
+        for entry in storage.list(keys.prefix)
+        if entry.key not in kept and (finished or not entry.key.startswith(plan.prefix))
+    ]
+    storage.delete(entry.key for entry in old)
+    return sum(entry.size for entry in old)
+
+
+def unknown(video_id: str) -> UnknownVideoError:
+    """The error for an id that was never registered."""
+    return UnknownVideoError(f"There is no video {video_id}: `slowmo status` lists those there are.")

@@ -1,0 +1,88 @@
+"""From an upload to what is known of it: its content, what probing finds, and the settings in force."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
+from slowmo_pipeline.steps.records import Source
+from slowmo_pipeline.storage import Entry, Storage, VideoKeys, sidecar_key
+from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.reader import Limits, probe
+
+
+def joint_version(upload: Entry, sidecar: Entry | None) -> str:
+    """One version for an upload and its sidecar: it changes when either does."""
+    versions = (upload.version, sidecar.version if sidecar else None)
+    return hashlib.sha256(repr(versions).encode()).hexdigest()[:16]
+
+
+def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress) -> tuple[Source, VideoInfo]:
+    """Look at an upload: resolve its settings, hash and probe it if it is new or changed, store what was found.
+
+    The settings are `chosen` when there are any, else the sidecar if it was written since the last look, else those
+    in force, else the sidecar or the defaults: what was said last holds.
+
+    Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.
+    """
+    keys = VideoKeys(video_id)
+    stored = storage.read_json(keys.source)
+    if stored is None:
+        raise UnknownVideoError(
+            f"The video {video_id} is not registered. Put its file into {storage.location('uploads')}, or run "
+            "`slowmo upload FILE`; its video id follows from the file's name."
+        )
+    upload = stored["upload"]
+    before = Source.from_json(stored) if "sha256" in stored else None
+    entry, sidecar = storage.upload_entry(upload), storage.upload_entry(sidecar_key(upload))
+    if entry is None:
+        raise UnknownVideoError(f"The upload {storage.location(upload)} is gone. Put it back, or delete its partition.")
+    version = joint_version(entry, sidecar)
+    sidecar_version = sidecar.version if sidecar else None
+    settings = _resolve(storage, upload, chosen, before, sidecar_version)
+    known = storage.read_json(keys.info)
+    same_limits = before is not None and limits_of(before.settings) == limits_of(settings)
+    if before and before.version == version and known and same_limits:
+        sha256, info = before.sha256, VideoInfo.from_json(known)
+    else:
+        with storage.local_file(upload) as path:
+            sha256 = file_sha256(path, progress)
+            if before and before.sha256 == sha256 and known and same_limits:
+                info = VideoInfo.from_json(known)
+            else:
+                info = probe(
+                    path,
+                    limits=limits_of(settings),
+                    on_picture=lambda number, picture: progress("probe", number + 1, 0, "frames"),
+                )
+        if storage.upload_entry(upload) != entry:
+            raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
+
+    source = Source(upload, version, sidecar_version, sha256, settings)
+    storage.write_json(keys.info, info.to_json())
+    storage.write_json(keys.source, source.to_json())
+    return source, info
+
+
+def _resolve(
+    storage: Storage, upload: str, chosen: Mapping[str, Any], before: Source | None, sidecar_version: str | None
+) -> SlowMotionSettings:
+    if chosen:
+        return parse_settings(chosen, origin="The run's settings")
+    if sidecar_version and (before is None or before.sidecar_version != sidecar_version):
+        key = sidecar_key(upload)
+        return parse_settings(read_sidecar(storage.read(key), origin=key), origin=key)
+    return before.settings if before else parse_settings({}, origin="The defaults")
+
+
+def limits_of(settings: SlowMotionSettings) -> Limits:
+    """How large an upload may be."""
+    return Limits(
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        max_frames=settings.max_frames,
+        max_seconds=settings.max_seconds,
+    )

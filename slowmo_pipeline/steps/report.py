@@ -1,0 +1,70 @@
+"""What a person reads about a finished video: one self-contained HTML page."""
+
+from html import escape
+
+import pandas as pd
+
+from slowmo_pipeline.steps.cut import chunk_table
+from slowmo_pipeline.steps.records import Final, InForce
+from slowmo_pipeline.storage import Storage, VideoKeys
+from slowmo_pipeline.timeline import ConstantRate
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+  body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; color: #222 }}
+  table {{ border-collapse: collapse; margin: 1em 0 }}
+  th, td {{ border-bottom: 1px solid #ddd; padding: .2em .8em; text-align: left }}
+  img {{ max-width: 100% }}
+</style>
+<h1>{title}</h1>
+<p>{summary}</p>
+<img alt="Neighbouring frames from the middle of the result" src="data:image/jpeg;base64,{filmstrip}">
+<p>An original frame from the middle, the frames after it, and the next original.</p>
+{notes}
+<h2>Facts</h2>
+{facts}
+<h2>Chunks</h2>
+{chunks}
+</html>
+"""
+
+
+def chunk_frame(in_force: InForce, final: Final) -> pd.DataFrame:
+    """The chunk table, one row a chunk, with the seconds that the endpoint spent on it."""
+    table: pd.DataFrame = pd.DataFrame(chunk_table(in_force.plan))
+    table["endpoint seconds"] = [round(seconds, 2) for seconds in final.chunk_seconds]
+    return table
+
+
+def write_report(storage: Storage, video_id: str, in_force: InForce, final: Final) -> str:
+    """Store the page beside the final video and return its key."""
+    source, info, timeline = in_force.source, in_force.info, in_force.plan.timeline
+    rate = f"{float(timeline.source.nominal_rate):.6g} frames/s"
+    facts = {
+        "upload": source.upload,
+        "source": f"{info.width}x{info.height}, {info.codec} in {info.container}, {info.source_bits} bit",
+        "frame times": f"constant, {rate}" if isinstance(timeline.source, ConstantRate) else f"variable, about {rate}",
+        "frames": f"{timeline.source.count} in, {timeline.output_count} out",
+        "new frames": str(in_force.plan.new_frame_count),
+        "slowdown": str(timeline.slowdown),
+        "frame rate": f"{timeline.frame_rate} = {float(timeline.frame_rate):.6g} frames/s",
+        "duration": f"{float(timeline.source.duration):.3f} s in, {float(timeline.duration):.3f} s out",
+        "plan": in_force.current.plan,
+        "model": in_force.current.model_id,
+        "SHA-256": final.sha256,
+        **{f"setting {name}": str(value) for name, value in source.settings.model_dump(mode="json").items()},
+    }
+    page = _PAGE.format(
+        title=escape(video_id),
+        summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
+        filmstrip=final.filmstrip,
+        notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in final.notes),
+        facts=pd.DataFrame(facts.items()).to_html(header=False, index=False, border=0),
+        chunks=chunk_frame(in_force, final).to_html(index=False, border=0),
+    )
+    key = VideoKeys(video_id).finals[1]
+    storage.write(key, page.encode())
+    return key

@@ -1,0 +1,40 @@
+"""From a local file to a registered upload."""
+
+from pathlib import Path
+
+from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.storage import SIDECAR_SUFFIX, Storage, VideoKeys, sidecar_key, upload_key, video_id_of
+
+
+def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sidecar: bool) -> str:
+    """Copy a file to the uploads, unless the same content is there under its name; returns the key.
+
+    With `with_sidecar`, the settings file beside it goes first, so that no sensor sees the clip without its settings.
+    Raises StorageError when `path` is no file.
+    """
+    if not path.is_file():
+        raise StorageError(f"{path} is not a file. Give the path of a video.")
+    key = upload_key(path.name, sha256=file_sha256(path, progress))
+    sidecar = sidecar_of(path)
+    if with_sidecar and sidecar.is_file():
+        storage.upload(sidecar, sidecar_key(key))
+    entry = storage.upload_entry(key)
+    if entry is None or entry.size != path.stat().st_size:
+        storage.upload(path, key)
+    return key
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where the settings of a local file lie, if it has any."""
+    return path.with_name(path.name + SIDECAR_SUFFIX)
+
+
+def register(storage: Storage, upload: str) -> str:
+    """Make an upload known under its video id, which is returned; repeating is harmless."""
+    video_id = video_id_of(upload)
+    keys = VideoKeys(video_id)
+    if storage.stat(keys.source) is None:
+        storage.write_json(keys.source, {"upload": upload})
+    return video_id

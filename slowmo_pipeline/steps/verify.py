@@ -1,0 +1,163 @@
+"""Hold the final video against the plan: frame count, duration, and originals where they belong."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.plan import Plan
+from slowmo_pipeline.steps.probe import limits_of
+from slowmo_pipeline.steps.records import InForce, read_final, read_in_force
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.timeline import frame_times
+from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.picture import UPRIGHT, RgbConverter, bits_of, colour_of
+from slowmo_pipeline.video.reader import Limits, probe, read_frames
+
+SAMPLES = 8
+"""Originals that are looked at, spread over the video."""
+
+_COMPARED_WIDTH = 640
+"""Pixels; larger frames are thinned out to about this width, evenly in both directions."""
+
+PLACE_TOLERANCE = 1.0
+"""dB by which a neighbour may look more like the original than its own place: encoders copy between still frames."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One original, compared with the output at its place and with the outputs beside it."""
+
+    frame: int
+    output: int
+    psnr: float
+    """dB, over RGB; 100 for equal images."""
+    neighbour_psnr: float
+    """The better of its two neighbours."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether no neighbour shows the original better."""
+        return self.psnr >= self.neighbour_psnr - PLACE_TOLERANCE
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The final video beside its plan."""
+
+    expected_frames: int
+    frames: int
+    expected_seconds: Fraction
+    seconds: Fraction
+    tick: Fraction
+    """Seconds; the container cannot tell times any finer."""
+    samples: tuple[Sample, ...]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether frame count and duration are as planned."""
+        return self.frames == self.expected_frames and abs(self.seconds - self.expected_seconds) <= self.tick
+
+
+def verify(storage: Storage, video_id: str) -> Verified:
+    """Decode the final video once, and the upload up to the last sample."""
+    in_force = read_in_force(storage, video_id)
+    final = read_final(storage, video_id)
+    if final is None:
+        raise FileNotFoundError(f"The video {video_id} has no final video.")
+    places = sampled_places(in_force.plan)
+    collected = _Collected(places, in_force.info)
+    with storage.local_file(final.key) as path:
+        found = probe(path, limits=_generous(in_force), on_picture=collected)
+    with storage.local_file(in_force.source.upload) as path:
+        samples = _compare(path, in_force.info, places, collected.outputs)
+    times = frame_times(
+        found.ticks, found.time_base, last_duration=found.last_duration_ticks, declared_rate=found.declared_rate
+    )
+    timeline = in_force.plan.timeline
+    return Verified(
+        expected_frames=timeline.output_count,
+        frames=found.frame_count,
+        expected_seconds=timeline.duration,
+        seconds=times.duration,
+        tick=found.time_base,
+        samples=samples,
+    )
+
+
+def sampled_places(plan: Plan) -> dict[int, int]:
+    """A few frames, spread evenly, that are shown as they are: frame number to output number."""
+    timeline, count = plan.timeline, plan.timeline.source.count
+    places = {}
+    for wanted in np.linspace(0, count - 1, SAMPLES).astype(int):
+        # With a fractional slowdown not every frame is shown as it is; every denominator-th is.
+        for frame in range(wanted, min(wanted + timeline.slowdown.denominator, count)):
+            outputs = timeline.outputs_of_gap(frame)
+            if outputs and timeline.t(frame, outputs[0]) == 0:
+                places[frame] = outputs[0]
+                break
+    return places
+
+
+class _Collected:
+    """Keeps the outputs to compare while the final video is decoded."""
+
+    def __init__(self, places: dict[int, int], info: VideoInfo) -> None:
+        self._wanted = {output + offset for output in places.values() for offset in (-1, 0, 1)}
+        self._info = info
+        self._converter: RgbConverter | None = None
+        self.outputs: dict[int, npt.NDArray[np.float32]] = {}
+
+    def __call__(self, number: int, picture: VideoFrame) -> None:
+        if number not in self._wanted:
+            return
+        self._converter = self._converter or RgbConverter(
+            depth=8 if bits_of(picture.format) <= 8 else 16, colour=colour_of(picture), orientation=UPRIGHT
+        )
+        # Odd sizes were padded for 4:2:0.
+        frame = self._converter.frame(picture)[: self._info.height, : self._info.width]
+        self.outputs[number] = _thinned(frame)
+
+
+def _compare(
+    upload: Path, info: VideoInfo, places: dict[int, int], outputs: dict[int, npt.NDArray[np.float32]]
+) -> tuple[Sample, ...]:
+    samples = []
+    for number, original in read_frames(upload, info):
+        if number in places:
+            output = places[number]
+            frame = _thinned(original)
+            beside = [_psnr(frame, outputs[near]) for near in (output - 1, output + 1) if near in outputs]
+            own = _psnr(frame, outputs[output]) if output in outputs else 0.0
+            samples.append(Sample(number, output, own, max(beside, default=0.0)))
+        if number == max(places):
+            break
+    return tuple(samples)
+
+
+def _thinned(frame: Frame) -> npt.NDArray[np.float32]:
+    step = max(frame.shape[1] // _COMPARED_WIDTH, 1)
+    thinned: npt.NDArray[np.float32] = frame[::step, ::step].astype(np.float32)
+    return thinned / np.float32(np.iinfo(frame.dtype).max)
+
+
+def _psnr(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    error = float(np.mean(np.square(one - other)))
+    return 100.0 if error == 0 else min(-10 * math.log10(error), 100.0)
+
+
+def _generous(in_force: InForce) -> Limits:
+    """The result may be larger than an upload may be: it is slower."""
+    limits = limits_of(in_force.source.settings)
+    timeline = in_force.plan.timeline
+    return Limits(
+        max_bytes=2**63,
+        max_pixels=limits.max_pixels * 2,
+        max_frames=2 * timeline.output_count,
+        max_seconds=2 * math.ceil(timeline.duration),
+    )

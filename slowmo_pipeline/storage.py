@@ -1,0 +1,346 @@
+"""Where everything lives: one root, a folder or `s3://bucket/prefix`, and the spelling of every key below it."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, S3Store
+
+from slowmo_pipeline.errors import StorageError
+
+UPLOADS = "uploads/"
+FAILURES = "failures/"
+PENDING = "pending/"
+VIDEOS = "videos/"
+SIDECAR_SUFFIX = ".slowmo.json"
+
+# obstore stages a file that it writes as `name#1` beside it; a killed process leaves it behind.
+_STAGED = re.compile(r"#\d+$")
+
+
+def video_id_of(upload_key: str) -> str:
+    """The Dagster partition key of an upload: readable, unique for its key, characters `[a-z0-9_-]` only.
+
+    Commas break backfills in Dagster's UI and a slash breaks storage keys, hence the narrow alphabet.
+    """
+    slug = re.sub(r"[^a-z0-9_]+", "-", PurePosixPath(upload_key).stem.lower()).strip("-")[:48]
+    digest = hashlib.sha1(upload_key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    return f"{slug or 'video'}-{digest[:8]}"
+
+
+def upload_key(name: str, *, sha256: str) -> str:
+    """Key of a file that the command line uploads: the same content lands on the same key."""
+    return f"{UPLOADS}{sha256[:8]}/{name}"
+
+
+def sidecar_key(upload: str) -> str:
+    """Key of the optional settings beside an upload."""
+    return upload + SIDECAR_SUFFIX
+
+
+def video_id_of_pending(key: str) -> str:
+    """The video id that a pending marker's key names."""
+    return PurePosixPath(key).stem
+
+
+def endpoint_key(name: str) -> str:
+    """Key of what an endpoint says of itself: its model id and body limit."""
+    return f"endpoints/{name}.json"
+
+
+@dataclass(frozen=True)
+class ResultKeys:
+    """Keys of what one model made of one plan."""
+
+    prefix: str
+
+    @property
+    def results(self) -> str:
+        """Prefix of the results."""
+        return f"{self.prefix}results/"
+
+    @property
+    def receipts(self) -> str:
+        """Prefix of the receipts."""
+        return f"{self.prefix}receipts/"
+
+    def result(self, chunk: int) -> str:
+        """A tar of new frames."""
+        return f"{self.results}{chunk:05d}.tar"
+
+    def receipt(self, chunk: int) -> str:
+        """What the endpoint answered when the chunk was submitted."""
+        return f"{self.receipts}{chunk:05d}.json"
+
+
+@dataclass(frozen=True)
+class PlanKeys:
+    """Keys of one plan of a video."""
+
+    prefix: str
+
+    @property
+    def plan(self) -> str:
+        """The plan itself."""
+        return f"{self.prefix}plan.json"
+
+    @property
+    def chunks(self) -> str:
+        """Prefix of the chunks."""
+        return f"{self.prefix}chunks/"
+
+    def chunk(self, index: int) -> str:
+        """A tar of frames with the positions wanted between them."""
+        return f"{self.chunks}{index:05d}.tar"
+
+    def model(self, model_id: str) -> ResultKeys:
+        """Keys of what a model makes of this plan."""
+        return ResultKeys(f"{self.prefix}{model_id}/")
+
+
+@dataclass(frozen=True)
+class VideoKeys:
+    """Keys of one video."""
+
+    video_id: str
+
+    @property
+    def prefix(self) -> str:
+        """Everything of the video but its upload and its final files."""
+        return f"{VIDEOS}{self.video_id}/"
+
+    @property
+    def source(self) -> str:
+        """Upload key, version seen, SHA-256 of the content and the settings in force."""
+        return f"{self.prefix}source.json"
+
+    @property
+    def info(self) -> str:
+        """What probing found."""
+        return f"{self.prefix}info.json"
+
+    @property
+    def current(self) -> str:
+        """Which plan and which model are in force."""
+        return f"{self.prefix}current.json"
+
+    @property
+    def pending(self) -> str:
+        """Marker while a submitted plan is unfinished; the completion sensor lists only these."""
+        return f"{PENDING}{self.video_id}.json"
+
+    @property
+    def finals(self) -> tuple[str, str]:
+        """The two keys beside the final video: what it was made from, and its report."""
+        return f"final/{self.video_id}.json", f"final/{self.video_id}.html"
+
+    def final(self, suffix: str) -> str:
+        """The slow-motion video; `suffix` with its dot."""
+        return f"final/{self.video_id}{suffix}"
+
+    def plan(self, plan_hash: str) -> PlanKeys:
+        """Keys of one of its plans."""
+        return PlanKeys(f"{self.prefix}{plan_hash}/")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored object as a listing shows it."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified: datetime
+    version: str
+    """Changes when the object is written again; says nothing about its content."""
+
+
+class Storage:
+    """Objects below one root.
+
+    `url` is a folder (a path or `file://…`, made when missing) or `s3://bucket/prefix`. Objects appear whole or not
+    at all, on both. S3 honours `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL`, and takes its credentials from boto3's
+    usual chain. A missing key is a `FileNotFoundError` on reading; deleting it is no error.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.root: Path | None = None
+        """The folder, or None on S3."""
+        parts = urlsplit(url)
+        if parts.scheme == "s3":
+            self.url = url.rstrip("/")
+            self._store: LocalStore | S3Store = _s3_store(self.url)
+        elif parts.scheme in ("", "file"):
+            self.root = Path(unquote(parts.path) if parts.scheme else url).absolute()
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(
+                    f"The storage folder {self.root} cannot be made: {error.strerror}. Set SLOWMO_STORAGE to a folder "
+                    "you may write to."
+                ) from error
+            self.url = self.root.as_uri()
+            self._store = LocalStore(self.root)
+        else:
+            raise StorageError(f"SLOWMO_STORAGE = {url} is neither a folder nor s3://bucket/prefix.")
+
+    def location(self, key: str) -> str:
+        """The address of a key as it travels to an endpoint: `file://…` or `s3://…`."""
+        return f"{self.url}/{key}"
+
+    def key_of(self, location: str) -> str:
+        """The key of an address below the root; anything outside raises StorageError."""
+        key = location.removeprefix(self.url + "/")
+        if key == location or ".." in key.split("/"):
+            raise StorageError(f"{location} does not lie below the storage root {self.url}.")
+        return key
+
+    def read(self, key: str) -> bytes:
+        """The whole object."""
+        return bytes(obstore.get(self._store, key).bytes())
+
+    def read_json(self, key: str) -> Any:
+        """The object parsed as JSON, or None when there is none."""
+        try:
+            return json.loads(self.read(key))
+        except FileNotFoundError:
+            return None
+
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        """Write the object, replacing what was there."""
+        obstore.put(self._store, key, data)
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Write a value as readable JSON."""
+        self.write(key, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode())
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write the object unless there is one; False when there was."""
+        try:
+            obstore.put(self._store, key, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def upload(self, path: Path, key: str) -> None:
+        """Stream a local file into an object."""
+        obstore.put(self._store, key, path)
+
+    def stat(self, key: str) -> Entry | None:
+        """The object without its content, or None when there is none."""
+        try:
+            return _entry(obstore.head(self._store, key))
+        except FileNotFoundError:
+            return None
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """All objects below a prefix that ends in a slash, in no order."""
+        for batch in obstore.list(self._store, prefix):
+            yield from (_entry(meta) for meta in batch)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Names of the folders right below a prefix that ends in a slash, sorted."""
+        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
+        return tuple(sorted(PurePosixPath(name).name for name in found))
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Copy an object to a local path, whole or not at all."""
+        with self.local_file(key) as found:
+            aside = path.with_name(f".{path.name}.part")
+            shutil.copyfile(found, aside)
+            aside.replace(path)
+
+    def uploads(self) -> Iterator[Entry]:
+        """All objects that people dropped, whatever they are called.
+
+        A folder is walked by hand: one name with a newline makes an obstore listing fail as a whole.
+        """
+        if self.root is None:
+            yield from self.list(UPLOADS)
+            return
+        for folder, _, names in os.walk(self.root / UPLOADS):
+            for name in names:
+                entry = _file_entry(self.root, Path(folder, name))
+                if entry is not None:  # else moved away since the walk saw it
+                    yield entry
+
+    def upload_entry(self, key: str) -> Entry | None:
+        """One entry of `uploads`, with the same version; None when there is none."""
+        return self.stat(key) if self.root is None else _file_entry(self.root, self.root / key)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; missing ones are no error."""
+        for key in keys:
+            try:
+                obstore.delete(self._store, key)
+            except FileNotFoundError:
+                continue
+
+    @contextmanager
+    def local_file(self, key: str) -> Iterator[Path]:
+        """The object as a file: itself in a folder, a temporary copy of an S3 object."""
+        if self.root is not None:
+            path = self.root / key
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} does not exist.")
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="slowmo-") as folder:
+            path = Path(folder, PurePosixPath(key).name)
+            with path.open("wb") as file:
+                for piece in obstore.get(self._store, key).stream():
+                    file.write(piece)
+            yield path
+
+
+def is_staged(key: str) -> bool:
+    """Whether a name is what a killed writer left behind."""
+    return _STAGED.search(key) is not None
+
+
+def _entry(meta: Any) -> Entry:
+    return Entry(meta["path"], meta["size"], meta["last_modified"], (meta["e_tag"] or "").strip('"'))
+
+
+def _file_entry(root: Path, path: Path) -> Entry | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return Entry(
+        key=path.relative_to(root).as_posix(),
+        size=found.st_size,
+        modified=datetime.fromtimestamp(found.st_mtime, timezone.utc),
+        version=f"{found.st_mtime_ns:x}-{found.st_size:x}",
+    )
+
+
+def _s3_store(url: str) -> S3Store:
+    # boto3's part of obstore imports boto3 (0.3 s), which a folder never needs.
+    import boto3
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    session = boto3.Session()
+    if session.get_credentials() is None:
+        raise StorageError(f"There are no AWS credentials for {url}: set AWS_PROFILE or run `aws configure`.")
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    return S3Store(
+        bucket,
+        prefix=prefix or None,
+        endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        region=session.region_name or "us-east-1",
+        credential_provider=Boto3CredentialProvider(session),
+        client_options={"allow_http": True},  # only an explicit endpoint is ever plain HTTP
+    )

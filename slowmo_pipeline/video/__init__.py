@@ -1,0 +1,1 @@
+"""Video files in and out: what they hold, decoding, encoding."""

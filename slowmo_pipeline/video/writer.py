@@ -1,0 +1,224 @@
+"""Writing: a stream of frames becomes a video file, by one run of ffmpeg in constant memory."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import numpy as np
+import numpy.typing as npt
+
+from slowmo_pipeline.errors import EncodeError
+from slowmo_pipeline.frames import Frame, FrameShape
+from slowmo_pipeline.video.binary import run_graph
+from slowmo_pipeline.video.colour import RGB_MATRIX, Colour, usual_matrix
+from slowmo_pipeline.video.info import VideoInfo
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How one codec is written."""
+
+    suffix: str
+    """The container's file suffix."""
+    pixel_formats: Mapping[int, str]
+    """ffmpeg's pixel format for frames of 8 and of 16 bits a sample."""
+    even_sizes: bool
+    """Whether its chroma is halved, so that width and height must be even."""
+    full_range: bool
+    """Whether it can say that its numbers use the full range; if not, they never do."""
+    default_crf: int | None
+    """Quality where none is asked for; None if the codec has no such knob."""
+    options: Mapping[str, str]
+    """ffmpeg's options of the encoder."""
+    sound: Mapping[str, str]
+    """ffmpeg's options of the sound beside it."""
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether it stores RGB: no matrix, no loss."""
+        return not self.pixel_formats[8].startswith("yuv")
+
+
+# Frames that the encoders keep to look ahead. Their own choice, 40, costs 200 MB of memory more at 1080p.
+_LOOKAHEAD = "10"
+_AAC = {"c:a": "aac", "b:a": "192k"}
+
+CODECS: Mapping[str, Codec] = {
+    "h264": Codec(
+        suffix=".mp4",
+        pixel_formats={8: "yuv420p", 16: "yuv420p10le"},
+        even_sizes=True,
+        full_range=True,
+        default_crf=18,
+        options={"c:v": "libx264", "preset": "medium", "rc-lookahead": _LOOKAHEAD},
+        sound=_AAC,
+    ),
+    "h265": Codec(
+        suffix=".mp4",
+        pixel_formats={8: "yuv420p", 16: "yuv420p10le"},
+        even_sizes=True,
+        full_range=True,
+        default_crf=20,
+        # hvc1: Apple's players refuse the muxer's own choice, hev1.
+        options={"c:v": "libx265", "preset": "medium", "tag:v": "hvc1"},
+        sound=_AAC,
+    ),
+    "prores": Codec(
+        suffix=".mov",
+        pixel_formats={8: "yuv422p10le", 16: "yuv422p10le"},
+        even_sizes=True,
+        full_range=False,
+        default_crf=None,
+        options={"c:v": "prores_ks", "profile:v": "hq", "vendor": "apl0"},
+        sound={"c:a": "pcm_s16le"},
+    ),
+    "ffv1": Codec(
+        suffix=".mkv",
+        pixel_formats={8: "bgr0", 16: "gbrp16le"},
+        even_sizes=False,
+        full_range=True,
+        default_crf=None,
+        options={"c:v": "ffv1", "level": "3", "g": "1", "slices": "4", "slicecrc": "1"},
+        sound={"c:a": "flac"},
+    ),
+}
+"""By the names that the settings use."""
+
+# The second flag keeps the library's version, the date and random identifiers out of the file.
+_REPEATABLE = {"flags:v": "+bitexact", "fflags": "+bitexact", "map_metadata": "-1", "map_chapters": "-1"}
+
+
+def encode(
+    path: Path,
+    frames: Iterable[Frame],
+    *,
+    info: VideoInfo,
+    frame_rate: Fraction,
+    codec: str,
+    crf: int | None,
+    threads: int,
+) -> int:
+    """Write a video without sound and return its number of frames, which is that of `frames`.
+
+    Frames are (info.height, info.width, 3) of info.depth. Colours, pixel shape and creation time are `info`'s. The
+    same frames give the same bytes, for the same ffmpeg and number of threads. Where chroma is halved, an odd width or
+    height grows by one: the last column or row is repeated.
+    Raises EncodeError, ValueError for a frame of another shape, and whatever `frames` raises; then no file is left.
+    """
+    kind = CODECS[codec]
+    written = 0
+
+    def buffers() -> Iterator[npt.NDArray[Any]]:
+        nonlocal written
+        for frame in frames:
+            _check_shape(frame, info, written)
+            yield _raw(frame, kind)
+            written += 1
+
+    graph = _graph(path, kind, info, frame_rate, kind.default_crf if crf is None else crf, threads)
+    try:
+        run_graph(graph, purpose=f"Encoding {path.name}", stdin=buffers())
+        if written == 0:
+            raise EncodeError(f"Encoding {path.name}: there was no frame to encode.")
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return written
+
+
+def file_options(info: VideoInfo, codec: Codec) -> dict[str, str]:
+    """Return ffmpeg's options for a result's container: nothing invented in it, ready to be played while it loads."""
+    options = dict(_REPEATABLE)
+    if info.creation_time is not None:
+        options["metadata"] = f"creation_time={info.creation_time}"
+    if codec.suffix in (".mp4", ".mov"):
+        options["movflags"] = "+faststart"
+    return options
+
+
+def _graph(path: Path, codec: Codec, info: VideoInfo, frame_rate: Fraction, crf: int | None, threads: int) -> Any:
+    width, height = _coded_size(info, codec)
+    source = ffmpeg.input(
+        "pipe:",
+        format="rawvideo",
+        pix_fmt="rgb24" if info.depth == 8 else "rgb48le",
+        s=f"{width}x{height}",
+        framerate=str(frame_rate),
+    )
+    options = dict(codec.options)
+    if crf is not None and codec.default_crf is not None:
+        options["crf"] = str(crf)
+    if options["c:v"] == "libx265":
+        # x265 ignores -threads; its bytes depend on both of these.
+        options["x265-params"] = f"log-level=error:pools={threads}:frame-threads=1:rc-lookahead={_LOOKAHEAD}"
+    pictures = _coloured(source, codec, info, (width, height)).filter(
+        # The filter's own maximum of 100 would round a pixel shape like 4320:4739.
+        "setsar",
+        sar=str(info.sample_aspect_ratio),
+        max=2**31 - 1,
+    )
+    return ffmpeg.output(
+        pictures,
+        f"file:{path.absolute()}",
+        **options,
+        **file_options(info, codec),
+        threads=threads,
+        fps_mode="passthrough",
+    )
+
+
+def _coloured(source: Any, codec: Codec, info: VideoInfo, size: tuple[int, int]) -> Any:
+    """Convert RGB to what the codec stores and put the source's tags on it; the untagged stays untagged."""
+    colour = info.colour
+    pixel_format = codec.pixel_formats[info.depth]
+    if codec.is_rgb:
+        return source.filter("format", pixel_format).filter("setparams", **_tags(colour, RGB_MATRIX, "pc"))
+    matrix = usual_matrix(*size) if colour.matrix == RGB_MATRIX else colour.matrix
+    colour_range = colour.range if codec.full_range else "tv"
+    converted = source.filter(
+        "scale",
+        in_range="pc",
+        # The filter knows no constant luminance; neither does the reader.
+        out_color_matrix=(matrix or usual_matrix(*size)).replace("bt2020c", "bt2020nc"),
+        out_range=colour_range or "tv",
+        flags="bicubic+accurate_rnd+full_chroma_int",
+    )
+    return converted.filter("format", pixel_format).filter("setparams", **_tags(colour, matrix, colour_range))
+
+
+def _tags(colour: Colour, matrix: str | None, colour_range: str | None) -> dict[str, str]:
+    return {
+        "colorspace": matrix or "unknown",
+        "range": colour_range or "unknown",
+        "color_primaries": colour.primaries or "unknown",
+        "color_trc": colour.transfer or "unknown",
+    }
+
+
+def _coded_size(info: VideoInfo, codec: Codec) -> tuple[int, int]:
+    if not codec.even_sizes:
+        return info.width, info.height
+    return info.width + info.width % 2, info.height + info.height % 2
+
+
+def _check_shape(frame: Frame, info: VideoInfo, number: int) -> None:
+    shape = FrameShape.of(frame)
+    expected = FrameShape(width=info.width, height=info.height, depth=info.depth)
+    if shape != expected:
+        raise ValueError(f"Output frame {number} is {shape}; it must be {expected}.")
+
+
+def _raw(frame: Frame, codec: Codec) -> npt.NDArray[Any]:
+    """The bytes that ffmpeg reads: little-endian, sizes even where they must be."""
+    raw: npt.NDArray[Any] = frame
+    if codec.even_sizes and (frame.shape[0] % 2 or frame.shape[1] % 2):
+        raw = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+    if raw.dtype == np.uint16:
+        if not codec.is_rgb:
+            # libswscale takes 255 * 256 for white when it makes YUV of 16 bits; the reader undoes the same.
+            raw = raw - (raw >> 8)
+        raw = raw.astype("<u2", copy=False)
+    return np.ascontiguousarray(raw)

@@ -1,0 +1,49 @@
+"""Interpolators for tests of whatever runs one: a cheap one, and one that misbehaves as its frames tell it."""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from slowmo_pipeline.frames import Frame
+
+FADE = 100
+"""A grey value from here on lets Scripted behave."""
+STUCK, KILLED, OUT_OF_MEMORY, SLOW = range(1, 5)
+"""Grey values that tell Scripted what to do; SLOW takes SLOW_SECONDS."""
+SLOW_SECONDS = 0.5
+
+
+class Fade:
+    """Cross-fades: with flat grey frames a and b, the frame at t is flat grey a + t·(b - a)."""
+
+    model_id = "fade-1"
+
+    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
+        for (left, right), wanted in zip(pairwise(frames), times, strict=True):
+            for t in wanted:
+                mixed = left + float(t) * (right.astype(np.float64) - left)
+                yield mixed.round().astype(left.dtype)
+
+
+class Scripted(Fade):
+    """Does what the grey value of the first frame says."""
+
+    model_id = "scripted-1"
+
+    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
+        everything = list(frames)
+        action = int(everything[0][0, 0, 0])
+        if action == STUCK:
+            time.sleep(3600)
+        if action == SLOW:
+            time.sleep(SLOW_SECONDS)
+        if action == KILLED:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if action == OUT_OF_MEMORY:
+            raise MemoryError("no room for a frame")
+        yield from super().render(everything, times)

@@ -1,0 +1,111 @@
+"""A local endpoint server of the tests' own, in a process of its own, with plain boto3 as its client."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import numpy as np
+import psutil
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkfile import ResultReader, write_chunk
+from slowmo_pipeline.images import ImageFormat
+from slowmo_pipeline.serving.owner import live_endpoint
+from slowmo_pipeline.serving.server_state import EndpointAddress
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline_tests import interpolators
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+SCRIPTED = f"scripted={interpolators.__name__}:Scripted"
+"""The endpoint most tests use, as --endpoint takes it."""
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def grey_chunk(value: int) -> bytes:
+    """A chunk of two flat grey frames, of `value` and `value` + 40, that wants the frame in the middle as output 1."""
+    frames = [(index, np.full((8, 8, 3), value + 40 * index, np.uint8)) for index in (0, 1)]
+    file = io.BytesIO()
+    write_chunk(file, frames, [Want(output=1, frame=0, t=Fraction(1, 2))], image_format=ImageFormat.LOSSLESS)
+    return file.getvalue()
+
+
+def grey_of(result: bytes) -> int:
+    """The grey value of a result's only frame."""
+    [(_, frame)] = ResultReader(io.BytesIO(result)).frames()
+    return int(frame[0, 0, 0])
+
+
+def eventually(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
+    """The first true value of a condition; fails the test when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return value
+
+
+def environment() -> dict[str, str]:
+    """The environment for processes that import these tests."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])}
+
+
+class LocalServer:
+    """A server with one worker that serves `scripted`, in a with statement that ends it unless the test did."""
+
+    def __init__(self, state: Path, storage: Storage, *options: str) -> None:
+        command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint"]
+        command += ["--state", str(state), "--storage", storage.url, "--workers=1", f"--endpoint={SCRIPTED}", *options]
+        self.storage = storage
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+        address = eventually(lambda: live_endpoint(state) or self.process.poll() is not None)
+        assert isinstance(address, EndpointAddress), self.process.communicate()[1]
+        self.url = address.url
+        self.client: SageMakerRuntimeClient = boto3.client(
+            "sagemaker-runtime",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),
+        )
+
+    def __enter__(self) -> "LocalServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.end()
+
+    def workers(self) -> list[psutil.Process]:
+        """Its worker processes."""
+        return psutil.Process(self.process.pid).children()
+
+    def submit(self, value: int, *, name: str, **options: Any) -> dict[str, Any]:
+        """Store a grey chunk and invoke the endpoint with it; the result is to be `results/NAME`."""
+        self.storage.write(f"chunks/{name}", grey_chunk(value))
+        location = self.storage.location(f"chunks/{name}")
+        named = {"S3OutputPathExtension": "results", "Filename": name}
+        answer = self.client.invoke_endpoint_async(
+            EndpointName="scripted", InputLocation=location, **{**named, **options}
+        )
+        return dict(answer)
+
+    def end(self) -> str:
+        """Ask it to end; what it logged."""
+        self.process.terminate()
+        return self.process.communicate(timeout=10)[1]
+
+    def kill(self) -> str:
+        """Kill it; what it had logged. Workers hold its standard error open: this waits for their end too."""
+        self.process.kill()
+        return self.process.communicate(timeout=10)[1]

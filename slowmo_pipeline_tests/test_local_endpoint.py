@@ -1,0 +1,278 @@
+"""The server as its clients see it: real processes, plain boto3."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.serving.owner import ping
+from slowmo_pipeline.serving.request_log import Request, RequestLog
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline_tests.interpolators import FADE, KILLED, OUT_OF_MEMORY, SLOW, STUCK
+from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_chunk, grey_of
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "my storage"))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """One server for the tests that leave it as they found it."""
+    folder = tmp_path_factory.mktemp("endpoint")
+    with LocalServer(folder / "state", Storage(str(folder / "my storage"))) as server:
+        yield server
+
+
+def key_of(server: LocalServer, location: str) -> str:
+    return server.storage.key_of(location)
+
+
+def failure_of(server: LocalServer, answer: dict[str, str]) -> dict[str, object]:
+    key = key_of(server, answer["FailureLocation"])
+    eventually(lambda: server.storage.stat(key))
+    failure: dict[str, object] = server.storage.read_json(key)
+    return failure
+
+
+def test_chunk_becomes_a_result_where_the_client_wants_it(server: LocalServer) -> None:
+    answer = server.submit(FADE, name="a.tar", InferenceId="clip-0-1")
+
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
+    assert answer["InferenceId"] == "clip-0-1"
+    assert answer["OutputLocation"] == server.storage.location("results/a.tar")
+    eventually(lambda: server.storage.stat("results/a.tar"))
+    assert grey_of(server.storage.read("results/a.tar")) == FADE + 20
+
+
+def test_names_are_generated_without_names_from_the_client(server: LocalServer) -> None:
+    server.storage.write("in.tar", grey_chunk(FADE))
+    answer = server.client.invoke_endpoint_async(
+        EndpointName="scripted", InputLocation=server.storage.location("in.tar")
+    )
+
+    key = key_of(server, answer["OutputLocation"])
+    assert answer["InferenceId"] not in key
+    eventually(lambda: server.storage.stat(key))
+
+
+def test_endpoint_says_what_it_runs(server: LocalServer) -> None:
+    assert server.storage.read_json("endpoints/scripted.json") == {"model_id": "scripted-1", "max_body_bytes": 10**9}
+
+
+def test_ping_says_what_is_served(server: LocalServer) -> None:
+    eventually(lambda: (ping(server.url) or {})["running"] == 0)
+
+    assert ping(server.url) == {
+        "status": "ok",
+        "pid": server.process.pid,
+        "storage": server.storage.url,
+        "endpoints": {"scripted": "scripted-1"},
+        "queued": 0,
+        "running": 0,
+    }
+
+
+def test_unknown_endpoint_is_sagemakers_error(server: LocalServer) -> None:
+    with pytest.raises(
+        server.client.exceptions.ValidationError, match=r"Endpoint film of account .* not found"
+    ) as caught:
+        server.client.invoke_endpoint_async(EndpointName="film", InputLocation=server.storage.location("x"))
+
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_input_outside_the_storage_is_refused(server: LocalServer) -> None:
+    with pytest.raises(ClientError, match="does not lie below"):
+        server.client.invoke_endpoint_async(EndpointName="scripted", InputLocation="file:///etc/passwd")
+
+
+def test_inline_body_is_refused(server: LocalServer) -> None:
+    with pytest.raises(ClientError, match="InputLocation"):
+        server.client.invoke_endpoint_async(EndpointName="scripted", Body=b"x" * 128_000)
+
+
+def test_pages_of_other_hosts_are_refused(server: LocalServer) -> None:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+    connection.request("GET", "/ping", headers={"Host": "rebound.example.com"})
+
+    assert connection.getresponse().status == 400
+    connection.close()
+
+
+def test_bad_chunk_fails_with_400(server: LocalServer) -> None:
+    server.storage.write("bad.tar", grey_chunk(FADE)[:900])
+    answer = server.client.invoke_endpoint_async(
+        EndpointName="scripted", InputLocation=server.storage.location("bad.tar")
+    )
+
+    failure = failure_of(server, dict(answer))
+    assert (failure["code"], failure["error"]) == (400, "ChunkFormatError")
+    assert server.storage.stat(key_of(server, answer["OutputLocation"])) is None
+
+
+def test_full_memory_fails_with_507(server: LocalServer) -> None:
+    failure = failure_of(server, server.submit(OUT_OF_MEMORY, name="memory.tar"))
+
+    assert failure == {"code": 507, "error": "MemoryError", "message": "no room for a frame"}
+
+
+def test_missing_input_leaves_no_object(server: LocalServer) -> None:
+    answer = server.client.invoke_endpoint_async(
+        EndpointName="scripted", InputLocation=server.storage.location("missing.tar")
+    )
+    server.submit(FADE, name="after-missing.tar")
+
+    eventually(lambda: server.storage.stat("results/after-missing.tar"))
+    assert server.storage.stat(key_of(server, answer["OutputLocation"])) is None
+    assert server.storage.stat(key_of(server, answer["FailureLocation"])) is None
+
+
+def test_stuck_worker_is_killed_and_the_next_request_works(server: LocalServer) -> None:
+    stuck = server.submit(STUCK, name="stuck.tar", InvocationTimeoutSeconds=1)
+    server.submit(FADE, name="after-stuck.tar")
+
+    eventually(lambda: server.storage.stat("results/after-stuck.tar"))
+    assert server.storage.stat("results/stuck.tar") is None
+    assert server.storage.stat(key_of(server, stuck["FailureLocation"])) is None
+
+
+def test_request_that_kills_its_workers_fails_at_the_third(server: LocalServer) -> None:
+    killer = server.submit(KILLED, name="killer.tar")
+    server.submit(FADE, name="after-killer.tar")
+
+    failure = failure_of(server, killer)
+    assert failure["code"] == 500
+    assert "3 workers died" in str(failure["message"])
+    assert server.storage.stat("results/after-killer.tar"), "it stood in the way of the others"
+
+
+def test_worker_that_died_idle_costs_no_request(server: LocalServer) -> None:
+    server.submit(FADE, name="before-idle.tar")
+    eventually(lambda: server.storage.stat("results/before-idle.tar"))
+    [worker] = server.workers()
+    worker.kill()
+    eventually(lambda: not server.workers())
+
+    server.submit(FADE, name="after-idle.tar")
+    eventually(lambda: server.storage.stat("results/after-idle.tar"))
+
+
+def test_flow_interpolates(storage: Storage, state: Path) -> None:
+    with LocalServer(state, storage, "--endpoint=flow") as server:
+        server.submit(FADE, name="flow.tar", EndpointName="flow")
+        eventually(lambda: storage.stat("results/flow.tar"))
+
+    with storage.local_file("results/flow.tar") as path, path.open("rb") as file:
+        result = ResultReader(file)
+        assert result.model_id.startswith("flow")
+        [(_, frame)] = result.frames()
+    # Flat grey has no motion to follow; what remains is the blend.
+    assert abs(int(frame.mean()) - (FADE + 20)) <= 1
+
+
+def test_killed_server_forgets_nothing_and_repeats_nothing(storage: Storage, state: Path) -> None:
+    with LocalServer(state, storage) as server:
+        for index in range(5):
+            server.submit(SLOW, name=f"{index}.tar")
+        eventually(lambda: storage.stat("results/0.tar"))
+        server.kill()
+    before = {entry.key: entry.modified for entry in storage.list("results/")}
+    assert len(before) < 5
+
+    with LocalServer(state, storage):
+        eventually(lambda: all(storage.stat(f"results/{index}.tar") for index in range(5)))
+    after = {entry.key: entry.modified for entry in storage.list("results/")}
+    assert {key: after[key] for key in before} == before
+
+
+def logged(storage: Storage, name: str, **values: object) -> Request:
+    """A request as a server that was killed has left it."""
+    storage.write(f"chunks/{name}", grey_chunk(FADE))
+    fields = {"endpoint": "scripted", "inference_id": "i", "input_key": f"chunks/{name}", "ttl_seconds": 60}
+    fields |= {"result_key": f"results/{name}", "failure_key": f"failures/{name}", "timeout_seconds": 9}
+    return Request(**{"id": name, "accepted_at": time.time(), **fields, **values})  # type: ignore[arg-type]  # a table
+
+
+def test_log_decides_what_a_new_server_runs(storage: Storage, state: Path) -> None:
+    state.mkdir()
+    storage.write("results/has-result", b"kept")
+    storage.write("results/has-older-result", b"of an earlier request")
+    time.sleep(0.1)  # longer than the clock of file systems is coarse
+    with closing(RequestLog(state / "requests.sqlite")) as log:
+        log.add(logged(storage, "has-result", accepted_at=time.time() - 10))
+        log.add(logged(storage, "has-older-result"))
+        log.add(logged(storage, "waited-too-long", accepted_at=time.time() - 61))
+        log.add(logged(storage, "killed-three", deaths=3))
+        log.add(logged(storage, "waits"))
+
+    with LocalServer(state, storage) as server:
+        eventually(lambda: storage.stat("results/waits"))
+        text = server.end()
+    assert storage.read("results/has-result") == b"kept"
+    assert grey_of(storage.read("results/has-older-result")) == FADE + 20
+    assert [entry.key for entry in storage.list("results/") if "long" in entry.key or "three" in entry.key] == []
+    assert "waited longer than 60 s" in text
+    assert [entry.key for entry in storage.list("failures/")] == ["failures/killed-three"]
+
+
+def is_running_a_request(server: LocalServer) -> bool:
+    answer = ping(server.url)
+    return answer is not None and answer["running"] > 0
+
+
+def test_asked_to_end_it_ends_at_once_and_keeps_its_requests(storage: Storage, state: Path) -> None:
+    with LocalServer(state, storage) as server:
+        server.submit(STUCK, name="stuck.tar")
+        server.submit(FADE, name="waits.tar")
+        eventually(lambda: is_running_a_request(server))
+        workers = server.workers()
+        asked = time.monotonic()
+        server.end()
+
+    assert time.monotonic() - asked < 5
+    assert server.process.returncode == 0
+    assert not any(worker.is_running() for worker in workers)
+    assert not (state / "endpoint.json").exists()
+    with closing(RequestLog(state / "requests.sqlite")) as log:
+        assert len(list(log.ids())) == 2
+
+
+def test_workers_do_not_outlive_a_killed_server(storage: Storage, state: Path) -> None:
+    with LocalServer(state, storage) as server:
+        server.submit(STUCK, name="stuck.tar")
+        eventually(lambda: is_running_a_request(server))
+        workers = server.workers()
+        server.kill()
+
+    assert workers
+    eventually(lambda: not any(worker.is_running() for worker in workers), seconds=5)
+
+
+def test_requests_run_side_by_side(storage: Storage, state: Path) -> None:
+    with LocalServer(state, storage, "--workers=3") as server:
+        for index in range(3):
+            server.submit(STUCK, name=f"{index}.tar")
+
+        eventually(lambda: (ping(server.url) or {})["running"] == 3)
+        assert len(server.workers()) == 3
+
+
+def test_server_loads_no_image_library(server: LocalServer) -> None:
+    mapped = {region.path for region in psutil.Process(server.process.pid).memory_maps()}
+
+    assert any("sqlite" in path for path in mapped)
+    assert not any("cv2" in path for path in mapped)
