@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage, ProgressReports, SageMakerAsyncEndpoint
+from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.assemble import assemble
 from slowmo_pipeline.steps.cut import chunk_table, cut
@@ -61,12 +61,12 @@ def raw_video(
     context: dg.AssetExecutionContext,
     config: RawVideoConfig,  # type: ignore[valid-type]  # made by create_model
     storage: PipelineStorage,
-    progress: ProgressReports,
+    progress: dg.ResourceParam[ProgressFor],
 ) -> dg.MaterializeResult[None]:
     """The upload: what it holds, and the settings in force."""
     chosen = {name: value for name, value in config.model_dump().items() if value is not None}  # type: ignore[attr-defined]  # as above
     with told_as_failure():
-        source, info = look(storage.open(), context.partition_key, chosen=chosen, progress=progress.to(context.log))
+        source, info = look(storage.open(), context.partition_key, chosen=chosen, progress=progress(context.log))
     return dg.MaterializeResult(
         metadata={
             "upload": source.upload,
@@ -85,11 +85,11 @@ def raw_video(
 
 @dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"}, deps=[raw_video])
 def frame_chunks(
-    context: dg.AssetExecutionContext, storage: PipelineStorage, progress: ProgressReports
+    context: dg.AssetExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> dg.MaterializeResult[None]:
     """The plan, and the frames cut into chunks with the positions wanted between them."""
     with told_as_failure():
-        done = cut(storage.open(), context.partition_key, progress=progress.to(context.log))
+        done = cut(storage.open(), context.partition_key, progress=progress(context.log))
     plan, timeline = done.plan, done.plan.timeline
     return dg.MaterializeResult(
         metadata={
@@ -117,7 +117,7 @@ def interpolated_chunks(
     config: InterpolatedChunksConfig,
     storage: PipelineStorage,
     endpoint: SageMakerAsyncEndpoint,
-    progress: ProgressReports,
+    progress: dg.ResourceParam[ProgressFor],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The new frames, made by the endpoint. Submits only what is neither there nor under way."""
     with told_as_failure():
@@ -128,7 +128,7 @@ def interpolated_chunks(
             endpoint.connect(in_force.current.interpolator, opened),
             context.partition_key,
             max_attempts=endpoint.max_attempts,
-            progress=progress.to(context.log),
+            progress=progress(context.log),
         ).ensure(wait=config.wait)
     if not ensured.complete:
         context.log.info(
@@ -150,7 +150,7 @@ def interpolated_chunks(
 
 @dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"}, deps=[interpolated_chunks])
 def final_video(
-    context: dg.AssetExecutionContext, storage: PipelineStorage, progress: ProgressReports
+    context: dg.AssetExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> dg.MaterializeResult[None]:
     """The slow-motion video, with its sound and a report."""
     # pandas takes half a second to import: not before there is something to report.
@@ -158,7 +158,7 @@ def final_video(
 
     with told_as_failure():
         opened = storage.open()
-        final, made = assemble(opened, context.partition_key, progress=progress.to(context.log))
+        final, made = assemble(opened, context.partition_key, progress=progress(context.log))
         in_force = read_in_force(opened, context.partition_key)
         report = write_report(opened, context.partition_key, in_force, final)
     timeline = in_force.plan.timeline

@@ -5,28 +5,27 @@ from collections.abc import Iterator
 import dagster as dg
 
 from slowmo_pipeline.assets import final_video, raw_video, told_as_failure
-from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.records import read_info
 from slowmo_pipeline.steps.verify import verify
 
 
-@dg.asset_check(asset=raw_video, partitions_def=videos)
+@dg.asset_check(asset=raw_video)
 def upload_decodes(context: dg.AssetCheckExecutionContext, storage: PipelineStorage) -> dg.AssetCheckResult:
     """Every packet of the upload decodes to a frame with a time of its own."""
     with told_as_failure():
         info = read_info(storage.open(), context.partition_key)
     return dg.AssetCheckResult(
-        passed=not info.losses,
+        passed=not info.notes,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"frames": info.frame_count, "losses": list(info.losses)},
+        metadata={"frames": info.frame_count, "losses": list(info.notes)},
     )
 
 
 @dg.multi_asset_check(
     specs=[
-        dg.AssetCheckSpec("frame_count_and_duration", asset=final_video, partitions_def=videos),
-        dg.AssetCheckSpec("originals_in_place", asset=final_video, partitions_def=videos),
+        dg.AssetCheckSpec("frame_count_and_duration", asset=final_video),
+        dg.AssetCheckSpec("originals_in_place", asset=final_video),
     ]
 )
 def final_video_as_planned(

@@ -1,15 +1,13 @@
 """The command line: a verb per step. Data goes to stdout, everything else to stderr."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError
@@ -111,14 +109,10 @@ def status(video: OneVideo = None) -> None:
     from slowmo_pipeline.storage import Storage
 
     storage = Storage(current_home().storage_url)
-    table = Table("video", "state", "result", box=None)
-    for video_id in [video] if video else known_videos(storage):
-        found = overview(storage, video_id)
-        table.add_row(found.video_id, found.state, _shown(found.result or ""))
-    if table.row_count:
-        Console(soft_wrap=True).print(table)
-    else:
+    rows = [overview(storage, video_id) for video_id in ([video] if video else known_videos(storage))]
+    if not rows:
         print("No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
+    _print_columns((row.video_id, row.state, _shown(row.result or "")) for row in rows)
 
 
 @app.command()
@@ -138,11 +132,8 @@ def doctor() -> None:
     """Check that everything the pipeline needs is there; the exit code is 1 if not."""
     from slowmo_pipeline.diagnosis import diagnose
 
-    table = Table("", "", "", box=None, show_header=False)
     findings = list(diagnose(current_home()))
-    for finding in findings:
-        table.add_row("ok" if finding.good else "PROBLEM", finding.what, finding.told)
-    Console(soft_wrap=True).print(table)
+    _print_columns(("ok" if finding.good else "PROBLEM", finding.what, finding.told) for finding in findings)
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)
 
@@ -190,6 +181,14 @@ def _settings_of(clip: Path, options: Mapping[str, object]) -> dict[str, object]
 def _shown(location: str) -> str:
     """A location as people want it: a path, where it is one."""
     return unquote(location.removeprefix("file://"))
+
+
+def _print_columns(rows: Iterable[tuple[str, ...]]) -> None:
+    """Aligned, never cut: the output is for scripts as well."""
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:

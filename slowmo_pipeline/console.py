@@ -5,29 +5,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydantic import PrivateAttr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from slowmo_pipeline.progress import LogProgress, Progress
-from slowmo_pipeline.resources import ProgressReports
 
-stderr = Console(stderr=True, highlight=False)
-
-
-class ConsoleProgress(ProgressReports):
-    """Shows the progress of a run on this terminal."""
-
-    _receiver: Progress = PrivateAttr()
-
-    def __init__(self, receiver: Progress) -> None:
-        super().__init__()
-        self._receiver = receiver
-
-    def to(self, log: logging.Logger) -> Progress:
-        """See ProgressReports; the run's own log is left alone."""
-        return self._receiver
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager

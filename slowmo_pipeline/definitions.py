@@ -3,7 +3,8 @@
 import dagster as dg
 
 from slowmo_pipeline import assets, checks, jobs, sensors
-from slowmo_pipeline.resources import PipelineStorage, ProgressReports, SageMakerAsyncEndpoint
+from slowmo_pipeline.progress import LogProgress
+from slowmo_pipeline.resources import PipelineStorage, SageMakerAsyncEndpoint
 
 defs = dg.Definitions(
     assets=[assets.raw_video, assets.frame_chunks, assets.interpolated_chunks, assets.final_video],
@@ -13,7 +14,7 @@ defs = dg.Definitions(
     resources={
         "storage": PipelineStorage(url=None),
         "endpoint": SageMakerAsyncEndpoint(local=True, timeout_seconds=900, max_attempts=3),
-        "progress": ProgressReports(),
+        "progress": LogProgress,
     },
     # One process a run: a step a process costs seconds each, and the steps take turns anyway.
     executor=dg.in_process_executor,

@@ -11,7 +11,7 @@ from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.home import locked
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.storage import Storage
-from slowmo_pipeline.video.binary import ffmpeg_binary, missing_encoders
+from slowmo_pipeline.video.binary import ffmpeg_binary
 
 _LOW_DISK_BYTES = 5 * 10**9
 _PACKAGES = ("dagster", "dagster-webserver", "boto3", "av", "opencv-python-headless", "obstore")

@@ -26,6 +26,10 @@ MAX_CHUNK_GAPS = 32
 """Gaps in a chunk of small frames: more would make progress coarse and leave workers idle at the end."""
 
 
+MAX_CHUNK_IMAGES = 10_000
+"""Images that a chunk of tiny frames sends and gets back: the wire format allows 50,000 of either."""
+
+
 class NewFrame(NamedTuple):
     """A frame to be synthesised."""
 
@@ -119,10 +123,10 @@ def make_plan(
 ) -> Plan:
     """Cut the gaps that want new frames into chunks.
 
-    `frame_bytes` is the uncompressed size of one frame. A chunk keeps to MAX_CHUNK_GAPS gaps and to `max_chunk_bytes`
-    for its images there and back; a gap that wants more than that is asked for in several chunks.
+    `frame_bytes` is the uncompressed size of one frame. A chunk keeps to MAX_CHUNK_GAPS gaps, and to
+    MAX_CHUNK_IMAGES and `max_chunk_bytes` for its images there and back; a gap that wants more than that is asked for in several chunks.
     """
-    max_images = max(max_chunk_bytes // frame_bytes, 3)
+    max_images = min(max(max_chunk_bytes // frame_bytes, 3), MAX_CHUNK_IMAGES)
     chunks: list[Chunk] = []
     pending: Chunk | None = None
     for gap in range(timeline.source.count - 1):

@@ -1,6 +1,7 @@
-"""Dagster resources: the storage, the endpoint, and who is told of progress."""
+"""Dagster resources: the storage, the endpoint, and who is told how far a run has come."""
 
 import logging
+from collections.abc import Callable
 
 import dagster as dg
 from pydantic import Field
@@ -8,7 +9,7 @@ from pydantic import Field
 from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointUnreachableError
-from slowmo_pipeline.progress import LogProgress, Progress
+from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.storage import Storage
 
@@ -47,9 +48,5 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
         return AsyncEndpoint(name, storage, url=url, timeout_seconds=self.timeout_seconds)
 
 
-class ProgressReports(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
-    """Where progress goes: the run's log."""
-
-    def to(self, log: logging.Logger) -> Progress:
-        """The receiver of one asset's progress."""
-        return LogProgress(log)
+ProgressFor = Callable[[logging.Logger], Progress]
+"""What the resource `progress` is: given a run's log, who is told how far the run has come."""

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 from dagster._core.utils import make_new_run_id
 
-from slowmo_pipeline.console import ConsoleProgress, stderr
+from slowmo_pipeline.console import stderr
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import SlowmoError
@@ -63,7 +63,7 @@ class Pipeline:
                         # Errors are told once, by whoever called.
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },
-                    resources={"progress": ConsoleProgress(progress)},
+                    resources={"progress": lambda log: progress},
                     raise_on_error=False,
                 )
         if not result.success:
@@ -89,6 +89,7 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
                 return data.user_failure_data.description
-            message = data.error.message.strip() if data.error else "no reason given"
-            return f"An error that should not happen, in {event.step_key}: {message} (run {result.run_id})"
+            error = data.error and (data.error.cause or data.error)
+            reason = error.message.strip() if error else "no reason given"
+            return f"An error that should not happen, in {event.step_key}: {reason} (run {result.run_id})"
     return f"The run {result.run_id} failed; `slowmo up` shows why."

@@ -107,6 +107,8 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 "DAGSTER_HOME": str(home.dagster),
                 "SLOWMO_HOME": str(home.root),
                 "SLOWMO_STORAGE": home.storage_url,
+                # `dagster dev` recommends its successor, which wants a project of another layout.
+                "PYTHONWARNINGS": "ignore::FutureWarning",
                 _MARK: str(home.root),
             },
             start_new_session=True,  # Ctrl-C is for this process, which ends its children in order

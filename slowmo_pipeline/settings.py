@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import reprlib
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal
@@ -23,6 +24,11 @@ def parse_fraction(value: object) -> Fraction:
     return Fraction(text)
 
 
+def _is_unwieldy(value: Fraction) -> bool:
+    """Whether times made with it would outgrow the 18 digits that a chunk has for them, or a track's time scale."""
+    return value.numerator > 10**6 or value.denominator > 10**6
+
+
 ExactNumber = Annotated[Fraction, BeforeValidator(parse_fraction), PlainSerializer(str, return_type=str)]
 
 
@@ -32,9 +38,14 @@ class SlowMotionSettings(BaseModel):
     Values come from people (command line, launchpad, sidecar), so everything is checked and unknown names are refused.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
 
-    slowdown: ExactNumber = Field(
+    slowdown: def _is_unwieldy(value: Fraction) -> bool:
+    """Whether times made with it would outgrow the 18 digits that a chunk has for them, or a track's time scale."""
+    return value.numerator > 10**6 or value.denominator > 10**6
+
+
+ExactNumber = Field(
         Fraction(4), description='How many times slower: an exact number of at least 1, such as 4, "5/2" or 2.5.'
     )
     frame_rate: ExactNumber | None = Field(
@@ -69,15 +80,14 @@ class SlowMotionSettings(BaseModel):
     @field_validator("slowdown")
     @classmethod
     def _slowdown_in_range(cls, value: Fraction) -> Fraction:
-        if not 1 <= value <= 1000:
+        if not 1 <= value <= 1000 or _is_unwieldy(value):
             raise ValueError("must lie between 1 and 1000: 4 plays four times slower")
         return value
 
     @field_validator("frame_rate")
     @classmethod
     def _frame_rate_in_range(cls, value: Fraction | None) -> Fraction | None:
-        # Beyond this denominator a track's time scale no longer holds the rate exactly.
-        if value is not None and (not 1 <= value <= 1000 or value.denominator > 1_000_000):
+        if value is not None and (not 1 <= value <= 1000 or _is_unwieldy(value)):
             raise ValueError('must lie between 1 and 1000 frames per second, such as 60 or "30000/1001"')
         return value
 
@@ -106,12 +116,12 @@ def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSetti
         return SlowMotionSettings.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][:1])
+        name = str(first["loc"][0]) if first["loc"] else "a name"  # which is not even Unicode
         if first["type"] == "extra_forbidden":
             known = ", ".join(SlowMotionSettings.model_fields)
-            raise SettingsError(f"{origin}: there is no setting {name!r}; there are {known}.") from None
-        reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
-        raise SettingsError(f"{origin}: {name} = {first['input']!r} {reason}.") from None
+            raise SettingsError(f"{origin}: there is no setting {reprlib.repr(name)}; there are {known}.") from None
+        reason = re.sub(r"^(Value error, |Input |String )", "", first["msg"]).rstrip(".")
+        raise SettingsError(f"{origin}: {name} = {reprlib.repr(first['input'])} {reason}.") from None
 
 
 def read_sidecar(data: bytes, *, origin: str) -> dict[str, Any]:

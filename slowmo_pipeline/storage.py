@@ -203,7 +203,7 @@ class Storage:
     def key_of(self, location: str) -> str:
         """The key of an address below the root; anything outside raises StorageError."""
         key = location.removeprefix(self.url + "/")
-        if key == location or ".." in key.split("/"):
+        if key == location or {"", ".", ".."} & set(key.split("/")):
             raise StorageError(f"{location} does not lie below the storage root {self.url}.")
         return key
 

@@ -1,7 +1,7 @@
 """Strict tar, as a stream: plain members one after another, each read whole, none larger than its reader allows.
 
-The standard library's tarfile is not used for reading: it follows long names, sparse maps and pax records, raises half
-a dozen kinds of error on damage, and loops for ever on a negative size (CVE-2025-8194). Format: POSIX.1-1988 ustar.
+The standard library's tarfile is not used for reading: it follows long names, sparse maps and pax records, and damage
+does not always end in its TarError (a negative size: ValueError, of a seek). Format: POSIX.1-1988 ustar.
 """
 
 import re

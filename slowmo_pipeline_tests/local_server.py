@@ -68,9 +68,12 @@ class LocalServer:
         command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint"]
         command += ["--state", str(state), "--storage", storage.url, "--workers=1", f"--endpoint={SCRIPTED}", *options]
         self.storage = storage
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+        # A file: a pipe that nobody reads would fill and stop the server.
+        self._log = state.with_suffix(".log")
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, stderr=log, env=environment())
         address = eventually(lambda: live_endpoint(state) or self.process.poll() is not None)
-        assert isinstance(address, EndpointAddress), self.process.communicate()[1]
+        assert isinstance(address, EndpointAddress), self._log.read_text()
         self.url = address.url
         self.client: SageMakerRuntimeClient = boto3.client(
             "sagemaker-runtime",
@@ -103,9 +106,10 @@ class LocalServer:
     def end(self) -> str:
         """Ask it to end; what it logged."""
         self.process.terminate()
-        return self.process.communicate(timeout=10)[1]
+        self.process.wait(timeout=10)
+        return self._log.read_text()
 
-    def kill(self) -> str:
-        """Kill it; what it had logged. Workers hold its standard error open: this waits for their end too."""
+    def kill(self) -> None:
+        """Kill it."""
         self.process.kill()
-        return self.process.communicate(timeout=10)[1]
+        self.process.wait(timeout=10)

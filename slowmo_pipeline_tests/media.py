@@ -61,8 +61,8 @@ def bar_colours(frame: Frame) -> npt.NDArray[np.float64]:
     """The colours in the middle of each bar, shape (7, 3), in 8 bits."""
     height, width = frame.shape[:2]
     columns = (np.arange(len(BAR_COLOURS)) * -(-width // len(BAR_COLOURS))) + width // (2 * len(BAR_COLOURS))
-    scale = 1 if frame.dtype == np.uint8 else 257
-    return frame[height // 2, columns].astype(np.float64) / scale
+    colours: npt.NDArray[np.float64] = frame[height // 2, columns] / (1.0 if frame.dtype == np.uint8 else 257.0)
+    return colours
 
 
 def moving_square(
@@ -112,33 +112,25 @@ def write_clip(
     options: Mapping[str, str] | None = None,
     sound: npt.NDArray[np.float32] | None = None,
     sound_start: Fraction = Fraction(0),
-    metadata: Mapping[str, str] | None = None,
-    video_streams: int = 1,
 ) -> Path:
     """Write frames at a constant rate, or at `ticks` of `time_base`; the suffix chooses the container.
 
-    H.264 without loss unless told otherwise (WebM: VP9). Each further video stream holds the frames as negatives.
+    H.264 without loss unless told otherwise (WebM: VP9).
     """
     frames = list(frames)
     with av.open(str(path), "w", format=_FORMATS.get(path.suffix)) as container:
-        container.metadata.update(metadata or {})
-        streams = []
-        for _ in range(video_streams):
-            stream = _add_video(container, path, codec, rate, time_base or 1 / rate, options)
-            stream.height, stream.width = frames[0].shape[:2]
-            stream.pix_fmt = pixel_format
-            stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
-            _tag(stream, colour)
-            streams.append(stream)
+        stream = _add_video(container, path, codec, rate, time_base or 1 / rate, options)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pixel_format
+        stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
+        _tag(stream, colour)
         sound_stream = None if sound is None else _add_sound(container, path)
         for number, frame in enumerate(frames):
-            for negative, stream in enumerate(streams):
-                picture = _picture(255 - frame if negative else frame, pixel_format, colour)
-                picture.pts = number if ticks is None else ticks[number]
-                picture.time_base = time_base or 1 / rate
-                container.mux(stream.encode(picture))
-        for stream in streams:
-            container.mux(stream.encode(None))
+            picture = _picture(frame, pixel_format, colour)
+            picture.pts = number if ticks is None else ticks[number]
+            picture.time_base = time_base or 1 / rate
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
         if sound is not None and sound_stream is not None:
             _encode_sound(container, sound_stream, sound, sound_start)
     return path
@@ -157,7 +149,7 @@ def write_planes(
             picture = VideoFrame(width, height, pixel_format)
             for plane, value in zip(picture.planes, planes, strict=True):
                 kind = np.uint8 if plane.line_size < 2 * plane.width else np.uint16
-                np.frombuffer(plane, kind)[:] = value
+                np.frombuffer(memoryview(plane), kind)[:] = value
             picture.pts, picture.time_base = number, Fraction(1, 24)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -165,9 +157,17 @@ def write_planes(
 
 
 def rotated(source: Path, path: Path, *, clockwise: int, mirrored: bool = False) -> Path:
-    """Copy a clip with a display matrix that asks players to flip it (if mirrored), then to turn it."""
+    """Copy a clip with a display matrix that asks players to turn it, then to flip it left to right if mirrored."""
     flip = ["-display_hflip"] if mirrored else []
     run_ffmpeg("-display_rotation", str(-clockwise), *flip, "-i", str(source), "-c", "copy", str(path))
+    return path
+
+
+def joined(path: Path, *sources: Path) -> Path:
+    """Put the streams of several clips side by side into one file."""
+    inputs = [argument for source in sources for argument in ("-i", str(source))]
+    maps = [argument for number in range(len(sources)) for argument in ("-map", str(number))]
+    run_ffmpeg(*inputs, *maps, "-c", "copy", str(path))
     return path
 
 

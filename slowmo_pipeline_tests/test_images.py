@@ -55,7 +55,8 @@ def test_png_of_eight_bit_is_read() -> None:
 def test_orientation_tags_are_ignored() -> None:
     data = jpeg_turned_by_its_orientation_tag()
     turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert np.shape(turned) == (WIDTH, HEIGHT, 3)
+    assert turned is not None
+    assert turned.shape == (WIDTH, HEIGHT, 3)
     assert decode(data, suffix=".jpg", shape=EIGHT).shape == (HEIGHT, WIDTH, 3)
 
 

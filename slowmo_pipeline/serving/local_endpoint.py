@@ -154,10 +154,16 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _listening(port: int) -> socket.socket:
+    # asyncio switches Nagle's algorithm off, 40 ms a request, only for sockets that name their protocol.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server(("127.0.0.1", port))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
     except OSError as error:
+        listener.close()
         raise EndpointError(f"127.0.0.1:{port} cannot be served: {error.strerror}. Choose another port.") from error
+    return listener
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkconfig import MAX_NUMBER, Want
 from slowmo_pipeline.chunkfile import write_chunk
 from slowmo_pipeline.endpoint import served
-from slowmo_pipeline.errors import DiskFullError
+from slowmo_pipeline.errors import DiskFullError, SettingsError, VideoTooLargeError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.plan import Chunk, Plan, make_plan, plan_hash
@@ -43,12 +43,12 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     """
     source, info = read_source(storage, video_id), read_info(storage, video_id)
     settings = source.settings
+    if settings.images == "jpeg" and info.depth > 8:
+        raise SettingsError(f"images = jpeg holds 8 bits, this video has {info.source_bits}: set images to lossless.")
     model_id = served(storage, settings.interpolator).model_id
     name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
     keys = VideoKeys(video_id).plan(name)
     plan = plan_of(info, settings)
-    storage.write_json(keys.plan, plan.to_json())
-
     current = Current(name, settings.interpolator, model_id)
     finished = is_finished(storage, video_id, source, current)
     there = {entry.key for entry in storage.list(keys.chunks)}
@@ -61,6 +61,7 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
         and keys.model(model_id).result(chunk.index) not in there
     ]
     _check_disk(storage, plan, missing, info)
+    storage.write_json(keys.plan, plan.to_json())
     if missing:
         with storage.local_file(source.upload) as path:
             _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
@@ -70,11 +71,19 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
 
 
 def plan_of(info: VideoInfo, settings: SlowMotionSettings) -> Plan:
-    """The plan that follows from what probing found and the settings; nothing else enters."""
+    """The plan that follows from what probing found and the settings; nothing else enters.
+
+    Raises VideoTooLargeError when the result would have more frames than the wire format can number.
+    """
     source = frame_times(
         info.ticks, info.time_base, last_duration=info.last_duration_ticks, declared_rate=info.declared_rate
     )
     timeline = TimeLine(source, settings.slowdown, settings.frame_rate or source.nominal_rate)
+    if timeline.output_count > MAX_NUMBER:
+        raise VideoTooLargeError(
+            f"The result would have {timeline.output_count} frames, allowed are {MAX_NUMBER}: lower the slowdown or the "
+            "frame rate."
+        )
     return make_plan(timeline, {}, frame_bytes=shape_of(info).raw_bytes)
 
 

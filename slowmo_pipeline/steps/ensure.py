@@ -145,14 +145,15 @@ class Ensurer:
         )
 
     def _submit(self, state: Progressing) -> int:
-        again = {chunk.index: receipt.attempt + 1 for chunk, receipt, _ in state.failed}
-        room = MAX_UNDER_WAY - len(state.under_way)
+        failed = {chunk.index: receipt for chunk, receipt, _ in state.failed}
+        room = max(MAX_UNDER_WAY - len(state.under_way), 0)
         chunks = ([chunk for chunk, _, _ in state.failed] + state.missing)[:room]
         if not chunks:
             return 0
         self._check_acceptable(chunks)
         for chunk in chunks:
-            attempt = again.get(chunk.index, 1)
+            before = failed.get(chunk.index)
+            attempt = before.attempt + 1 if before else 1
             receipt = self._endpoint.submit(
                 input_key=self._keys_of_plan.chunk(chunk.index),
                 result_key=self._keys.result(chunk.index),
@@ -161,6 +162,8 @@ class Ensurer:
             )
             self._storage.write_json(self._keys.receipt(chunk.index), receipt.to_json())
             self._receipts[chunk.index] = receipt
+            if before:
+                self._delete_failure(before)
         return len(chunks)
 
     def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
@@ -183,20 +186,26 @@ class Ensurer:
                 )
 
     def _mark_pending(self) -> None:
-        now = time.time()
+        before = read_pending(self._storage, self._video_id)
+        # A run that cannot submit must not look like a submission: the sensor would start the next such run at once.
+        began = before.submitted_at if before else time.time()
         pending = Pending(
             plan=self._current.plan,
             model_id=self._current.model_id,
-            submitted_at=max((receipt.submitted_at for receipt in self._receipts.values()), default=now),
-            deadline=max((receipt.deadline for receipt in self._receipts.values()), default=now),
+            submitted_at=max((receipt.submitted_at for receipt in self._receipts.values()), default=began),
+            deadline=max((receipt.deadline for receipt in self._receipts.values()), default=began),
         )
         self._storage.write_json(VideoKeys(self._video_id).pending, asdict(pending))
 
     def _forget(self, failed: Iterable[tuple[Chunk, Receipt, ChunkFailure]]) -> None:
         for chunk, receipt, _ in failed:
             self._storage.delete([self._keys.receipt(chunk.index)])
-            if receipt.failure_location:
-                self._storage.delete([self._storage.key_of(receipt.failure_location)])
+            self._delete_failure(receipt)
+
+    def _delete_failure(self, receipt: Receipt) -> None:
+        """Every look lists all failures: one that was acted on goes."""
+        if receipt.failure_location:
+            self._storage.delete([self._storage.key_of(receipt.failure_location)])
 
 
 def has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:

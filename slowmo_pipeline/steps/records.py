@@ -106,11 +106,12 @@ def read_in_force(storage: Storage, video_id: str) -> InForce:
     source, info = read_source(storage, video_id), read_info(storage, video_id)
     keys = VideoKeys(video_id)
     current = storage.read_json(keys.current)
-    if current is None or current["plan"] != plan_hash(sha256=source.sha256, settings=source.settings.of_plan):
+    name = plan_hash(sha256=source.sha256, settings=source.settings.of_plan)
+    plan = storage.read_json(keys.plan(name).plan)
+    if current is None or current["plan"] != name or plan is None:
         raise UnknownVideoError(
             f"The video {video_id} has no plan for its content and settings yet: materialise frame_chunks first."
         )
-    plan = storage.read_json(keys.plan(current["plan"]).plan)
     return InForce(source, info, Current(**current), Plan.from_json(plan))
 
 

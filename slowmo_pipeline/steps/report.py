@@ -1,5 +1,6 @@
 """What a person reads about a finished video: one self-contained HTML page."""
 
+from collections.abc import Mapping
 from html import escape
 
 import pandas as pd
@@ -26,6 +27,8 @@ _PAGE = """<!doctype html>
 {notes}
 <h2>Facts</h2>
 {facts}
+<h2>Settings</h2>
+{settings}
 <h2>Chunks</h2>
 {chunks}
 </html>
@@ -42,29 +45,35 @@ def chunk_frame(in_force: InForce, final: Final) -> pd.DataFrame:
 def write_report(storage: Storage, video_id: str, in_force: InForce, final: Final) -> str:
     """Store the page beside the final video and return its key."""
     source, info, timeline = in_force.source, in_force.info, in_force.plan.timeline
-    rate = f"{float(timeline.source.nominal_rate):.6g} frames/s"
+    rate = f"{timeline.source.nominal_rate} frames/s"
     facts = {
         "upload": source.upload,
-        "source": f"{info.width}x{info.height}, {info.codec} in {info.container}, {info.source_bits} bit",
+        "source": f"{info.width}x{info.height}, {info.codec}, {info.source_bits} bit",
         "frame times": f"constant, {rate}" if isinstance(timeline.source, ConstantRate) else f"variable, about {rate}",
         "frames": f"{timeline.source.count} in, {timeline.output_count} out",
         "new frames": str(in_force.plan.new_frame_count),
         "slowdown": str(timeline.slowdown),
-        "frame rate": f"{timeline.frame_rate} = {float(timeline.frame_rate):.6g} frames/s",
+        "frame rate": f"{timeline.frame_rate} frames/s",
         "duration": f"{float(timeline.source.duration):.3f} s in, {float(timeline.duration):.3f} s out",
         "plan": in_force.current.plan,
         "model": in_force.current.model_id,
         "SHA-256": final.sha256,
-        **{f"setting {name}": str(value) for name, value in source.settings.model_dump(mode="json").items()},
     }
+    settings = source.settings.model_dump(mode="json")
     page = _PAGE.format(
         title=escape(video_id),
         summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
         filmstrip=final.filmstrip,
         notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in final.notes),
-        facts=pd.DataFrame(facts.items()).to_html(header=False, index=False, border=0),
+        facts=_table(facts),
+        settings=_table({name: "the default" if value is None else value for name, value in settings.items()}),
         chunks=chunk_frame(in_force, final).to_html(index=False, border=0),
     )
     key = VideoKeys(video_id).finals[1]
     storage.write(key, page.encode())
     return key
+
+
+def _table(facts: Mapping[str, object]) -> str:
+    table: str = pd.DataFrame(facts.items()).to_html(header=False, index=False, border=0)
+    return table

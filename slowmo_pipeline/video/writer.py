@@ -72,7 +72,7 @@ CODECS: Mapping[str, Codec] = {
         even_sizes=True,
         full_range=False,
         default_crf=None,
-        options={"c:v": "prores_ks", "profile:v": "hq", "vendor": "apl0"},
+        options={"c:v": "prores_ks", "profile:v": "hq"},
         sound={"c:a": "pcm_s16le"},
     ),
     "ffv1": Codec(
@@ -147,6 +147,8 @@ def _graph(path: Path, codec: Codec, info: VideoInfo, frame_rate: Fraction, crf:
         pix_fmt="rgb24" if info.depth == 8 else "rgb48le",
         s=f"{width}x{height}",
         framerate=str(frame_rate),
+        # Said twice: from the first alone ffmpeg guesses, and takes 240000/1001 for 240.
+        r=str(frame_rate),
     )
     options = dict(codec.options)
     if crf is not None and codec.default_crf is not None:

@@ -1,0 +1,87 @@
+"""What every test module may use: the two kinds of storage, and rules that no test may slip past."""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import hypothesis
+import pytest
+from moto.server import ThreadedMotoServer
+
+from slowmo_pipeline.storage import Storage
+
+# A shared machine makes any test slow at times: how long an example takes says nothing.
+hypothesis.settings.register_profile("slowmo", deadline=None)
+hypothesis.settings.load_profile("slowmo")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Address of a server that speaks S3 and holds the bucket `slowmo`."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    client = boto3.client(
+        "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    client.create_bucket(Bucket="slowmo")
+    yield address
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of the test's own in a bucket, and the environment to reach it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return f"s3://slowmo/{uuid.uuid4()}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Storage:
+    """A storage in a folder whose path needs quoting in a URL."""
+    return Storage(str(tmp_path / "a storage, 100% ü#1"))
+
+
+@pytest.fixture(params=["folder", "s3"])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """A storage of each kind."""
+    return (
+        request.getfixturevalue("folder") if request.param == "folder" else Storage(request.getfixturevalue("s3_url"))
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test during which the package logged an error, unless it is marked `logs_errors`."""
+    yield
+    if request.node.get_closest_marker("logs_errors"):
+        return
+    records = [record for when in ("setup", "call") for record in caplog.get_records(when)]
+    errors = [
+        record.getMessage()
+        for record in records
+        if record.levelno >= logging.ERROR and record.name.partition(".")[0] == "slowmo_pipeline"
+    ]
+    assert not errors
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "logs_errors: the test makes the package log an error")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI everything is installed: a skipped test is one that nobody runs."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,250 @@
+"""What a plan asks for, held against the time line it was made from."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slowmo_pipeline.chunkconfig import MAX_FRAMES
+from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_GAPS, Chunk, NewFrame, Plan, make_plan, plan_hash
+from slowmo_pipeline.timeline import ConstantRate, TimeLine, VariableRate
+
+CUT = "scene cut"
+
+
+@st.composite
+def timelines(draw: st.DrawFn) -> TimeLine:
+    count = draw(st.integers(1, 90))
+    slowdown = draw(st.fractions(min_value=1, max_value=9, max_denominator=7))
+    if draw(st.booleans()):
+        return TimeLine(ConstantRate(Fraction(25), count), slowdown, Fraction(draw(st.sampled_from((20, 25, 60)))))
+    ticks = tuple(accumulate([0, *draw(st.lists(st.integers(1, 150), max_size=30))]))
+    return TimeLine(VariableRate(ticks, Fraction(1, 1000), 40), slowdown, Fraction(25))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    timeline = draw(timelines())
+    held = draw(st.sets(st.integers(0, max(timeline.source.count - 2, 0)), max_size=10))
+    images = draw(st.integers(1, 60))
+    return make_plan(timeline, dict.fromkeys(held, CUT), frame_bytes=1000, max_chunk_bytes=images * 1000)
+
+
+def plan_of(
+    *,
+    frames: int,
+    slowdown: Fraction | int = 4,
+    held: Mapping[int, str] | None = None,
+    images: int = 1000,
+    rate: Fraction = Fraction(25),
+) -> Plan:
+    timeline = TimeLine(ConstantRate(Fraction(25), frames), Fraction(slowdown), rate)
+    return make_plan(timeline, held or {}, frame_bytes=100, max_chunk_bytes=100 * images)
+
+
+def expected_new_frames(plan: Plan) -> list[NewFrame]:
+    return [
+        NewFrame(output, gap, t)
+        for output, (gap, t) in enumerate(plan.timeline.positions())
+        if t > 0 and gap not in plan.held
+    ]
+
+
+@given(plans())
+def test_every_new_frame_is_wanted_by_exactly_one_chunk(plan: Plan) -> None:
+    wanted = [new for chunk in plan.chunks for new in plan.new_frames(chunk)]
+
+    assert wanted == expected_new_frames(plan)
+    assert plan.new_frame_count == len(wanted)
+
+
+@given(plans())
+def test_chunk_says_truly_how_many_frames_it_wants(plan: Plan) -> None:
+    for chunk in plan.chunks:
+        assert chunk.new_frames == len(list(plan.new_frames(chunk))) > 0
+
+
+@given(plans())
+def test_wanted_frames_lie_between_frames_that_travel(plan: Plan) -> None:
+    for chunk in plan.chunks:
+        gaps = [new.gap for new in plan.new_frames(chunk)]
+
+        assert chunk.first_frame == gaps[0]
+        assert chunk.last_frame == gaps[-1] + 1
+        assert chunk.last_frame < plan.timeline.source.count
+
+
+@given(timelines(), st.integers(1, 60))
+def test_chunks_keep_to_the_limits(timeline: TimeLine, images: int) -> None:
+    plan = make_plan(timeline, {}, frame_bytes=1000, max_chunk_bytes=images * 1000 + 999)
+
+    for chunk in plan.chunks:
+        assert chunk.last_frame - chunk.first_frame <= MAX_CHUNK_GAPS
+        assert chunk.frame_count + chunk.new_frames <= max(images, 3)
+
+
+@given(plans())
+def test_neighbours_could_not_have_been_one_chunk(plan: Plan) -> None:
+    """Greedy: a chunk ends only where the next gap, or the next part of its gap, had no room."""
+    largest = max((chunk.frame_count + chunk.new_frames for chunk in plan.chunks), default=0)
+    for one, other in pairwise(plan.chunks):
+        first = next(plan.new_frames(other))
+        in_gap = sum(new.gap == first.gap for new in plan.new_frames(other))
+        images = other.first_frame + 2 - one.first_frame + one.new_frames + in_gap
+        assert other.first_frame + 1 - one.first_frame > MAX_CHUNK_GAPS or images > largest or images > 3
+
+
+@given(plans())
+def test_chunks_are_numbered_and_in_order(plan: Plan) -> None:
+    assert [chunk.index for chunk in plan.chunks] == list(range(len(plan.chunks)))
+    assert all(one.end_output <= other.first_output for one, other in pairwise(plan.chunks))
+    assert all(one.last_frame <= other.first_frame + 1 for one, other in pairwise(plan.chunks))
+
+
+@given(plans())
+def test_every_output_belongs_to_one_frame(plan: Plan) -> None:
+    outputs = [shown for frame in range(plan.timeline.source.count) for shown in plan.outputs_of_frame(frame)]
+
+    assert [output for output, _ in outputs] == list(range(plan.timeline.output_count))
+    assert [output for output, is_new in outputs if is_new] == [new.output for new in expected_new_frames(plan)]
+
+
+@given(plans())
+def test_plan_survives_its_stored_form(plan: Plan) -> None:
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_stored_form_does_not_grow_with_the_slowdown() -> None:
+    sizes = [len(json.dumps(plan_of(frames=30, slowdown=slowdown).to_json())) for slowdown in (2, 900)]
+
+    assert sizes[1] < sizes[0] + 200
+
+
+def test_plan_of_another_format_is_refused() -> None:
+    with pytest.raises(StorageError, match="materialise frame_chunks again"):
+        Plan.from_json({**plan_of(frames=3).to_json(), "format": 0})
+
+
+def test_small_frames_are_cut_by_gaps() -> None:
+    plan = plan_of(frames=2 * MAX_CHUNK_GAPS + 2)
+
+    assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(0, 32), (32, 64), (64, 65)]
+    assert plan.chunks[0] == Chunk(0, 0, 32, first_output=1, end_output=128, new_frames=96)
+
+
+def test_neighbours_share_a_frame() -> None:
+    plan = plan_of(frames=9, images=13)  # two gaps: 3 frames there, 6 back; three would be 4 and 9
+
+    assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(0, 3), (3, 6), (6, 8)]
+
+
+def test_gap_that_wants_too_much_is_asked_for_in_several_chunks() -> None:
+    plan = plan_of(frames=2, slowdown=10, images=6)
+
+    assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(0, 1)] * 3
+    assert [[new.output for new in plan.new_frames(chunk)] for chunk in plan.chunks] == [
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+        [9],
+    ]
+
+
+def test_frame_larger_than_the_limit_still_travels() -> None:
+    timeline = TimeLine(ConstantRate(Fraction(25), 2), Fraction(3), Fraction(25))
+    plan = make_plan(timeline, {}, frame_bytes=2 * MAX_CHUNK_BYTES)
+
+    assert [chunk.new_frames for chunk in plan.chunks] == [1, 1]
+
+
+def test_tiny_frames_far_apart_keep_to_the_wire_format() -> None:
+    timeline = TimeLine(VariableRate((0, 100), Fraction(1), 1), Fraction(100), Fraction(60))
+    plan = make_plan(timeline, {}, frame_bytes=16 * 16 * 3)
+
+    assert plan.new_frame_count == 100 * 100 * 60 - 1
+    assert max(chunk.new_frames for chunk in plan.chunks) <= MAX_FRAMES
+
+
+def test_held_gap_repeats_its_frame() -> None:
+    plan = plan_of(frames=4, held={1: CUT})
+
+    assert [list(plan.outputs_of_frame(frame)) for frame in (0, 1)] == [
+        [(0, False), (1, True), (2, True), (3, True)],
+        [(4, False), (5, False), (6, False), (7, False)],
+    ]
+    assert Counter(new.gap for chunk in plan.chunks for new in plan.new_frames(chunk)) == {0: 3, 2: 3}
+
+
+def test_held_gaps_do_not_change_the_number_of_outputs() -> None:
+    assert (
+        plan_of(frames=9).timeline.output_count == plan_of(frames=9, held={3: CUT, 4: CUT}).timeline.output_count == 36
+    )
+
+
+def test_last_frame_is_held() -> None:
+    assert list(plan_of(frames=3).outputs_of_frame(2)) == [(8, False), (9, False), (10, False), (11, False)]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        plan_of(frames=1),
+        plan_of(frames=5, slowdown=1),
+        plan_of(frames=3, held={0: CUT, 1: CUT}),
+        plan_of(frames=9, slowdown=1, rate=Fraction(25, 4)),
+    ],
+    ids=["one frame", "neither slower nor faster", "all held", "frames left out"],
+)
+def test_nothing_wanted_makes_no_chunk(plan: Plan) -> None:
+    assert plan.chunks == ()
+    assert plan.new_frame_count == 0
+
+
+def test_fractional_slowdown_wants_frames_at_odd_times() -> None:
+    plan = plan_of(frames=3, slowdown=Fraction(5, 2))
+
+    assert [(new.output, new.gap, str(new.t)) for new in plan.new_frames(plan.chunks[0])] == [
+        (1, 0, "2/5"),
+        (2, 0, "4/5"),
+        (3, 1, "1/5"),
+        (4, 1, "3/5"),
+    ]
+
+
+def test_gaps_that_want_nothing_do_not_travel_at_the_ends_of_a_chunk() -> None:
+    plan = plan_of(frames=10, held=dict.fromkeys((0, 1, 8), CUT))
+
+    assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(2, 8)]
+
+
+SETTINGS: dict[str, Any] = {"slowdown": "4", "frame_rate": None, "images": "lossless"}
+
+
+def test_plan_hash_is_the_same_for_the_same() -> None:
+    assert plan_hash(sha256="ab", settings=SETTINGS) == plan_hash(
+        sha256="ab", settings=dict(reversed(SETTINGS.items()))
+    )
+    assert plan_hash(sha256="ab", settings=SETTINGS) == "0a5fcbbfd4e88a29"
+
+
+@pytest.mark.parametrize("change", [{"slowdown": "5"}, {"frame_rate": "4"}, {"images": "jpeg"}, {"more": 1}])
+def test_plan_hash_changes_with_every_setting(change: dict[str, Any]) -> None:
+    assert plan_hash(sha256="ab", settings=SETTINGS) != plan_hash(sha256="ab", settings={**SETTINGS, **change})
+
+
+def test_plan_hash_changes_with_content_and_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = plan_hash(sha256="ab", settings=SETTINGS)
+    monkeypatch.setattr("slowmo_pipeline.plan.PLAN_FORMAT", 0)
+
+    assert len({before, plan_hash(sha256="ac", settings=SETTINGS), plan_hash(sha256="ab", settings=SETTINGS)}) == 3
+
+
+def test_chunk_counts_both_its_ends() -> None:
+    assert replace(plan_of(frames=3).chunks[0], first_frame=4, last_frame=9).frame_count == 6
