@@ -76,7 +76,7 @@ def raw_video(
             "bits": info.source_bits,
             "codec": info.codec,
             "sound": info.has_sound,
-            "notes": list(info.notes),
+            "notes": [*info.notes, *info.losses],
             "settings": source.settings.model_dump(mode="json"),
         },
         data_version=dg.DataVersion(f"{source.sha256[:16]}-{source.settings.version}"),

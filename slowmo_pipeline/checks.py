@@ -16,28 +16,37 @@ def upload_decodes(context: dg.AssetCheckExecutionContext, storage: PipelineStor
     with told_as_failure():
         info = read_info(storage.open(), context.partition_key)
     return dg.AssetCheckResult(
-        passed=not info.notes,
+        passed=not info.losses,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"frames": info.frame_count, "losses": list(info.notes)},
+        metadata={"video": context.partition_key, "frames": info.frame_count, "losses": list(info.losses)},
     )
 
 
 @dg.multi_asset_check(
     specs=[
-        dg.AssetCheckSpec("frame_count_and_duration", asset=final_video),
-        dg.AssetCheckSpec("originals_in_place", asset=final_video),
+        dg.AssetCheckSpec(
+            "frame_count_and_duration",
+            asset=final_video,
+            description="The final video, decoded, has just the frames and the duration of its plan.",
+        ),
+        dg.AssetCheckSpec(
+            "originals_in_place",
+            asset=final_video,
+            description="Sampled frames of the upload appear at their places, not one output earlier or later (PSNR).",
+        ),
     ]
 )
 def final_video_as_planned(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckResult]:
-    """The final video has just the frames and the duration of its plan, and shows originals where they belong."""
+    """Both checks from one look at the final video."""
     with told_as_failure():
         found = verify(storage.open(), context.partition_key)
     yield dg.AssetCheckResult(
         check_name="frame_count_and_duration",
         passed=found.is_exact,
         metadata={
+            "video": context.partition_key,
             "frames": found.frames,
             "expected_frames": found.expected_frames,
             "seconds": float(found.seconds),
@@ -48,6 +57,7 @@ def final_video_as_planned(
         check_name="originals_in_place",
         passed=all(sample.in_place for sample in found.samples),
         metadata={
+            "video": context.partition_key,
             "lowest_psnr": min((sample.psnr for sample in found.samples), default=0.0),
             "samples": dg.MetadataValue.table(
                 [

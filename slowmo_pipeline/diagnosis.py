@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.errors import EncodeError, SlowmoError
 from slowmo_pipeline.home import locked
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.storage import Storage
-from slowmo_pipeline.video.binary import ffmpeg_binary
+from slowmo_pipeline.video.binary import encoders, ffmpeg_binary
+from slowmo_pipeline.video.writer import CODECS
 
 _LOW_DISK_BYTES = 5 * 10**9
 _PACKAGES = ("dagster", "dagster-webserver", "boto3", "av", "opencv-python-headless", "obstore")
@@ -49,10 +50,10 @@ def _looked_at(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _ffmpeg() -> str:
-    missing = missing_encoders()
+    missing = {codec.options["c:v"] for codec in CODECS.values()} - encoders()
     if missing:
-        raise SlowmoError(f"{ffmpeg_binary()} lacks {', '.join(missing)}: unset FFMPEG_BINARY to use the bundled one.")
-    return str(ffmpeg_binary())
+        raise EncodeError(f"{ffmpeg_binary()} cannot encode {', '.join(sorted(missing))}: unset FFMPEG_BINARY.")
+    return ffmpeg_binary()
 
 
 def _home(home: Home) -> str:

@@ -126,6 +126,8 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     for video_id in pending_ids:
         if video_id in busy:
             skipped["have a run"] += 1
+        elif not context.instance.has_dynamic_partition(str(videos.name), video_id):
+            skipped["have no partition any more"] += 1
         elif time.monotonic() - began > TICK_SECONDS:
             skipped["left for the next tick"] += 1
         elif (pending := read_pending(opened, video_id)) is None:

@@ -40,12 +40,7 @@ class SlowMotionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
 
-    slowdown: def _is_unwieldy(value: Fraction) -> bool:
-    """Whether times made with it would outgrow the 18 digits that a chunk has for them, or a track's time scale."""
-    return value.numerator > 10**6 or value.denominator > 10**6
-
-
-ExactNumber = Field(
+    slowdown: ExactNumber = Field(
         Fraction(4), description='How many times slower: an exact number of at least 1, such as 4, "5/2" or 2.5.'
     )
     frame_rate: ExactNumber | None = Field(

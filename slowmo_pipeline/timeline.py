@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -157,7 +158,7 @@ class TimeLine:
     frame_rate: Fraction
     """Frames per second of the result."""
 
-    @property
+    @cached_property
     def output_count(self) -> int:
         """Number of frames of the result."""
         return math.ceil(self.source.duration / self._step)
@@ -167,11 +168,11 @@ class TimeLine:
         """Seconds of the result."""
         return self.output_count / self.frame_rate
 
-    @property
+    @cached_property
     def _step(self) -> Fraction:
         return 1 / (self.frame_rate * self.slowdown)
 
-    @property
+    @cached_property
     def _tolerance(self) -> Fraction:
         return min(self.source.tolerance, self._step / 2)
 

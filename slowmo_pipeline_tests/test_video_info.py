@@ -29,6 +29,7 @@ INFO = VideoInfo(
     has_sound=True,
     creation_time="2020-01-02T03:04:05.000000Z",
     notes=("2 video streams: the first is used.",),
+    losses=("3 frames without a time of their own were left out.",),
 )
 
 

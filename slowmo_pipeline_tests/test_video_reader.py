@@ -112,14 +112,14 @@ def test_damage_in_the_middle_is_skipped_and_told(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mkv", moving_square(40), options={"g": "5", "bf": "0"})
     info = probe(damaged(clip, at=0.5, length=1000), limits=LIMITS)
     assert info.frame_count >= 2
-    assert any("amaged" in note or "errors" in note for note in info.notes)
+    assert any("amaged" in note or "errors" in note for note in info.losses)
     assert len(list(read_frames(clip, info))) == info.frame_count
 
 
 def test_frames_whose_time_stands_still_are_left_out_and_told(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mkv", grey_frames(6), codec="ffv1", ticks=[0, 1, 2, 2, 4, 5])
     assert numbers_in(clip) == [0, 1, 2, 4, 5]
-    assert any("1 were left out" in note for note in probe(clip, limits=LIMITS).notes)
+    assert any("1 were left out" in note for note in probe(clip, limits=LIMITS).losses)
 
 
 def test_a_file_that_breaks_off_gives_the_frames_before(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ INFO = VideoInfo(
     has_sound=False,
     creation_time=None,
     notes=(),
+    losses=(),
 )
 
 

@@ -53,7 +53,7 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
             frame_count=plan.timeline.output_count,
             chunk_seconds=tuple(merged.seconds),
             filmstrip=base64.b64encode(filmstrip(merged.sample)).decode(),
-            notes=(*info.notes, *notes),
+            notes=(*info.notes, *info.losses, *notes),
         )
     storage.write_json(keys.finals[0], final.to_json())
     _tidy(storage, video_id, current, source.settings, key)

@@ -36,6 +36,18 @@ def ffmpeg_binary() -> str:
         raise EncodeError("No ffmpeg was found: install one and let FFMPEG_BINARY name it.") from None
 
 
+def encoders() -> set[str]:
+    """Names of the encoders that the binary has. Raises EncodeError when it does not run."""
+    try:
+        told = subprocess.run(
+            [ffmpeg_binary(), "-hide_banner", "-encoders"], check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EncodeError(f"{ffmpeg_binary()} does not run: {error}. Let FFMPEG_BINARY name another.") from error
+    # " V....D libx264              libx264 H.264 / …", below a line of dashes
+    return {line.split()[1] for line in told.stdout.partition("------")[2].splitlines() if line.strip()}
+
+
 def run_graph(graph: Any, *, purpose: str, stdin: Iterable[Any] = (), timeout: float | None = None) -> None:
     """Run an ffmpeg-python graph to its end and write the buffers of `stdin` to its standard input.
 

@@ -50,6 +50,8 @@ class VideoInfo:
     """As the source spells it, for the result to carry."""
     notes: tuple[str, ...]
     """What a person should know about the source, a sentence each."""
+    losses: tuple[str, ...]
+    """What of the source could not be used, a sentence each."""
 
     @property
     def frame_count(self) -> int:
@@ -86,6 +88,7 @@ class VideoInfo:
                 "ticks": _ticks_of_runs(fields["ticks"]["first"], fields["ticks"]["steps"]),
                 "declared_rate": None if rate is None else Fraction(rate),
                 "notes": tuple(fields["notes"]),
+                "losses": tuple(fields["losses"]),
             }
             return VideoInfo(**fields)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:

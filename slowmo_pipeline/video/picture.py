@@ -16,8 +16,9 @@ from slowmo_pipeline.video.colour import MATRICES, PRIMARIES, RANGES, RGB_MATRIX
 
 _Sample = TypeVar("_Sample", bound=np.generic)
 
-# SWS_BICUBIC | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND of libswscale/swscale.h: without the latter two, flat colours
-# come out up to two steps off. PyAV names them only since version 18.
+# SWS_BICUBIC | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND of libswscale/swscale.h. Without the latter two, flat colours of 8
+# bits come out up to three steps off (with them: half a step, for 17 ms at 1080p). Bilinear with both breaks 10 bits.
+# PyAV names the flags only since version 18.
 _SCALER_FLAGS = 0x4 | 0x2000 | 0x40000
 
 # libswscale's SWS_CS_* numbers. It takes constant luminance for the other kind; so does the encoder on the way back.

@@ -113,7 +113,8 @@ def _describe(
         container=video.demuxer,
         has_sound=video.sound_streams > 0,
         creation_time=video.container.metadata.get("creation_time"),
-        notes=(*_notes(video, first), *losses),
+        notes=tuple(_notes(video, first)),
+        losses=losses,
     )
 
 

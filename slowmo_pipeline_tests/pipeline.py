@@ -1,0 +1,89 @@
+"""A home of the tests' own whose local endpoint cross-fades: the whole pipeline, but for the optical flow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.steps.upload import register
+from slowmo_pipeline.storage import Storage, VideoKeys
+from slowmo_pipeline.video.reader import Limits, probe, read_frames
+from slowmo_pipeline_tests.media import grey_frames, grey_numbers, write_clip
+
+LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**5, max_seconds=3600)
+NOT_WAITING = {"ops": {"interpolated_chunks": {"config": {"wait": False}}}}
+
+
+@dataclass(frozen=True)
+class TestPipeline:
+    """An instance, a storage, and the jobs over them."""
+
+    __test__ = False  # no test class, whatever its name
+
+    instance: dg.DagsterInstance
+    storage: Storage
+
+    def drop(self, name: str, *, frames: int = 6, rate: Fraction = Fraction(25)) -> str:
+        """Put a clip of grey frames into the uploads and make it a partition; returns its video id."""
+        root = self.storage.root
+        assert root is not None
+        path = root / "uploads" / name
+        path.parent.mkdir(exist_ok=True)
+        write_clip(path, grey_frames(frames), rate=rate)
+        return self.add(f"uploads/{name}")
+
+    def add(self, upload: str) -> str:
+        """Make an upload a partition; returns its video id."""
+        video_id = register(self.storage, upload)
+        self.instance.add_dynamic_partitions(str(videos.name), [video_id])
+        return video_id
+
+    def run(
+        self,
+        video_id: str,
+        *,
+        job: str = "slow_motion",
+        only: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Execute a job, or one asset of it, for one video, with settings for raw_video as the launchpad gives them."""
+        run_config = {"ops": {"raw_video": {"config": settings}}} if settings else dict(config or {})
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=video_id,
+            asset_selection=[dg.AssetKey(only)] if only else None,
+            run_config=run_config,
+            raise_on_error=False,
+        )
+
+    def final_path(self, video_id: str, suffix: str = ".mp4") -> Path:
+        """Where the final video lies."""
+        root = self.storage.root
+        assert root is not None
+        return root / VideoKeys(video_id).final(suffix)
+
+    def final_numbers(self, video_id: str, suffix: str = ".mp4") -> list[int]:
+        """Which grey frames the final video shows, original ones exactly."""
+        path = self.final_path(video_id, suffix)
+        return grey_numbers(frame for _, frame in read_frames(path, probe(path, limits=LIMITS)))
+
+
+def failure_message(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step told."""
+    [event] = [event for event in result.all_node_events if event.is_step_failure]
+    failure = event.step_failure_data.user_failure_data
+    assert failure is not None
+    assert failure.description is not None
+    return failure.description
+
+
+def materialized(result: dg.ExecuteInProcessResult, asset: str) -> Mapping[str, Any]:
+    """The metadata that an asset reported, as plain values."""
+    [event] = [event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)]
+    return {name: getattr(value, "value", value) for name, value in event.materialization.metadata.items()}

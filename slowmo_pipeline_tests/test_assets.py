@@ -1,0 +1,202 @@
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from slowmo_pipeline.environment import Home
+from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.serving.owner import use_endpoint
+from slowmo_pipeline.storage import Storage, VideoKeys, endpoint_key
+from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
+from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, failure_message, materialized
+
+FADE = "flow=slowmo_pipeline_tests.interpolators:Fade"
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
+    home = Home(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLOWMO_HOME", str(home.root))
+        patch.delenv("SLOWMO_STORAGE", raising=False)
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        storage = Storage(home.storage_url)
+        with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[FADE]):
+            yield TestPipeline(instance, storage)
+
+
+def test_every_original_is_shown_once_and_the_last_is_held(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("six.mp4", frames=6)
+    assert pipeline.run(video_id, slowdown="4", codec="ffv1").success
+    numbers = pipeline.final_numbers(video_id, ".mkv")
+    assert len(numbers) == 24
+    assert numbers[::4] == [0, 1, 2, 3, 4, 5]
+    assert numbers[20:] == [5, 5, 5, 5]
+
+
+def test_a_fractional_slowdown_and_another_rate(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("fraction.mp4", frames=8)
+    result = pipeline.run(video_id, slowdown="5/2", frame_rate="30000/1001")
+    assert result.success
+    assert materialized(result, "final_video")["frames"] == len(pipeline.final_numbers(video_id)) == 24
+
+
+def test_running_again_makes_nothing_again(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("again.mp4")
+    first = pipeline.run(video_id)
+    before = pipeline.final_path(video_id).stat()
+    second = pipeline.run(video_id)
+    assert first.success
+    assert second.success
+    assert pipeline.final_path(video_id).stat().st_mtime_ns == before.st_mtime_ns
+    assert materialized(second, "frame_chunks")["chunks_written"] == 0
+    assert materialized(second, "interpolated_chunks")["chunks_submitted"] == 0
+    assert materialized(second, "final_video")["made_now"] is False
+
+
+def test_settings_of_the_launchpad_stay_in_force(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("launchpad.mp4")
+    assert pipeline.run(video_id, slowdown="8").success
+    assert len(pipeline.final_numbers(video_id)) == 48
+    assert pipeline.run(video_id).success
+    assert len(pipeline.final_numbers(video_id)) == 48
+
+
+def test_an_edited_sidecar_wins_over_an_earlier_launchpad(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("sidecar.mp4")
+    assert pipeline.run(video_id, slowdown="8").success
+    pipeline.storage.write("uploads/sidecar.mp4.slowmo.json", b'{"slowdown": 3}')
+    assert pipeline.run(video_id).success
+    assert len(pipeline.final_numbers(video_id)) == 18
+
+
+def test_another_codec_needs_no_inference(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("codec.mp4")
+    assert pipeline.run(video_id).success
+    result = pipeline.run(video_id, codec="h265")
+    assert materialized(result, "interpolated_chunks")["chunks_submitted"] == 0
+    assert materialized(result, "final_video")["made_now"] is True
+
+
+def test_the_final_video_of_another_container_goes(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("container.mp4")
+    assert pipeline.run(video_id).success
+    assert pipeline.run(video_id, codec="ffv1").success
+    assert pipeline.final_path(video_id, ".mkv").exists()
+    assert not pipeline.final_path(video_id, ".mp4").exists()
+
+
+def test_results_may_go_with_the_chunks(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("lean.mp4")
+    assert pipeline.run(video_id, keep_results=False).success
+    assert not [entry for entry in pipeline.storage.list(VideoKeys(video_id).prefix) if entry.key.endswith(".tar")]
+    assert materialized(pipeline.run(video_id), "interpolated_chunks")["chunks_submitted"] == 0
+
+
+def test_a_changed_upload_is_made_anew(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("changed.mp4", frames=4)
+    assert pipeline.run(video_id).success
+    pipeline.drop("changed.mp4", frames=7)
+    assert pipeline.run(video_id).success
+    assert len(pipeline.final_numbers(video_id)) == 28
+
+
+def test_a_damaged_upload_fails_with_its_reason_and_is_not_retried(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("damaged.mp4")
+    cut_off(pipeline.storage.root / "uploads" / "damaged.mp4", keep=0.3)  # type: ignore[operator]  # a folder
+    result = pipeline.run(video_id)
+    assert not result.success
+    assert "damaged.mp4" in failure_message(result)
+
+
+def test_bad_settings_fail_with_the_value_and_what_is_allowed(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("bad_settings.mp4")
+    assert "slowdown = '0.5' must lie between 1 and 1000" in failure_message(pipeline.run(video_id, slowdown="0.5"))
+
+
+def test_an_unknown_partition_fails_and_says_how_to_register_it(pipeline: TestPipeline) -> None:
+    pipeline.instance.add_dynamic_partitions("videos", ["nobody-12345678"])
+    assert "slowmo upload" in failure_message(pipeline.run("nobody-12345678"))
+
+
+def test_a_step_alone_says_which_one_must_come_before(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("alone.mp4")
+    assert "materialise" in failure_message(pipeline.run(video_id, job="finish_video"))
+
+
+def test_new_settings_without_new_chunks_are_refused_by_later_steps(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("half.mp4")
+    assert pipeline.run(video_id).success
+    assert pipeline.run(video_id, only="raw_video", slowdown="3").success
+    assert "frame_chunks" in failure_message(pipeline.run(video_id, job="finish_video"))
+
+
+def test_without_waiting_the_run_ends_before_the_results(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("patient.mp4")
+    result = pipeline.run(video_id, config=NOT_WAITING)
+    assert result.success
+    assert pipeline.storage.stat(VideoKeys(video_id).pending)
+    assert not pipeline.final_path(video_id).exists()
+    assert pipeline.run(video_id, job="finish_video").success
+    assert not pipeline.storage.stat(VideoKeys(video_id).pending)
+    assert len(pipeline.final_numbers(video_id)) == 24
+
+
+def test_another_model_makes_new_results_from_the_same_plan(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("model.mp4")
+    first = pipeline.run(video_id)
+    served = pipeline.storage.read_json(endpoint_key("flow"))
+    try:
+        pipeline.storage.write_json(endpoint_key("flow"), {**served, "model_id": "fade-2"})
+        result = pipeline.run(video_id)
+    finally:
+        pipeline.storage.write_json(endpoint_key("flow"), served)
+    assert first.success
+    # The server still is the old model: its results do not pass for the new one's.
+    assert "made by fade-1, not by fade-2" in failure_message(result)
+    assert materialized(result, "frame_chunks")["plan"] == materialized(first, "frame_chunks")["plan"]
+
+
+def test_numbers_that_plot_are_reported(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("numbers.mp4")
+    reported = materialized(pipeline.run(video_id), "final_video")
+    assert reported["frames"] == 24
+    assert reported["new_frames"] == 15
+    assert reported["seconds"] == pytest.approx(24 / 25)
+    assert reported["preview"].startswith("![frames](data:image/jpeg;base64,")
+    assert len(reported["preview"]) < 50_000
+    assert [record.data["new frames"] for record in reported["chunk_table"].records] == [15]
+
+
+def test_the_report_names_what_the_video_was_made_from(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("report.mp4")
+    assert pipeline.run(video_id).success
+    page = pipeline.storage.read(VideoKeys(video_id).finals[1]).decode()
+    for fact in ("uploads/report.mp4", "fade-1", "6 in, 24 out", "lossless"):
+        assert fact in page
+
+
+def _checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
+
+
+def test_checks_pass_on_a_good_video(pipeline: TestPipeline) -> None:
+    result = pipeline.run(pipeline.drop("checked.mp4", frames=12))
+    assert _checks(result) == {
+        "upload_decodes": True,
+        "frame_count_and_duration": True,
+        "originals_in_place": True,
+    }
+
+
+def test_checks_notice_a_final_video_that_lacks_frames(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("short.mp4")
+    assert pipeline.run(video_id).success
+    write_clip(pipeline.final_path(video_id), grey_frames(6), rate=Fraction(25))
+    assert _checks(pipeline.run(video_id)) == {
+        "upload_decodes": True,
+        "frame_count_and_duration": False,
+        "originals_in_place": False,
+    }

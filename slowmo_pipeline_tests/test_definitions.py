@@ -1,0 +1,68 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from slowmo_pipeline.assets import RawVideoConfig
+from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.settings import SlowMotionSettings
+
+REPOSITORY = Path(__file__).parents[1]
+HEAVY = ("tensorflow", "cv2", "sagemaker", "dagster_aws", "pandas", "uvicorn", "moto")
+
+
+def test_the_code_location_loads() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_loading_the_code_location_stays_light() -> None:
+    program = "import json, sys, slowmo_pipeline.definitions; print(json.dumps(sorted(sys.modules)))"
+    loaded = json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+    assert "dagster" in loaded
+    assert not [name for name in HEAVY if name in loaded]
+
+
+def test_the_workspace_names_the_location_on_which_the_sensors_states_hang() -> None:
+    [entry] = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())["load_from"]
+    assert entry == {
+        "python_module": {"module_name": "slowmo_pipeline.definitions", "location_name": "slowmo_pipeline"}
+    }
+
+
+def test_no_tool_block_wins_over_the_workspace() -> None:
+    assert "[tool.dagster]" not in [line.strip() for line in (REPOSITORY / "pyproject.toml").read_text().splitlines()]
+    assert "[tool.dg]" not in [line.strip() for line in (REPOSITORY / "pyproject.toml").read_text().splitlines()]
+
+
+def test_all_assets_share_the_partitions_of_videos() -> None:
+    definitions = [asset.partitions_def for asset in defs.resolve_all_asset_specs()]
+    assert len(definitions) == 4
+    assert all(isinstance(found, dg.DynamicPartitionsDefinition) and found.name == "videos" for found in definitions)
+
+
+def test_every_setting_can_be_given_in_the_launchpad() -> None:
+    assert set(RawVideoConfig.model_fields) == set(SlowMotionSettings.model_fields)
+
+
+def test_an_unknown_setting_is_refused_by_the_launchpad() -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError, match="speed"):
+        dg.validate_run_config(defs.resolve_job_def("slow_motion"), {"ops": {"raw_video": {"config": {"speed": "4"}}}})
+
+
+def test_only_the_sensor_that_spends_no_money_runs_by_itself() -> None:
+    running = {sensor.name: sensor.default_status for sensor in defs.sensors or []}
+    assert running == {
+        "new_uploads": dg.DefaultSensorStatus.STOPPED,
+        "completed_outputs": dg.DefaultSensorStatus.RUNNING,
+    }
+
+
+def test_the_instance_configuration_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_retries_enabled
+        assert not instance.telemetry_enabled

@@ -1,0 +1,72 @@
+import logging
+
+import pytest
+
+from slowmo_pipeline import progress
+from slowmo_pipeline.progress import LogProgress, time_left
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "done", "remaining", "text"),
+    [
+        (10, 5, 5, "10 s"),
+        (10, 1, 0, "0 s"),
+        (1, 1, 59, "59 s"),
+        (1, 1, 60, "1 min 00 s"),
+        (1.0, 2, 250, "2 min 05 s"),
+        (1, 1, 3599.6, "1 h 00 min"),
+        (1, 1, 7505, "2 h 05 min"),
+        (10, 0, 5, ""),
+        (10, 5, -5, ""),
+        (10, -2, 5, ""),
+    ],
+)
+def test_time_left(elapsed: float, done: int, remaining: int, text: str) -> None:
+    assert time_left(elapsed, done, remaining) == text
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the clock shows: a list of one number."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def report(caplog: pytest.LogCaptureFixture) -> LogProgress:
+    caplog.set_level(logging.INFO)
+    return LogProgress(logging.getLogger("test"))
+
+
+def test_a_line_every_ten_seconds(clock: list[float], report: LogProgress, caplog: pytest.LogCaptureFixture) -> None:
+    for frame in range(45):
+        report("encode", frame, 90, "frames")
+        clock[0] += 1
+
+    assert caplog.messages == [
+        "encode: 10 of 90 frames, 1 min 20 s left",
+        "encode: 20 of 90 frames, 1 min 10 s left",
+        "encode: 30 of 90 frames, 1 min 00 s left",
+        "encode: 40 of 90 frames, 50 s left",
+    ]
+
+
+def test_what_was_there_before_does_not_count_as_fast(
+    clock: list[float], report: LogProgress, caplog: pytest.LogCaptureFixture
+) -> None:
+    report("interpolate", 80, 100, "chunks")
+    clock[0] += 10
+    report("interpolate", 90, 100, "chunks")
+
+    assert caplog.messages == ["interpolate: 90 of 100 chunks, 10 s left"]
+
+
+def test_a_new_stage_begins_anew(clock: list[float], report: LogProgress, caplog: pytest.LogCaptureFixture) -> None:
+    report("read", 5, 10, "bytes")
+    clock[0] += 9
+    report("probe", 0, 0, "frames")
+    clock[0] += 10
+    report("probe", 7, 0, "frames")
+
+    assert caplog.messages == ["probe: 7 of ? frames"]

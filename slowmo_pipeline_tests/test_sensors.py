@@ -1,0 +1,195 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
+from slowmo_pipeline.steps.ensure import Pending
+from slowmo_pipeline.storage import Storage, VideoKeys, video_id_of
+from slowmo_pipeline_tests.steps import planned_video
+
+Tick = Callable[..., Any]
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    monkeypatch.setenv("SLOWMO_STORAGE", str(tmp_path / "storage"))
+    found = Storage(str(tmp_path / "storage"))
+    (tmp_path / "storage" / "uploads").mkdir()
+    return found
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def tick(instance: dg.DagsterInstance, sensor: str, cursor: str | None = None) -> Any:
+    """Evaluate a sensor once, as the daemon does, and register the partitions it asks for."""
+    with dg.build_sensor_context(
+        definitions=defs, instance_ref=instance.get_ref(), resources=dict(defs.resources or {}), cursor=cursor
+    ) as context:
+        data = defs.resolve_sensor_def(sensor).evaluate_tick(context)
+    for request in data.dynamic_partitions_requests or []:
+        instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+    return data
+
+
+def drop(storage: Storage, name: str, content: bytes = b"clip") -> str:
+    key = f"uploads/{name}"
+    storage.write(key, content)
+    return video_id_of(key)
+
+
+def test_an_upload_counts_once_it_stood_still_for_two_ticks(storage: Storage, instance: dg.DagsterInstance) -> None:
+    video_id = drop(storage, "clip.mp4")
+    first = tick(instance, "new_uploads")
+    assert not first.run_requests
+    assert "1 new, looked at again next time" in first.skip_message
+    second = tick(instance, "new_uploads", first.cursor)
+    assert [request.partition_key for request in second.run_requests] == [video_id]
+    assert instance.get_dynamic_partitions(str(videos.name)) == [video_id]
+    assert "1 known" in tick(instance, "new_uploads", second.cursor).skip_message
+
+
+def test_a_growing_upload_waits(storage: Storage, instance: dg.DagsterInstance) -> None:
+    cursor = None
+    for size in range(1, 5):
+        drop(storage, "growing.mp4", b"x" * size)
+        data = tick(instance, "new_uploads", cursor)
+        assert not data.run_requests
+        cursor = data.cursor
+
+
+def test_a_changed_upload_gets_another_run_key(storage: Storage, instance: dg.DagsterInstance) -> None:
+    drop(storage, "clip.mp4")
+    first = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+    drop(storage, "clip.mp4", b"another clip")
+    seen = tick(instance, "new_uploads", first.cursor)
+    second = tick(instance, "new_uploads", seen.cursor)
+    assert len({request.run_key for request in first.run_requests + second.run_requests}) == 2
+
+
+def test_an_edited_sidecar_asks_for_a_run(storage: Storage, instance: dg.DagsterInstance) -> None:
+    video_id = drop(storage, "clip.mp4")
+    first = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+    drop(storage, "clip.mp4.slowmo.json", b'{"slowdown": 8}')
+    seen = tick(instance, "new_uploads", first.cursor)
+    second = tick(instance, "new_uploads", seen.cursor)
+    assert [request.partition_key for request in second.run_requests] == [video_id]
+
+
+def test_a_lost_cursor_repeats_the_run_key(storage: Storage, instance: dg.DagsterInstance) -> None:
+    drop(storage, "clip.mp4")
+    once = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+    again = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+    assert [request.run_key for request in once.run_requests] == [request.run_key for request in again.run_requests]
+
+
+def test_the_runs_do_not_wait(storage: Storage, instance: dg.DagsterInstance) -> None:
+    drop(storage, "clip.mp4")
+    [request] = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor).run_requests
+    assert request.run_config["ops"]["interpolated_chunks"]["config"] == {"wait": False}
+
+
+def test_a_tick_asks_for_so_many_runs_and_the_next_for_the_rest(storage: Storage, instance: dg.DagsterInstance) -> None:
+    for number in range(MAX_NEW_VIDEOS + 3):
+        drop(storage, f"clip{number:03}.mp4")
+    first = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+    second = tick(instance, "new_uploads", first.cursor)
+    assert (len(first.run_requests), len(second.run_requests)) == (MAX_NEW_VIDEOS, 3)
+
+
+def test_what_is_no_video_is_skipped_and_counted(storage: Storage, instance: dg.DagsterInstance) -> None:
+    folder = Path(str(storage.root)) / "uploads"
+    for name in ("notes.txt", ".hidden.mp4", "new\nline.mp4", "clip.mp4#1", "clip.mp4.part"):
+        (folder / name).write_bytes(b"x")
+    drop(storage, "good.mp4")
+    first = tick(instance, "new_uploads")
+    assert "5 not a video" in first.skip_message
+    assert len(tick(instance, "new_uploads", first.cursor).run_requests) == 1
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "CLIP.MOV", "a b.mkv", "ü.webm", "x.y.ts"])
+def test_videos_are_known_by_their_ending(name: str) -> None:
+    assert is_video(name)
+
+
+@pytest.mark.parametrize("name", [".mp4", ".clip.mp4", "clip", "clip.mp4.part", "clip.txt", "a\nb.mp4", "a\udcff.mp4"])
+def test_other_names_are_no_videos(name: str) -> None:
+    assert not is_video(name)
+
+
+PENDING_ID = "video-12345678"
+
+
+def mark_pending(storage: Storage, video_id: str, *, deadline: float = 4e9, submitted_at: float = 1.0) -> None:
+    plan, keys = planned_video(storage, video_id)
+    pending = Pending(plan=plan, model_id="fade-1", submitted_at=submitted_at, deadline=deadline)
+    storage.write_json(VideoKeys(video_id).pending, vars(pending))
+    receipt = Receipt("id", storage.location(keys.result(0)), storage.location("failures/one.out"), 1.0, deadline, 1)
+    storage.write_json(keys.receipt(0), receipt.to_json())
+
+
+@pytest.fixture
+def partition(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions(str(videos.name), [PENDING_ID])
+
+
+def test_nothing_pending_is_told(storage: Storage, instance: dg.DagsterInstance) -> None:
+    assert tick(instance, "completed_outputs").skip_message == "No video is pending."
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_video_under_way_is_left_alone(storage: Storage, instance: dg.DagsterInstance) -> None:
+    mark_pending(storage, PENDING_ID)
+    assert tick(instance, "completed_outputs").skip_message == "1 under way."
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_video_with_all_results_is_finished(storage: Storage, instance: dg.DagsterInstance) -> None:
+    mark_pending(storage, PENDING_ID)
+    _, keys = planned_video(storage, PENDING_ID)
+    storage.write(keys.result(0), b"a result")
+    [request] = tick(instance, "completed_outputs").run_requests
+    assert request.partition_key == PENDING_ID
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_failure_ends_the_waiting_too(storage: Storage, instance: dg.DagsterInstance) -> None:
+    mark_pending(storage, PENDING_ID)
+    storage.write("failures/one.out", b"{}")
+    assert len(tick(instance, "completed_outputs").run_requests) == 1
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_passed_deadline_ends_the_waiting_too(storage: Storage, instance: dg.DagsterInstance) -> None:
+    mark_pending(storage, PENDING_ID, deadline=1.0)
+    assert len(tick(instance, "completed_outputs").run_requests) == 1
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_resubmission_gets_another_run_key(storage: Storage, instance: dg.DagsterInstance) -> None:
+    keys = set()
+    for submitted_at in (1.0, 2.0):
+        mark_pending(storage, PENDING_ID, deadline=1.0, submitted_at=submitted_at)
+        keys |= {request.run_key for request in tick(instance, "completed_outputs").run_requests}
+    assert len(keys) == 2
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_video_with_an_unfinished_run_is_left_to_it(storage: Storage, instance: dg.DagsterInstance) -> None:
+    mark_pending(storage, PENDING_ID, deadline=1.0)
+    instance.add_run(dg.DagsterRun(job_name="finish_video", tags={"dagster/partition": PENDING_ID}))
+    assert tick(instance, "completed_outputs").skip_message == "1 have a run."
+
+
+def test_a_video_whose_partition_was_deleted_holds_up_no_other(storage: Storage, instance: dg.DagsterInstance) -> None:
+    mark_pending(storage, PENDING_ID, deadline=1.0)
+    assert tick(instance, "completed_outputs").skip_message == "1 have no partition any more."

@@ -1,0 +1,204 @@
+"""The knobs: their bounds, and what a person is told who turns one too far."""
+
+import json
+import math
+import re
+import time
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.settings import SlowMotionSettings, parse_fraction, parse_settings, read_sidecar
+
+
+def parsed(**values: Any) -> SlowMotionSettings:
+    return parse_settings(values, origin="clip.mp4.slowmo.json")
+
+
+@pytest.mark.parametrize(
+    ("value", "exact"),
+    [
+        (4, Fraction(4)),
+        (2.5, Fraction(5, 2)),
+        (1.1, Fraction(11, 10)),
+        ("5/2", Fraction(5, 2)),
+        ("2.5", Fraction(5, 2)),
+        (" 10/4 ", Fraction(5, 2)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("1000", Fraction(1000)),
+        (Fraction(7, 3), Fraction(7, 3)),
+    ],
+)
+def test_slowdown_is_exact(value: object, exact: Fraction) -> None:
+    assert parsed(slowdown=value).slowdown == exact
+
+
+@given(st.fractions(min_value=1, max_value=1000, max_denominator=9999))
+def test_fractions_survive_their_text(value: Fraction) -> None:
+    assert parse_fraction(str(value)) == value
+
+
+NO_NUMBERS = [
+    *("", "x", "-4", "+4", "1e3", "1e999999999", "1/0", "1/00", "0/0", "4_0", "0x4", "1/2/3", "1.", ".5", "4 5", "nan"),
+    *("9" * 1_000_000, "1/" + "9" * 1_000_000, "4\n\n4", math.nan, math.inf, -4, 1e-5, 1e22, 10**400),
+    *(True, False, None, [4], {"slowdown": 4}, b"4", "4" + "\0"),
+]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:12])
+def test_what_is_no_number_is_refused_at_once(value: object) -> None:
+    began = time.process_time()
+    with pytest.raises(SettingsError, match=r'slowdown = .* must be a number such as 4, "5/2" or "30000/1001"\.$'):
+        parsed(slowdown=value)
+
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest", "too_low", "too_high"),
+    [
+        ("slowdown", "1", "1000", "0.9999", "1000.1"),
+        ("frame_rate", "1", "1000", "999999/1000000", "1000001/1000"),
+        ("crf", 0, 51, -1, 52),
+        ("encoder_threads", 1, 64, 0, 65),
+        ("max_bytes", 1, 10**18, 0, None),
+        ("max_pixels", 1, 10**18, 0, None),
+        ("max_frames", 2, 10**18, 1, None),
+        ("max_seconds", 1, 10**18, 0, None),
+    ],
+)
+def test_bounds(name: str, lowest: object, highest: object, too_low: object, too_high: object) -> None:
+    for allowed in (lowest, highest):
+        assert parsed(**{name: allowed}).model_dump(mode="json")[name] == allowed
+    for refused in (too_low, too_high):
+        if refused is not None:
+            with pytest.raises(SettingsError, match=rf"^clip\.mp4\.slowmo\.json: {name} = '?{refused}'? .*[0-9]"):
+                parsed(**{name: refused})
+
+
+@pytest.mark.parametrize(("name", "value"), [("frame_rate", "23.9760239"), ("slowdown", "2.0000001")])
+def test_fraction_too_fine_for_a_track_or_a_chunk_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} = '{re.escape(value)}' must "):
+        parsed(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("codec", "vp9", "should be 'h264', 'h265', 'prores' or 'ffv1'"),
+        ("codec", ["h264"], "should be 'h264', 'h265', 'prores' or 'ffv1'"),
+        ("sound", "keep", "should be 'stretch' or 'none'"),
+        ("images", "png", "should be 'lossless' or 'jpeg'"),
+        ("interpolator", "-flow", "should match pattern"),
+        ("interpolator", "flow-", "should match pattern"),
+        ("interpolator", "flow\n", "should match pattern"),
+        ("interpolator", "../flow", "should match pattern"),
+        ("interpolator", "f" * 64, "should match pattern"),
+        ("interpolator", None, "should be a valid string"),
+        ("crf", "18", "should be a valid integer"),
+        ("crf", 18.5, "should be a valid integer"),
+        ("crf", True, "should be a valid integer"),
+        ("encoder_threads", None, "should be a valid integer"),
+        ("keep_results", 1, "should be a valid boolean"),
+        ("keep_results", "no", "should be a valid boolean"),
+    ],
+)
+def test_message_quotes_the_value_and_says_what_is_allowed(name: str, value: object, allowed: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parsed(**{name: value})
+
+    assert str(error.value).startswith(f"clip.mp4.slowmo.json: {name} = ")
+    assert allowed in str(error.value)
+    if len(repr(value)) < 30:
+        assert repr(value) in str(error.value)
+
+
+def test_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="there is no setting 'speed'; there are slowdown, frame_rate, "):
+        parsed(speed=4)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"codec": "x" * 10**6}, {"x" * 10**6: 1}, {"codec": list(range(10**5))}, {"slowdown": 10**4200}, {"\ud800": 1}],
+    ids=["long value", "long name", "long list", "long number", "half a character"],
+)
+def test_message_stays_short(values: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse_settings(values, origin="A test")
+
+    assert len(str(error.value)) < 400
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert all(field.description for field in SlowMotionSettings.model_fields.values())
+
+
+def test_settings_survive_their_stored_form() -> None:
+    settings = parsed(slowdown="5/2", frame_rate="30000/1001", codec="prores", crf=None, max_frames=7)
+
+    assert parse_settings(json.loads(json.dumps(settings.model_dump(mode="json"))), origin="source.json") == settings
+
+
+OTHER_VALUES: dict[str, Any] = {
+    "slowdown": 5,
+    "frame_rate": 60,
+    "interpolator": "film",
+    "codec": "ffv1",
+    "crf": 20,
+    "sound": "none",
+    "images": "jpeg",
+    "keep_results": False,
+    "encoder_threads": 3,
+    "max_bytes": 10,
+    "max_pixels": 10,
+    "max_frames": 10,
+    "max_seconds": 10,
+}
+
+
+@pytest.mark.parametrize("name", SlowMotionSettings.model_fields)
+def test_every_setting_changes_the_version_and_what_it_decides(name: str) -> None:
+    before, after = parsed(), parsed(**{name: OTHER_VALUES[name]})
+
+    assert before.version != after.version
+    assert (before.of_plan != after.of_plan) == (name in ("slowdown", "frame_rate", "images"))
+    assert (before.of_encoding != after.of_encoding) == (name in ("codec", "crf", "sound", "encoder_threads"))
+
+
+def test_version_is_the_same_for_the_same() -> None:
+    assert parsed(slowdown="10/4").version == parsed(slowdown=2.5, codec="h264").version
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_sidecar_is_read_as_editors_write_it(encoding: str) -> None:
+    text = '{\r\n "slowdown": "5/2",\n "frame_rate": 60}\r\n'
+
+    assert read_sidecar(text.encode(encoding), origin="s.json") == {"slowdown": "5/2", "frame_rate": 60}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"{'slowdown': 8}", b"\xff" * 9, b'{"slowdown": ' + b"9" * 5000 + b"}", b"[" * 10**6, b'{"a":' * 10**5],
+    ids=["empty", "open", "quotes", "bytes", "digits", "deep list", "deep object"],
+)
+def test_sidecar_that_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(SettingsError, match=r"^s\.json is not JSON: .*"):
+        read_sidecar(data, origin="s.json")
+
+
+@pytest.mark.parametrize("data", [b"[]", b"8", b"null", b'"slowdown"', b"NaN"])
+def test_sidecar_that_is_no_object_is_refused(data: bytes) -> None:
+    with pytest.raises(SettingsError, match=r'^s\.json must hold one JSON object, such as {"slowdown": 8}\.$'):
+        read_sidecar(data, origin="s.json")
+
+
+def test_sidecar_values_that_json_does_not_know_are_refused_in_the_end() -> None:
+    values = read_sidecar(b'{"slowdown": NaN}', origin="s.json")
+
+    with pytest.raises(SettingsError, match=r"s\.json: slowdown = nan must be a number"):
+        parse_settings(values, origin="s.json")
