@@ -1,5 +1,6 @@
 """Where everything lives: one root, a folder or `s3://bucket/prefix`, and the spelling of every key below it."""
 
+import errno
 import hashlib
 import json
 import os
@@ -179,7 +180,7 @@ class Storage:
         self.root: Path | None = None
         """The folder, or None on S3."""
         parts = urlsplit(url)
-        if parts.scheme == "s3":
+        if parts.scheme == "s3" and parts.netloc:
             self.url = url.rstrip("/")
             self._store: LocalStore | S3Store = _s3_store(self.url)
         elif parts.scheme in ("", "file"):
@@ -265,10 +266,10 @@ class Storage:
     def uploads(self) -> Iterator[Entry]:
         """All objects that people dropped, whatever they are called.
 
-        A folder is walked by hand: one name with a newline makes an obstore listing fail as a whole.
+        Not by obstore, whose listing fails as a whole when one name has a newline, or an S3 key two slashes in a row.
         """
         if self.root is None:
-            yield from self.list(UPLOADS)
+            yield from _s3_entries(self.url, UPLOADS)
             return
         for folder, _, names in os.walk(self.root / UPLOADS):
             for name in names:
@@ -319,12 +320,28 @@ def _file_entry(root: Path, path: Path) -> Entry | None:
         found = path.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself: nothing is there
+            return None
+        raise
     return Entry(
         key=path.relative_to(root).as_posix(),
         size=found.st_size,
         modified=datetime.fromtimestamp(found.st_mtime, timezone.utc),
         version=f"{found.st_mtime_ns:x}-{found.st_size:x}",
     )
+
+
+def _s3_entries(url: str, prefix: str) -> Iterator[Entry]:
+    import boto3  # here for the reason given in _s3_store
+
+    bucket, _, root = url.removeprefix("s3://").partition("/")
+    root = root and f"{root}/"
+    for page in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root + prefix):
+        for found in page.get("Contents", []):
+            key = found["Key"].removeprefix(root)
+            if {"", ".", ".."}.isdisjoint(key.split("/")):  # obstore cannot address these, and nobody means to
+                yield Entry(key, found["Size"], found["LastModified"], found["ETag"].strip('"'))
 
 
 def _s3_store(url: str) -> S3Store:

@@ -96,11 +96,13 @@ class LocalServer:
     def submit(self, value: int, *, name: str, **options: Any) -> dict[str, Any]:
         """Store a grey chunk and invoke the endpoint with it; the result is to be `results/NAME`."""
         self.storage.write(f"chunks/{name}", grey_chunk(value))
-        location = self.storage.location(f"chunks/{name}")
-        named = {"S3OutputPathExtension": "results", "Filename": name}
-        answer = self.client.invoke_endpoint_async(
-            EndpointName="scripted", InputLocation=location, **{**named, **options}
-        )
+        request = {
+            "EndpointName": "scripted",
+            "InputLocation": self.storage.location(f"chunks/{name}"),
+            "S3OutputPathExtension": "results",
+            "Filename": name,
+        }
+        answer = self.client.invoke_endpoint_async(**{**request, **options})
         return dict(answer)
 
     def end(self) -> str:

@@ -1,19 +1,26 @@
 """A home of the tests' own whose local endpoint cross-fades: the whole pipeline, but for the optical flow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.environment import Home
+from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage import Storage, VideoKeys
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests.media import grey_frames, grey_numbers, write_clip
+
+_FADE = "flow=slowmo_pipeline_tests.interpolators:Fade"
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**5, max_seconds=3600)
 NOT_WAITING = {"ops": {"interpolated_chunks": {"config": {"wait": False}}}}
@@ -72,6 +79,19 @@ class TestPipeline:
         """Which grey frames the final video shows, original ones exactly."""
         path = self.final_path(video_id, suffix)
         return grey_numbers(frame for _, frame in read_frames(path, probe(path, limits=LIMITS)))
+
+
+@contextmanager
+def fade_pipeline(folder: Path) -> Iterator[TestPipeline]:
+    """A home in that folder with a live endpoint `flow` that cross-fades; the environment names the home meanwhile."""
+    home = Home(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLOWMO_HOME", str(folder))
+        patch.delenv("SLOWMO_STORAGE", raising=False)
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        storage = Storage(home.storage_url)
+        with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[_FADE]):
+            yield TestPipeline(instance, storage)
 
 
 def failure_message(result: dg.ExecuteInProcessResult) -> str:

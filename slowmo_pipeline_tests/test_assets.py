@@ -1,30 +1,18 @@
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.serving.owner import use_endpoint
-from slowmo_pipeline.storage import Storage, VideoKeys, endpoint_key
+from slowmo_pipeline.storage import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
-from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, failure_message, materialized
-
-FADE = "flow=slowmo_pipeline_tests.interpolators:Fade"
+from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline, failure_message, materialized
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
-    home = Home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLOWMO_HOME", str(home.root))
-        patch.delenv("SLOWMO_STORAGE", raising=False)
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-        storage = Storage(home.storage_url)
-        with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[FADE]):
-            yield TestPipeline(instance, storage)
+    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+        yield pipeline
 
 
 def test_every_original_is_shown_once_and_the_last_is_held(pipeline: TestPipeline) -> None:

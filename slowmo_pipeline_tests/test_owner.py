@@ -13,7 +13,7 @@ import pytest
 from slowmo_pipeline.errors import EndpointError, HomeError
 from slowmo_pipeline.serving.local_endpoint import serve
 from slowmo_pipeline.serving.owner import live_endpoint, ping, use_endpoint
-from slowmo_pipeline.serving.server_state import ServerState
+from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, environment, eventually
 
@@ -145,3 +145,11 @@ def test_address_of_a_dead_server_is_no_live_endpoint(state: Path, storage: Stor
 
     assert ServerState(state).address() is not None
     assert live_endpoint(state) is None
+
+
+def test_another_process_on_a_dead_servers_port_is_no_live_endpoint(state: Path, storage: Storage) -> None:
+    with LocalServer(state, storage) as server:
+        dead = EndpointAddress(server.url, pid=1, storage=storage.url, endpoints=("scripted",), started=0.0)
+        stale = ServerState(state / "stale")
+        with stale.starting(), stale.announced(dead):
+            assert live_endpoint(state / "stale") is None

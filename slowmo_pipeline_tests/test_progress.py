@@ -2,7 +2,6 @@ import logging
 
 import pytest
 
-from slowmo_pipeline import progress
 from slowmo_pipeline.progress import LogProgress, time_left
 
 
@@ -29,7 +28,7 @@ def test_time_left(elapsed: float, done: int, remaining: int, text: str) -> None
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the clock shows: a list of one number."""
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("slowmo_pipeline.progress.time.monotonic", lambda: now[0])
     return now
 
 

@@ -48,6 +48,10 @@ TIMELINES = st.builds(TimeLine, st.one_of(CONSTANT, variable_sources()), SLOWDOW
 )
 
 
+def at(frame: int, t: Fraction = Fraction(0)) -> Position:
+    return Position(frame, t)
+
+
 def position_by_definition(timeline: TimeLine, output: int) -> Position:
     """A linear search; in a variable source, a moment within the tolerance of a frame is that frame."""
     source, step = timeline.source, 1 / timeline.frame_rate / timeline.slowdown
@@ -56,7 +60,7 @@ def position_by_definition(timeline: TimeLine, output: int) -> Position:
     gap = max(frame for frame in range(source.count) if source.time(frame) - tolerance <= moment)
     begin = source.time(gap)
     if gap == source.count - 1 or moment < begin + tolerance:
-        return Position(gap, Fraction(0))
+        return at(gap)
     return Position(gap, (moment - begin) / (source.time(gap + 1) - begin))
 
 
@@ -77,7 +81,7 @@ def test_gaps_part_the_outputs_in_order(timeline: TimeLine) -> None:
 
 @given(TIMELINES)
 def test_positions_ascend(timeline: TimeLine) -> None:
-    last = Position(timeline.source.count - 1, Fraction(0))
+    last = at(timeline.source.count - 1)
 
     assert all(one < other or one == other == last for one, other in pairwise(timeline.positions()))
     assert all(0 <= position.t < 1 for position in timeline.positions())
@@ -113,8 +117,8 @@ def test_four_times_slower_at_the_sources_rate(rate: Fraction, count: int) -> No
     positions = list(timeline.positions())
 
     assert len(positions) == 4 * count
-    assert positions[::4] == [Position(frame, Fraction(0)) for frame in range(count)]
-    assert positions[-4:] == [Position(count - 1, Fraction(0))] * 4
+    assert positions[::4] == [at(frame) for frame in range(count)]
+    assert positions[-4:] == [at(count - 1)] * 4
     assert [position.t for position in positions[:4]] == [
         0,
         Fraction(1, 4),
@@ -128,14 +132,14 @@ def test_whole_slowdown_at_the_sources_rate_shows_every_original(source: Constan
     timeline = TimeLine(source, Fraction(slowdown), source.rate)
 
     assert timeline.output_count == slowdown * source.count
-    assert all(timeline.position(slowdown * frame) == (frame, 0) for frame in range(source.count))
+    assert all(timeline.position(slowdown * frame) == at(frame) for frame in range(source.count))
 
 
 def test_slowdown_of_one_at_twice_the_rate_makes_motion_smooth() -> None:
     timeline = TimeLine(ConstantRate(Fraction(25), 3), Fraction(1), Fraction(50))
 
     half = Fraction(1, 2)
-    assert list(timeline.positions()) == [(0, 0), (0, half), (1, 0), (1, half), (2, 0), (2, 0)]
+    assert list(timeline.positions()) == [at(0), at(0, half), at(1), at(1, half), at(2), at(2)]
 
 
 def test_fractional_slowdown_shows_every_second_original() -> None:
@@ -143,15 +147,15 @@ def test_fractional_slowdown_shows_every_second_original() -> None:
 
     fifth = Fraction(1, 5)
     assert list(timeline.positions()) == [
-        *((0, 0), (0, 2 * fifth), (0, 4 * fifth), (1, fifth), (1, 3 * fifth)),
-        *((2, 0), (2, 0), (2, 0)),
+        *(at(0), at(0, 2 * fifth), at(0, 4 * fifth), at(1, fifth), at(1, 3 * fifth)),
+        *(at(2), at(2), at(2)),
     ]
 
 
 def test_lower_rate_leaves_frames_out() -> None:
     timeline = TimeLine(ConstantRate(Fraction(60), 6), Fraction(1), Fraction(20))
 
-    assert list(timeline.positions()) == [(0, 0), (3, 0)]
+    assert list(timeline.positions()) == [at(0), at(3)]
     assert [len(timeline.outputs_of_gap(gap)) for gap in range(6)] == [1, 0, 0, 1, 0, 0]
 
 
@@ -165,7 +169,7 @@ def test_last_frame_of_a_variable_source_is_held_for_its_own_duration() -> None:
 def test_only_frame_is_held() -> None:
     timeline = TimeLine(ConstantRate(Fraction(25), 1), Fraction(4), Fraction(25))
 
-    assert list(timeline.positions()) == [(0, 0)] * 4
+    assert list(timeline.positions()) == [at(0)] * 4
 
 
 @given(
@@ -183,7 +187,7 @@ def test_rounded_times_cost_a_variable_source_no_original(
     timeline = TimeLine(VariableRate(ticks, Fraction(1, ticks_per_second), ticks[1]), Fraction(slowdown), rate)
 
     assert timeline.frame_rate * slowdown <= ticks_per_second, "else a tick is longer than a step, and no rule helps"
-    assert all(timeline.position(slowdown * place) == (frame, 0) for frame, place in enumerate(places))
+    assert all(timeline.position(slowdown * place) == at(frame) for frame, place in enumerate(places))
 
 
 @given(variable_sources(), SLOWDOWNS, RATES)

@@ -1,8 +1,17 @@
-"""The `flow` interpolator: dense optical flow both ways, carried to the time wanted. No weights, no GPU."""
+"""The `flow` interpolator: dense optical flow both ways, carried to the time wanted. It needs no weights and no GPU.
+
+    before ─┬─► motion there ──► carried to t ─┐
+            │                                  ├─► three guesses of what passes each pixel at t:
+    after ──┴─► motion back ───► carried to t ─┤   both frames are sampled along each, and mixed
+                                 stillness ────┘
+
+A guess counts at a pixel as far as the two frames look alike along it; in it, a frame counts as far as it is near in
+time and shows what the guess follows. Swapped frames and 1 - t swap all roles, so the same image comes out.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
@@ -10,113 +19,122 @@ import numpy as np
 import numpy.typing as npt
 
 from slowmo_pipeline.interpolation.base import Frame, render_gaps
-from slowmo_pipeline.interpolation.projection import Field, carry, pixel_grid
+from slowmo_pipeline.interpolation.motion import Luma, MotionFinder, half_luma, trust, without_margin
+from slowmo_pipeline.interpolation.projection import Field, carry, pixel_grid, sample
+from slowmo_pipeline.interpolation.tuning import TUNING
 
 ALGORITHM = 1
-"""Raised with every change to what this module or `projection` computes: results of different numbers never mix."""
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """The numbers that decide the pixels. Lengths are pixels of the half-size luma on which motion is found."""
-
-    margin: int = 32
-    patch_size: int = 8
-    patch_stride: int = 3
-    descent_steps: int = 16
-    disagreement: float = 1.0
-    occluded_weight: float = 0.1
-    mismatch: float = 2.0
-    mismatch_sigma: float = 2.0
-    least_match: float = 1e-3
-
-
-TUNING = Tuning()
+"""Raised whenever the arithmetic changes, so that results of before and after are never taken for each other's."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
+    """What one frame contributes to both of its gaps."""
+
+    frame: Frame
     image: Field
-    """(height, width, 3) in the units of the frame's own type."""
-    luma: npt.NDArray[np.uint8]
-    """Half size, rounded up, with a margin of repeated edge."""
-    depth: npt.DTypeLike
+    """The frame's values as they are, (height, width, 3), each side made even by repeating the edge."""
+    luma: Luma
+    """Half the size of `image`, with a margin."""
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """A motion that may pass each pixel at time t, at half size: it leads from `before` to `after` in one gap."""
+
+    motion: Field | None
+    """None stands for stillness."""
+    shown_before: Field | float
+    """How far the frame before shows what the motion follows, 0 to 1."""
+    shown_after: Field | float
 
 
 class FlowInterpolator:
+    """Makes new frames by bidirectional dense optical flow.
+
+    OpenCV's DIS divides its work by the number of OpenCV's threads, and its result differs with that number: a
+    process that promises the same bytes calls `cv2.setNumThreads(1)` when it starts.
+    """
+
     def __init__(self) -> None:
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._dis.setFinestScale(0)
-        self._dis.setPatchSize(TUNING.patch_size)
-        self._dis.setPatchStride(TUNING.patch_stride)
-        self._dis.setGradientDescentIterations(TUNING.descent_steps)
-        self._dis.setVariationalRefinementIterations(0)
+        self._finder = MotionFinder()
 
     @property
     def model_id(self) -> str:
-        decisive = repr((ALGORITHM, asdict(TUNING), cv2.__version__))
+        """`flow-<algorithm>-<hash of the tuning and of OpenCV's version>`."""
+        decisive = f"{TUNING} OpenCV {cv2.__version__}"
         return f"flow-{ALGORITHM}-{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
     def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
-        return render_gaps(frames, times, prepare=_prepare, make=self._make)
+        """As `Interpolator.render`. Any size from 1 x 1 up to OpenCV's bound of 32766 pixels a side."""
+        return render_gaps(frames, times, prepare=_prepare, make=self._new_frames)
 
-    def _make(self, before, after, times):
-        forward, backward = self._motion(before, after), self._motion(after, before)
-        cons_f, cons_b = _agreement(forward, backward), _agreement(backward, forward)
-        lumas = [_crop(x.luma).astype(np.float32) for x in (before, after)]
+    def _new_frames(self, before: _Prepared, after: _Prepared, times: Sequence[Fraction]) -> Iterator[Frame]:
+        there = self._finder.motion(before.luma, after.luma)
+        back = self._finder.motion(after.luma, before.luma)
+        trust_there, trust_back = trust(there, back), trust(back, there)
         for t in times:
-            tf, tb = float(t), float(1 - t)
-            mf, vf = carry(forward, tf, cons_f)
-            mb, vb = carry(backward, tb, cons_b)
-            one = np.ones_like(vf)
-            V0=TUNING.vis if hasattr(TUNING,"vis") else 0
-            vf=np.maximum(vf,V0); vb=np.maximum(vb,V0)
-            cands = [(mf, one, vf), (-mb, vb, one), (np.zeros_like(mf), one, one)]
-            grid = pixel_grid(*vf.shape)
-            weights = []
-            for m, v0, v1 in cands:
-                e = np.abs(_sample(lumas[0], cv2.scaleAdd(m, -tf, grid), cv2.INTER_LINEAR) - _sample(lumas[1], cv2.scaleAdd(m, tb, grid), cv2.INTER_LINEAR))
-                match = np.exp(cv2.GaussianBlur(e, (0, 0), TUNING.mismatch_sigma) / -TUNING.mismatch) + TUNING.least_match
-                weights.append((match * v0 * tb, match * v1 * tf))
-            total = sum(w for ws in weights for w in ws)
-            h, w = before.image.shape[:2]
-            acc = np.zeros_like(before.image)
-            grid = pixel_grid(h, w)
-            for (m, _, _), ws in zip(cands, weights):
-                m = _up(m, h, w) * 2
-                for img, k, wt in ((before.image, -tf, ws[0]), (after.image, tb, ws[1])):
-                    wt = _up(wt / total, h, w)
-                    cv2.accumulateProduct(_sample(img, cv2.scaleAdd(m, k, grid), cv2.INTER_CUBIC), cv2.merge([wt, wt, wt]), acc)
-            limit = np.iinfo(before.depth).max
-            yield np.clip(np.rint(acc), 0, limit).astype(before.depth)
-
-    def _motion(self, a, b):
-        return _crop(self._dis.calc(a.luma, b.luma, None))
+            # Both shares are rounded from exact fractions, so that t and 1 - t mirror each other to the last bit.
+            past, ahead = float(t), float(1 - t)
+            carried_there, trusted_there = carry(there, past, trust_there)
+            carried_back, trusted_back = carry(back, ahead, trust_back)
+            guesses = [
+                _Guess(carried_there, shown_before=1.0, shown_after=trusted_there),
+                _Guess(-carried_back, shown_before=trusted_back, shown_after=1.0),
+                _Guess(None, shown_before=1.0, shown_after=1.0),
+            ]
+            yield _mix(before, after, past, ahead, guesses)
 
 
-def _up(x, h, w):
-    return np.ascontiguousarray(cv2.resize(x, (2 * x.shape[1], 2 * x.shape[0]), interpolation=cv2.INTER_LINEAR)[:h, :w])
+def _prepare(frame: Frame) -> _Prepared:
+    height, width = frame.shape[:2]
+    even = cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return _Prepared(frame, even.astype(np.float32), half_luma(frame))
 
 
-def _crop(x):
-    m = TUNING.margin
-    return np.ascontiguousarray(x[m:-m, m:-m])
+def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, guesses: Sequence[_Guess]) -> Frame:
+    """Sample both frames along each guess at time `past` = 1 - `ahead`, and take the weighted mean."""
+    lumas = without_margin(before.luma), without_margin(after.luma)
+    weights: list[tuple[Field, Field]] = []
+    for guess in guesses:
+        match = _match(lumas, past, ahead, guess.motion)
+        weights.append((match * guess.shown_before * ahead, match * guess.shown_after * past))
+    total = np.add.reduce([weight for pair in weights for weight in pair])
+
+    mixed = np.zeros_like(before.image)
+    scratch = np.empty_like(mixed)
+    for guess, (weight_before, weight_after) in zip(guesses, weights, strict=True):
+        motion = None if guess.motion is None else _full_size(guess.motion) * np.float32(2)
+        for image, share, weight in ((before.image, -past, weight_before), (after.image, ahead, weight_after)):
+            seen = image if motion is None else _shifted(image, motion, share, cv2.INTER_CUBIC, scratch)
+            cv2.accumulateProduct(seen, cv2.merge([_full_size(weight / total)] * 3), mixed)
+    return _as_frame(mixed, before.frame)
 
 
-def _sample(x, m, how):
-    return cv2.remap(x, m, None, how, borderMode=cv2.BORDER_REPLICATE)
+def _match(lumas: tuple[Field, Field], past: float, ahead: float, motion: Field | None) -> Field:
+    """How alike the frames look along `motion`, around each pixel at time `past`: `least_match` to 1."""
+    before, after = lumas
+    if motion is not None:
+        before, after = _shifted(before, motion, -past), _shifted(after, motion, ahead)
+    difference = cv2.GaussianBlur(cv2.absdiff(before, after), (0, 0), TUNING.mismatch_sigma)
+    match: Field = np.exp(difference / -TUNING.mismatch) + np.float32(TUNING.least_match)
+    return match
 
 
-def _agreement(f, b):
-    d = f + _sample(b, pixel_grid(*f.shape[:2]) + f, cv2.INTER_LINEAR)
-    return TUNING.occluded_weight + (1 - TUNING.occluded_weight) * np.exp((d * d).sum(axis=2) / (-2 * TUNING.disagreement**2))
+def _shifted(image: Field, motion: Field, share: float, how: int = cv2.INTER_LINEAR, out: Field | None = None) -> Field:
+    """`image` looked up at each pixel moved by `share` of `motion`."""
+    height, width = motion.shape[:2]
+    return sample(image, cv2.scaleAdd(motion, share, pixel_grid(height, width)), how, out)
 
 
-def _prepare(frame):
-    b8 = frame if frame.dtype == np.uint8 else cv2.convertScaleAbs(frame, alpha=1 / 257)
-    luma = cv2.cvtColor(b8, cv2.COLOR_RGB2GRAY)
-    h, w = luma.shape
-    luma = cv2.copyMakeBorder(luma, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
-    luma = cv2.resize(luma, ((w + 1) // 2, (h + 1) // 2), interpolation=cv2.INTER_AREA)
-    m = TUNING.margin
-    return _Prepared(frame.astype(np.float32), cv2.copyMakeBorder(luma, m, m, m, m, cv2.BORDER_REPLICATE), frame.dtype)
+def _full_size(half: Field) -> Field:
+    height, width = half.shape[:2]
+    return cv2.resize(half, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+
+
+def _as_frame(mixed: Field, model: Frame) -> Frame:
+    """Round `mixed`, once, to the type and size of `model`; cubic sampling overshoots, so it is clipped."""
+    np.rint(mixed, out=mixed)
+    np.clip(mixed, 0, np.iinfo(model.dtype).max, out=mixed)
+    height, width = model.shape[:2]
+    return mixed[:height, :width].astype(model.dtype)

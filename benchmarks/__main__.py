@@ -1,0 +1,20 @@
+"""`python -m benchmarks`: everything that the README's numbers come from, one after the other."""
+
+import subprocess
+import sys
+
+BENCHMARKS = ("startup", "quality", "overhead", "memory")
+
+
+def main() -> None:
+    """Run each in a process of its own; exit with 1 when one of them missed its limit."""
+    failed = []
+    for name in BENCHMARKS:
+        print(f"\n{name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            failed.append(name)
+    if failed:
+        sys.exit(f"Missed: {', '.join(failed)}")
+
+
+main()

@@ -1,0 +1,46 @@
+"""The numbers that decide what `flow` makes. All are round: each was moved by half and by double, and matters little."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Lengths are in pixels of the half-size luma on which motion is found, brightness in its levels, 0 to 255."""
+
+    margin: int = 32
+    """Repeated edge around the luma. It lets a patch follow what leaves the picture (without it the edges of a pan
+    tear), and lifts every frame, down to one pixel, above the smallest size that OpenCV's DIS accepts."""
+
+    patch_size: int = 8
+    """Side of the patches that are matched, as in the presets of DIS: larger ones lose small objects."""
+
+    patch_stride: int = 4
+    """Distance of neighbouring patches. At 3 the search takes half as long again and gains 0.03 dB."""
+
+    descent_steps: int = 25
+    """Steps to fit a patch, as in the preset MEDIUM."""
+
+    agreement_sigma: float = 1.0
+    """By how much there and back again may miss the start: a good flow stays below it, an occlusion lies far above."""
+
+    least_trust: float = 0.3
+    """Trust in a motion that is contradicted. Not 0: many such pixels are occluded, but some are only found badly."""
+
+    landing_sigma: float = 1.0
+    """How far a carried vector spreads where it lands: vectors land about a pixel apart, and this closes the cracks."""
+
+    coarser_weight: float = 0.01
+    """What a coarser level weighs against a level's own vectors: less than a single vector of least trust leaves
+    around its landing place, more than the tails of vectors that landed elsewhere."""
+
+    mismatch: float = 4.0
+    """Levels of difference between the two frames at which a guess counts e times less: noise stays below it."""
+
+    mismatch_sigma: float = 2.0
+    """Width over which the difference is averaged, so that a guess is judged by a surface and not by single pixels."""
+
+    least_match: float = 1e-3
+    """What a guess counts at any mismatch: where all of them fail, their mean is the least visible mistake."""
+
+
+TUNING = Tuning()
