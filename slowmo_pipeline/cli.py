@@ -28,6 +28,9 @@ Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=F
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes of the local endpoint; unset: one a core.")]
 
+_INTERRUPTED = 130
+"""As shells report a program that SIGINT ended."""
+
 
 @app.command()
 def run(
@@ -72,6 +75,9 @@ def run(
             except SlowmoError as error:
                 failed += 1
                 stderr.print(f"{clip.name}: {error}", style="red", markup=False)
+            except KeyboardInterrupt:
+                stderr.print("Interrupted. The same command goes on where this one was.")
+                raise typer.Exit(_INTERRUPTED) from None
     if failed:
         stderr.print(f"{failed} of {len(clips)} clips failed.", style="red")
         raise typer.Exit(1)

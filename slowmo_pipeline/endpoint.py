@@ -16,6 +16,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.serving.owner import ping
@@ -123,16 +124,19 @@ class AsyncEndpoint:
             ) from error
         except BotoCoreError as error:
             raise EndpointUnreachableError(f"The endpoint {self.name} cannot be reached: {error}") from error
-        expected = self._storage.location(result_key)
-        if answer["OutputLocation"] != expected:
+        except (ResponseParserError, ValueError) as error:
+            # Something else may have got the port of a server that died.
+            raise EndpointError(f"What answers for the endpoint {self.name} is no such endpoint: {error}") from error
+        output, expected = answer.get("OutputLocation"), self._storage.location(result_key)
+        if output != expected:
             raise EndpointError(
-                f"The endpoint {self.name} would write to {answer['OutputLocation']} instead of {expected}: its output "
-                "path must be the storage root."
+                f"The endpoint {self.name} would write to {output} instead of {expected}: its output path must be the "
+                "storage root."
             )
         now = time.time()
         return Receipt(
-            inference_id=answer["InferenceId"],
-            output_location=answer["OutputLocation"],
+            inference_id=inference_id,
+            output_location=output,
             failure_location=answer.get("FailureLocation"),
             submitted_at=now,
             deadline=now + QUEUE_SECONDS + self._timeout_seconds + DEADLINE_SLACK_SECONDS,
@@ -169,5 +173,5 @@ def read_failure(data: bytes) -> ChunkFailure:
     try:
         value = json.loads(data)
         return ChunkFailure(str(value["message"]), int(value["code"]) in _PERMANENT)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return ChunkFailure(data[:500].decode("utf-8", "replace"), permanent=False)

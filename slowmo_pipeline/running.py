@@ -47,7 +47,7 @@ class Pipeline:
     def run(self, video_id: str, settings: Mapping[str, Any], progress: Progress) -> str:
         """Materialise the four assets of a video; returns the key of the final video.
 
-        Raises RunFailedError with the failed step's message.
+        Raises RunFailedError with the failed step's message, and KeyboardInterrupt when it was interrupted.
         """
         with locked(self.home, f"video-{video_id}"):
             self._wait_for_others(video_id)
@@ -90,6 +90,8 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
             if data.user_failure_data and data.user_failure_data.description:
                 return data.user_failure_data.description
             error = data.error and (data.error.cause or data.error)
+            if error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+                raise KeyboardInterrupt  # which Dagster had caught
             reason = error.message.strip() if error else "no reason given"
             return f"An error that should not happen, in {event.step_key}: {reason} (run {result.run_id})"
     return f"The run {result.run_id} failed; `slowmo up` shows why."

@@ -11,17 +11,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-import psutil
-
 from slowmo_pipeline.console import stderr
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import locked, open_instance, packaged
+from slowmo_pipeline.leftovers import MARK, end_leftovers, guarded
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.storage import UPLOADS, Storage
-
-_MARK = "SLOWMO_UP"
-"""Environment variable that all processes below `slowmo up` inherit; names the home."""
 
 _START_SECONDS = 120
 _STOP_SECONDS = 30
@@ -40,7 +36,7 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
     """Serve until SIGINT or SIGTERM. Raises HomeError when the home is served already or Dagster does not start."""
     busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
     with locked(home, "up", busy=busy), _signals_stop():
-        _end_leftovers(home)
+        end_leftovers(home.root)  # two daemons on one instance would launch every run twice
         with open_instance(home):
             pass  # made, and its dead runs closed, before the daemon looks at it
         storage = Storage(home.storage_url)
@@ -96,7 +92,7 @@ class _EndpointInUse:
 
 @contextmanager
 def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    with packaged("workspace.yaml") as workspace:
+    with packaged("workspace.yaml") as workspace, guarded(home.root):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "dagster", "dev", "-w", str(workspace)),
@@ -109,7 +105,7 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 "SLOWMO_STORAGE": home.storage_url,
                 # `dagster dev` recommends its successor, which wants a project of another layout.
                 "PYTHONWARNINGS": "ignore::FutureWarning",
-                _MARK: str(home.root),
+                MARK: str(home.root),
             },
             start_new_session=True,  # Ctrl-C is for this process, which ends its children in order
         )
@@ -121,23 +117,6 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-            _end_leftovers(home)
-
-
-def _end_leftovers(home: Home) -> None:
-    """End what a killed `slowmo up` left behind: two daemons on one instance would launch every run twice."""
-    leftovers = [process for process in psutil.process_iter() if _belongs_to(process, home)]
-    for process in leftovers:
-        process.terminate()
-    for process in psutil.wait_procs(leftovers, timeout=_STOP_SECONDS)[1]:
-        process.kill()
-
-
-def _belongs_to(process: psutil.Process, home: Home) -> bool:
-    try:
-        return process.pid != os.getpid() and process.environ().get(_MARK) == str(home.root)
-    except (psutil.Error, OSError):
-        return False  # gone meanwhile, or somebody else's
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 import psutil
-from dagster import DagsterRun
+from dagster import DagsterEventType, DagsterRun, RunsFilter
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline_tests.local_server import eventually
@@ -135,6 +135,21 @@ class Processes:
         """All runs that the home's instance knows, the newest first."""
         with dg.DagsterInstance.from_config(str(self.home.dagster)) as instance:
             return instance.get_runs()
+
+    def created(self, run: DagsterRun) -> float:
+        """When a run was created, in seconds since the epoch."""
+        with dg.DagsterInstance.from_config(str(self.home.dagster)) as instance:
+            [record] = instance.get_run_records(RunsFilter(run_ids=[run.run_id]))
+            return record.create_timestamp.timestamp()
+
+    def failure_of(self, run: DagsterRun) -> str:
+        """What the failed step of a run told."""
+        with dg.DagsterInstance.from_config(str(self.home.dagster)) as instance:
+            [entry] = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+        failure = entry.get_dagster_event().step_failure_data.user_failure_data
+        assert failure is not None
+        assert failure.description is not None
+        return failure.description
 
     def results(self) -> Mapping[str, Fingerprint]:
         """Every result of every video."""

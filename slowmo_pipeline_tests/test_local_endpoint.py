@@ -215,7 +215,13 @@ def test_killed_server_forgets_nothing_and_repeats_nothing(storage: Storage, sta
 def logged(storage: Storage, name: str, **values: object) -> Request:
     """A request as a server that was killed has left it."""
     storage.write(f"chunks/{name}", grey_chunk(FADE))
-    fields = {"endpoint": "scripted", "inference_id": "i", "input_key": f"chunks/{name}", "ttl_seconds": 60}
+    fields = {
+        "storage": storage.url,
+        "endpoint": "scripted",
+        "inference_id": "i",
+        "input_key": f"chunks/{name}",
+        "ttl_seconds": 60,
+    }
     fields |= {"result_key": f"results/{name}", "failure_key": f"failures/{name}", "timeout_seconds": 9}
     return Request(**{"id": name, "accepted_at": time.time(), **fields, **values})  # type: ignore[arg-type]  # a table
 
@@ -230,6 +236,7 @@ def test_log_decides_what_a_new_server_runs(storage: Storage, state: Path) -> No
         log.add(logged(storage, "has-older-result"))
         log.add(logged(storage, "waited-too-long", accepted_at=time.time() - 61))
         log.add(logged(storage, "killed-three", deaths=3))
+        log.add(logged(storage, "for-another-endpoint", endpoint="film"))
         log.add(logged(storage, "waits"))
 
     with LocalServer(state, storage) as server:
@@ -240,6 +247,8 @@ def test_log_decides_what_a_new_server_runs(storage: Storage, state: Path) -> No
     assert [entry.key for entry in storage.list("results/") if "long" in entry.key or "three" in entry.key] == []
     assert "waited longer than 60 s" in text
     assert [entry.key for entry in storage.list("failures/")] == ["failures/killed-three"]
+    with closing(RequestLog(state / "requests.sqlite")) as log:
+        assert log.ids(storage.url, ["scripted", "film"]) == ["for-another-endpoint"]
 
 
 def is_running_a_request(server: LocalServer) -> bool:
@@ -261,7 +270,7 @@ def test_asked_to_end_it_ends_at_once_and_keeps_its_requests(storage: Storage, s
     assert not any(worker.is_running() for worker in workers)
     assert not (state / "endpoint.json").exists()
     with closing(RequestLog(state / "requests.sqlite")) as log:
-        assert len(list(log.ids())) == 2
+        assert len(log.ids(storage.url, ["scripted"])) == 2
 
 
 def test_workers_do_not_outlive_a_killed_server(storage: Storage, state: Path) -> None:

@@ -91,6 +91,7 @@ def test_users_who_come_at_once_share_one_server(state: Path, storage: Storage) 
 
     assert len(urls) == 1
     assert urls != {""}
+    assert not (state / "endpoint.log.1").exists(), "a second server was started"
 
 
 def test_users_who_come_while_it_ends_get_a_live_one(state: Path, storage: Storage) -> None:

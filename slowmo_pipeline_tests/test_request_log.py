@@ -18,10 +18,11 @@ def log(path: Path) -> Iterator[RequestLog]:
     log.close()
 
 
-def request_named(name: str) -> Request:
+def request_named(name: str, *, endpoint: str = "flow") -> Request:
     return Request(
         id=name,
-        endpoint="flow",
+        storage="file:///storage",
+        endpoint=endpoint,
         inference_id="clip-0-1",
         input_key="chunks/0.tar",
         result_key="results/0.tar",
@@ -38,7 +39,7 @@ def test_requests_come_back_as_they_were_in_order_of_acceptance(log: RequestLog,
     log.close()
 
     reopened = RequestLog(path)
-    assert list(reopened.ids()) == ["c", "a", "b"]
+    assert reopened.ids("file:///storage", ["flow"]) == ["c", "a", "b"]
     assert reopened.get("a") == request_named("a")
     reopened.close()
 
@@ -47,9 +48,18 @@ def test_removed_request_is_forgotten(log: RequestLog) -> None:
     log.add(request_named("a"))
     log.remove(request_named("a"))
 
-    assert list(log.ids()) == []
+    assert log.ids("file:///storage", ["flow"]) == []
     with pytest.raises(KeyError):
         log.get("a")
+
+
+def test_requests_for_other_endpoints_and_storages_are_left_alone(log: RequestLog) -> None:
+    log.add(request_named("a"))
+    log.add(request_named("b", endpoint="film"))
+
+    assert log.ids("file:///storage", ["film"]) == ["b"]
+    assert log.ids("file:///storage", ["film", "flow"]) == ["a", "b"]
+    assert log.ids("file:///other", ["film", "flow"]) == []
 
 
 def test_deaths_are_counted_on_disk(log: RequestLog, path: Path) -> None:

@@ -16,10 +16,9 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from slowmo_pipeline.interpolation.base import Frame, render_gaps
-from slowmo_pipeline.interpolation.motion import Luma, MotionFinder, half_luma, trust, without_margin
+from slowmo_pipeline.interpolation.motion import Luma, MotionFinder, half_luma, trust
 from slowmo_pipeline.interpolation.projection import Field, carry, pixel_grid, sample
 from slowmo_pipeline.interpolation.tuning import TUNING
 
@@ -35,7 +34,7 @@ class _Prepared:
     image: Field
     """The frame's values as they are, (height, width, 3), each side made even by repeating the edge."""
     luma: Luma
-    """Half the size of `image`, with a margin."""
+    """Half the size of `image`."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _prepare(frame: Frame) -> _Prepared:
 
 def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, guesses: Sequence[_Guess]) -> Frame:
     """Sample both frames along each guess at time `past` = 1 - `ahead`, and take the weighted mean."""
-    lumas = without_margin(before.luma), without_margin(after.luma)
+    lumas = before.luma.astype(np.float32), after.luma.astype(np.float32)
     weights: list[tuple[Field, Field]] = []
     for guess in guesses:
         match = _match(lumas, past, ahead, guess.motion)
@@ -137,4 +136,5 @@ def _as_frame(mixed: Field, model: Frame) -> Frame:
     np.rint(mixed, out=mixed)
     np.clip(mixed, 0, np.iinfo(model.dtype).max, out=mixed)
     height, width = model.shape[:2]
-    return mixed[:height, :width].astype(model.dtype)
+    rounded = mixed[:height, :width]
+    return rounded.astype(np.uint8) if model.dtype == np.uint8 else rounded.astype(np.uint16)

@@ -3,35 +3,28 @@
 from typing import TypeAlias
 
 import cv2
+import cv2.typing
 import numpy as np
-import numpy.typing as npt
 
 from slowmo_pipeline.interpolation.base import Frame
 from slowmo_pipeline.interpolation.projection import Field, pixel_grid, sample
 from slowmo_pipeline.interpolation.tuning import TUNING
 
-Luma: TypeAlias = npt.NDArray[np.uint8]
+Luma: TypeAlias = cv2.typing.MatLike
+"""uint8, shape (height, width)."""
 
 
 def half_luma(frame: Frame) -> Luma:
-    """The luma (BT.601) of a frame at half its size, rounded up, with the margin on each side.
+    """The luma (BT.601) of a frame at half its size, rounded up.
 
-    Eight bits at any depth, which is what DIS takes: so the motion is the same whether a picture has 8 bits or 16.
+    Eight bits at any depth, which is what DIS takes: so a picture moves the same whether it has 8 bits or 16.
     Half size, as finding motion at full size costs four times as much and gains less than 0.1 dB.
     """
     shallow = frame if frame.dtype == np.uint8 else cv2.convertScaleAbs(frame, alpha=1 / 257)
     luma = cv2.cvtColor(shallow, cv2.COLOR_RGB2GRAY)
     height, width = luma.shape
     even = cv2.copyMakeBorder(luma, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    half = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    margin = TUNING.margin
-    return cv2.copyMakeBorder(half, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-
-
-def without_margin(values: npt.NDArray[np.generic]) -> Field:
-    """The picture's own part of a luma, or of what was found on it, as float32."""
-    margin = TUNING.margin
-    return np.ascontiguousarray(values[margin:-margin, margin:-margin], dtype=np.float32)
+    return cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
 
 
 class MotionFinder:
@@ -43,12 +36,18 @@ class MotionFinder:
         self._dis.setPatchSize(TUNING.patch_size)
         self._dis.setPatchStride(TUNING.patch_stride)
         self._dis.setGradientDescentIterations(TUNING.descent_steps)
-        # Off: it costs a third more and changes the result by 0.01 dB.
-        self._dis.setVariationalRefinementIterations(0)
+        self._dis.setVariationalRefinementIterations(TUNING.refinement_steps)
 
     def motion(self, start: Luma, end: Luma) -> Field:
-        """Where each pixel of `start` lies in `end`, as (dx, dy) in half-size pixels; both lumas have their margin."""
-        return without_margin(self._dis.calc(start, end, None))
+        """Where each pixel of `start` lies in `end`, as (dx, dy) in pixels of these lumas."""
+        height, width = start.shape
+        margin = max(TUNING.least_margin, round(TUNING.margin * max(height, width)))
+        wide_start, wide_end = (
+            cv2.copyMakeBorder(luma, margin, margin, margin, margin, cv2.BORDER_REPLICATE) for luma in (start, end)
+        )
+        # The type hints do not tell that without a flow to begin with (None) the search begins at stillness.
+        flow = self._dis.calc(wide_start, wide_end, None)  # type: ignore[call-overload]
+        return np.ascontiguousarray(flow[margin:-margin, margin:-margin])
 
 
 def trust(motion: Field, back: Field) -> Field:

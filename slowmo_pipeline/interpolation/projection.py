@@ -1,26 +1,36 @@
 """Carrying a motion field that is known at one frame to a time between the frames."""
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
+import cv2.typing
 import numpy as np
-import numpy.typing as npt
 
 from slowmo_pipeline.interpolation.tuning import TUNING
 
-Field: TypeAlias = npt.NDArray[np.float32]
-"""Values at each pixel: (height, width) or (height, width, channels). A motion field has the channels (dx, dy)."""
+Field: TypeAlias = cv2.typing.MatLike
+"""float32 values at each pixel, (height, width) or (height, width, channels). A motion field's channels are (dx, dy).
+
+MatLike, as OpenCV's type hints do not tell one type of number from another."""
 
 
+@lru_cache(maxsize=2)
 def pixel_grid(height: int, width: int) -> Field:
-    """Each pixel's own (x, y), shape (height, width, 2)."""
+    """Each pixel's own (x, y), shape (height, width, 2), read-only. Kept for the two sizes, full and half, in use."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.merge([x, y])
+    grid = np.dstack([x, y])
+    grid.flags.writeable = False
+    return grid
 
 
 def sample(values: Field, where: Field, interpolation: int = cv2.INTER_LINEAR, out: Field | None = None) -> Field:
     """Look `values` up at the (x, y) of `where`; outside, the border repeats. `out` receives the result if given."""
-    return cv2.remap(values, where, None, interpolation, dst=out, borderMode=cv2.BORDER_REPLICATE)
+    # The second map must be None, which the type hints leave out: OpenCV 5.0 reads beyond an empty array.
+    found: Field = cv2.remap(  # type: ignore[call-overload]
+        values, where, None, interpolation, dst=out, borderMode=cv2.BORDER_REPLICATE
+    )
+    return found
 
 
 def carry(motion: Field, share: float, weight: Field) -> tuple[Field, Field]:
@@ -35,26 +45,27 @@ def carry(motion: Field, share: float, weight: Field) -> tuple[Field, Field]:
     height, width = weight.shape
     landing = np.rint(cv2.scaleAdd(motion, share, pixel_grid(height, width))).astype(np.int32)
     x, y = landing[..., 0], landing[..., 1]
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    target = (y * width + x)[inside]
-    landed_weight = weight[inside]
+    outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
+    target = np.where(outside, height * width, y * width + x).ravel()
 
     def landed(values: Field) -> Field:
-        sums = np.bincount(target, values, minlength=height * width)
+        sums = np.bincount(target, values.ravel(), minlength=height * width + 1)[:-1]
         return sums.astype(np.float32).reshape(height, width)
 
-    products = [landed_weight * channel[inside] for channel in (motion[..., 0], motion[..., 1], weight)]
-    sums = cv2.merge([landed(values) for values in (*products, landed_weight)])
-    means = _divided(cv2.GaussianBlur(sums, (0, 0), TUNING.landing_sigma))
-    return np.ascontiguousarray(means[..., :2]), np.ascontiguousarray(means[..., 2])
+    dx, dy = cv2.split(motion)
+    sums = cv2.merge([landed(values) for values in (weight * dx, weight * dy, weight * weight, weight)])
+    dx, dy, mean_weight, _ = cv2.split(_means(cv2.GaussianBlur(sums, (0, 0), TUNING.landing_sigma)))
+    return cv2.merge([dx, dy]), mean_weight
 
 
-def _divided(sums: Field) -> Field:
-    """The first channels of `sums` over the last one, which counts what landed; where that is little, coarser means."""
-    values, weight = sums[..., :-1], sums[..., -1:]
+def _means(sums: Field) -> Field:
+    """`sums` over its own last channel, the weight that landed; where that is little, coarser means count as well."""
     height, width = sums.shape[:2]
     if height == 1 or width == 1:
-        return values / np.maximum(weight, np.finfo(np.float32).tiny)
-    coarser = cv2.resize(_divided(cv2.pyrDown(sums)), (width, height), interpolation=cv2.INTER_LINEAR)
-    means: Field = (values + TUNING.coarser_weight * coarser) / (weight + TUNING.coarser_weight)
-    return means
+        coarser = np.zeros_like(sums)
+        coarser[..., -1] = 1
+    else:
+        coarser = cv2.resize(_means(cv2.pyrDown(sums)), (width, height), interpolation=cv2.INTER_LINEAR)
+    leaning = cv2.scaleAdd(coarser, TUNING.coarser_weight, sums)
+    weight = cv2.extractChannel(leaning, leaning.shape[2] - 1)
+    return cv2.divide(leaning, cv2.merge([weight] * leaning.shape[2]))

@@ -8,7 +8,7 @@ output failed). SageMaker leaves no object for the latter either, so whoever wai
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import SERVER_ERROR, Failure
@@ -25,17 +25,27 @@ logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Runs the requests of a log on worker processes, each worker one request at a time."""
+    """Runs the requests of a log on worker processes, each worker one request at a time.
 
-    def __init__(self, log: RequestLog, storage: Storage, start_worker: Callable[[], Awaitable[Worker]]) -> None:
+    Of the requests that an earlier server accepted it runs those for `endpoints` over `storage`.
+    """
+
+    def __init__(
+        self,
+        log: RequestLog,
+        storage: Storage,
+        endpoints: Collection[str],
+        start_worker: Callable[[], Awaitable[Worker]],
+    ) -> None:
         self._log = log
         self._storage = storage
         self._start_worker = start_worker
         self._queue: asyncio.Queue[str] = asyncio.Queue()
-        # Accepted by a server that ended: these may have run.
-        self._inherited = set(log.ids())
-        for request_id in log.ids():
+        inherited = log.ids(storage.url, endpoints)
+        for request_id in inherited:
             self._queue.put_nowait(request_id)
+        # Accepted by a server that ended: these may have run.
+        self._inherited = frozenset(inherited)
         self.running = 0
         """Requests that a worker is processing."""
 

@@ -46,6 +46,7 @@ def parse_invocation(endpoint: str, headers: Mapping[str, str], storage: Storage
             raise ValidationError(f"{name} must be at most {_LONGEST_OPAQUE} ASCII characters.")
     return Request(
         id=request_id,
+        storage=storage.url,
         endpoint=endpoint,
         inference_id=_matching(headers, "inference-id", _INFERENCE_ID) or str(uuid.uuid4()),
         input_key=_input_key(headers, storage),

@@ -95,7 +95,7 @@ class _Server:
             for name, model_id in first.model_ids.items():
                 served = {"model_id": model_id, "max_body_bytes": MAX_BODY_BYTES}
                 await asyncio.to_thread(self.storage.write_json, endpoint_key(name), served)
-            dispatcher = Dispatcher(self.log, self.storage, lambda: Worker.start(self.workers))
+            dispatcher = Dispatcher(self.log, self.storage, self.workers.endpoints, lambda: Worker.start(self.workers))
             with _listening(self.port) as listener:
                 await self._serve(listener, dispatcher, first)
         finally:

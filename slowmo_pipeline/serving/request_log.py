@@ -6,7 +6,7 @@ one process only, which the server's lock sees to.
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,6 +17,8 @@ class Request:
 
     id: str
     """The server's own; a client may use one InferenceId twice."""
+    storage: str
+    """Root that the keys lie below, as in `Storage.url`."""
     endpoint: str
     inference_id: str
     input_key: str
@@ -70,9 +72,14 @@ class RequestLog:
             raise KeyError(request_id)
         return Request(*row)
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all requests, oldest first."""
-        return (row[0] for row in self._database.execute("SELECT id FROM requests ORDER BY rowid"))
+    def ids(self, storage: str, endpoints: Collection[str]) -> list[str]:
+        """The ids of the requests for these endpoints over this storage, oldest first.
+
+        Those for others wait for a server that serves them.
+        """
+        places = ", ".join("?" for _ in endpoints)
+        query = f"SELECT id FROM requests WHERE storage = ? AND endpoint IN ({places}) ORDER BY rowid"
+        return [row[0] for row in self._database.execute(query, [storage, *endpoints])]
 
     def count_death(self, request: Request) -> None:
         """Note that a worker died over the request."""

@@ -16,6 +16,7 @@ from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.plan import Chunk, Plan, make_plan, plan_hash
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.probe import check_unchanged
 from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
 from slowmo_pipeline.storage import PlanKeys, Storage, VideoKeys
 from slowmo_pipeline.timeline import TimeLine, frame_times
@@ -39,7 +40,8 @@ class Cut:
 def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     """Plan the video with the settings in force and store every chunk whose result is not there yet.
 
-    Raises EndpointError when the endpoint has never served this storage, DiskFullError before anything is written.
+    Raises EndpointError when the endpoint has never served this storage, DiskFullError before anything is written,
+    UnknownVideoError when the upload is not the one that was looked at.
     """
     source, info = read_source(storage, video_id), read_info(storage, video_id)
     settings = source.settings
@@ -63,6 +65,7 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     _check_disk(storage, plan, missing, info)
     storage.write_json(keys.plan, plan.to_json())
     if missing:
+        check_unchanged(storage, source)
         with storage.local_file(source.upload) as path:
             _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
 
@@ -81,8 +84,8 @@ def plan_of(info: VideoInfo, settings: SlowMotionSettings) -> Plan:
     timeline = TimeLine(source, settings.slowdown, settings.frame_rate or source.nominal_rate)
     if timeline.output_count > MAX_NUMBER:
         raise VideoTooLargeError(
-            f"The result would have {timeline.output_count} frames, allowed are {MAX_NUMBER}: lower the slowdown or the "
-            "frame rate."
+            f"The result would have {timeline.output_count} frames, allowed are {MAX_NUMBER}: lower the slowdown or "
+            "the frame rate."
         )
     return make_plan(timeline, {}, frame_bytes=shape_of(info).raw_bytes)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.errors import SettingsError, UnknownVideoError, UnreadableVideoError
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
 from slowmo_pipeline.steps.records import Source
@@ -13,11 +13,25 @@ from slowmo_pipeline.storage import Entry, Storage, VideoKeys, sidecar_key
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 
+_MAX_SIDECAR_BYTES = 64 * 1024
+
 
 def joint_version(upload: Entry, sidecar: Entry | None) -> str:
     """One version for an upload and its sidecar: it changes when either does."""
-    versions = (upload.version, sidecar.version if sidecar else None)
-    return hashlib.sha256(repr(versions).encode()).hexdigest()[:16]
+    return _joined(upload.version, sidecar.version if sidecar else None)
+
+
+def _joined(upload_version: str, sidecar_version: str | None) -> str:
+    return hashlib.sha256(repr((upload_version, sidecar_version)).encode()).hexdigest()[:16]
+
+
+def check_unchanged(storage: Storage, source: Source) -> None:
+    """Raise UnknownVideoError when the upload is not the one that `look` saw; its sidecar may be another."""
+    entry = storage.upload_entry(source.upload)
+    if entry is None or _joined(entry.version, source.sidecar_version) != source.version:
+        raise UnknownVideoError(
+            f"The upload {source.upload} is gone, or another one since it was looked at: materialise raw_video again."
+        )
 
 
 def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress) -> tuple[Source, VideoInfo]:
@@ -41,8 +55,7 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     if entry is None:
         raise UnknownVideoError(f"The upload {storage.location(upload)} is gone. Put it back, or delete its partition.")
     version = joint_version(entry, sidecar)
-    sidecar_version = sidecar.version if sidecar else None
-    settings = _resolve(storage, upload, chosen, before, sidecar_version)
+    settings = _resolve(storage, upload, chosen, before, sidecar)
     known = storage.read_json(keys.info)
     same_limits = before is not None and limits_of(before.settings) == limits_of(settings)
     if before and before.version == version and known and same_limits:
@@ -61,19 +74,21 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
         if storage.upload_entry(upload) != entry:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
 
-    source = Source(upload, version, sidecar_version, sha256, settings)
+    source = Source(upload, version, sidecar.version if sidecar else None, sha256, settings)
     storage.write_json(keys.info, info.to_json())
     storage.write_json(keys.source, source.to_json())
     return source, info
 
 
 def _resolve(
-    storage: Storage, upload: str, chosen: Mapping[str, Any], before: Source | None, sidecar_version: str | None
+    storage: Storage, upload: str, chosen: Mapping[str, Any], before: Source | None, sidecar: Entry | None
 ) -> SlowMotionSettings:
     if chosen:
         return parse_settings(chosen, origin="The run's settings")
-    if sidecar_version and (before is None or before.sidecar_version != sidecar_version):
+    if sidecar and (before is None or before.sidecar_version != sidecar.version):
         key = sidecar_key(upload)
+        if sidecar.size > _MAX_SIDECAR_BYTES:
+            raise SettingsError(f"{key} has {sidecar.size} bytes, allowed are {_MAX_SIDECAR_BYTES}: a few settings.")
         return parse_settings(read_sidecar(storage.read(key), origin=key), origin=key)
     return before.settings if before else parse_settings({}, origin="The defaults")
 

@@ -1,21 +1,32 @@
 """From a local file to a registered upload."""
 
+import json
 from pathlib import Path
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.storage import SIDECAR_SUFFIX, Storage, VideoKeys, sidecar_key, upload_key, video_id_of
+from slowmo_pipeline.storage import (
+    SIDECAR_SUFFIX,
+    Storage,
+    VideoKeys,
+    is_staged,
+    sidecar_key,
+    upload_key,
+    video_id_of,
+)
 
 
 def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sidecar: bool) -> str:
     """Copy a file to the uploads, unless the same content is there under its name; returns the key.
 
     With `with_sidecar`, the settings file beside it goes first, so that no sensor sees the clip without its settings.
-    Raises StorageError when `path` is no file.
+    Raises StorageError when `path` is no file, or has a name that no storage takes.
     """
     if not path.is_file():
         raise StorageError(f"{path} is not a file. Give the path of a video.")
+    if not path.name.isprintable() or is_staged(path.name):
+        raise StorageError(f"{str(path)!r} cannot be stored under that name. Rename it, to clip{path.suffix} say.")
     key = upload_key(path.name, sha256=file_sha256(path, progress))
     sidecar = sidecar_of(path)
     if with_sidecar and sidecar.is_file():
@@ -35,6 +46,5 @@ def register(storage: Storage, upload: str) -> str:
     """Make an upload known under its video id, which is returned; repeating is harmless."""
     video_id = video_id_of(upload)
     keys = VideoKeys(video_id)
-    if storage.stat(keys.source) is None:
-        storage.write_json(keys.source, {"upload": upload})
+    storage.create(keys.source, json.dumps({"upload": upload}).encode())  # what was found of it since stays
     return video_id

@@ -1,0 +1,401 @@
+"""Every chunk to its result, whatever the endpoint does and whenever a run dies."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slowmo_pipeline.endpoint import AsyncEndpoint, Receipt
+from slowmo_pipeline.errors import (
+    EndpointError,
+    EndpointUnreachableError,
+    InterpolationFailedError,
+    UnknownVideoError,
+)
+from slowmo_pipeline.steps.ensure import Ensured, Ensurer, Pending, has_ended, read_pending
+from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.storage import FAILURES, PENDING, ResultKeys, Storage, VideoKeys
+from slowmo_pipeline_tests.videos import drop_and_cut, finish, quiet, serve
+
+CHUNKS = 4
+
+
+class Endpoint(AsyncEndpoint):
+    """Notes what is submitted, and does at once with each attempt at a chunk what the test says: by default succeed."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__("flow", storage, url=None)
+        self.storage = storage
+        self.submitted: list[tuple[int, int]] = []
+        """Chunk and attempt."""
+        self.acts: dict[int, list[str]] = defaultdict(list)
+        """For each chunk what happens to its attempts, in order: "succeed", "vanish", "expire", or a failure."""
+        self.before_poll: Callable[[], None] = lambda: None
+
+    def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
+        chunk = int(Path(result_key).stem)
+        act = self.acts[chunk].pop(0) if self.acts[chunk] else "succeed"
+        if act == "refuse":
+            raise EndpointUnreachableError("nobody answers")
+        self.submitted.append((chunk, attempt))
+        assert self.storage.stat(input_key)
+        failure_key = f"{FAILURES}{inference_id}-error.out"
+        if act == "succeed":
+            self.storage.write(result_key, b"result")
+        elif act.startswith("{"):
+            self.storage.write(failure_key, act.encode())
+        return Receipt(
+            inference_id=inference_id,
+            output_location=self.storage.location(result_key),
+            failure_location=self.storage.location(failure_key),
+            submitted_at=time.time(),
+            deadline=time.time() + (-1 if act == "expire" else 1000),
+            attempt=attempt,
+        )
+
+    def check_alive(self) -> None:
+        self.before_poll()
+
+    @property
+    def poll_seconds(self) -> float:
+        return 0
+
+
+def failure(code: int, message: str = "no") -> str:
+    return json.dumps({"code": code, "error": "Error", "message": message})
+
+
+@pytest.fixture
+def video_id(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A video of four chunks."""
+    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
+    video_id, cut = drop_and_cut(storage)
+    assert len(cut.plan.chunks) == CHUNKS
+    return video_id
+
+
+@pytest.fixture
+def endpoint(storage: Storage) -> Endpoint:
+    return Endpoint(storage)
+
+
+def ensure(endpoint: Endpoint, video_id: str, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
+    """One run: whatever it knows, it has from the storage."""
+    ensurer = Ensurer(endpoint.storage, endpoint, video_id, max_attempts=max_attempts, progress=quiet)
+    return ensurer.ensure(wait=wait)
+
+
+def result_keys(storage: Storage, video_id: str) -> ResultKeys:
+    current = read_in_force(storage, video_id).current
+    return VideoKeys(video_id).plan(current.plan).model(current.model_id)
+
+
+def keys_below(storage: Storage, prefix: str) -> list[str]:
+    return sorted(entry.key for entry in storage.list(prefix))
+
+
+def test_every_chunk_is_submitted_once(endpoint: Endpoint, video_id: str) -> None:
+    assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=4, chunks=4)
+    assert endpoint.submitted == [(0, 1), (1, 1), (2, 1), (3, 1)]
+    assert keys_below(endpoint.storage, PENDING) == []
+
+
+def test_repeating_submits_nothing(endpoint: Endpoint, video_id: str) -> None:
+    ensure(endpoint, video_id)
+
+    assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=0, chunks=4)
+    assert len(endpoint.submitted) == 4
+
+
+def test_only_what_is_missing_is_submitted(endpoint: Endpoint, video_id: str) -> None:
+    keys = result_keys(endpoint.storage, video_id)
+    for chunk in (0, 3):
+        endpoint.storage.write(keys.result(chunk), b"result")
+
+    assert ensure(endpoint, video_id).submitted == 2
+    assert endpoint.submitted == [(1, 1), (2, 1)]
+
+
+def test_what_is_under_way_is_waited_for_by_the_next_run(endpoint: Endpoint, video_id: str) -> None:
+    for chunk in range(4):
+        endpoint.acts[chunk] = ["vanish"]
+    ensure(endpoint, video_id, wait=False)
+    keys = result_keys(endpoint.storage, video_id)
+
+    def all_finish() -> None:
+        for chunk in range(4):
+            endpoint.storage.write(keys.result(chunk), b"result")
+
+    endpoint.before_poll = all_finish
+
+    assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=0, chunks=4)
+
+
+def test_run_that_died_while_submitting_is_continued(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[2] = ["refuse"]
+    with pytest.raises(EndpointUnreachableError):
+        ensure(endpoint, video_id)
+    ensure(endpoint, video_id)
+
+    assert endpoint.submitted == [(0, 1), (1, 1), (2, 1), (3, 1)]
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_failure_of_the_chunks_own_is_not_tried_again(endpoint: Endpoint, video_id: str, wait: bool) -> None:
+    endpoint.acts[1] = [failure(400, "config.json: no")]
+    if not wait:
+        ensure(endpoint, video_id, wait=False)
+    with pytest.raises(InterpolationFailedError, match=r"1 of 4 chunks .* Chunk 1, after attempt 1: config.json: no\."):
+        ensure(endpoint, video_id, wait=wait)
+
+    assert endpoint.submitted == [(0, 1), (1, 1), (2, 1), (3, 1)]
+    assert len(keys_below(endpoint.storage, result_keys(endpoint.storage, video_id).results)) == 3
+    assert keys_below(endpoint.storage, PENDING) == []
+
+
+@pytest.mark.parametrize("act", [failure(500), failure(507), "<html>Bad gateway</html>".join("{}"), "expire"])
+def test_failure_of_the_endpoint_is_tried_again(endpoint: Endpoint, video_id: str, act: str) -> None:
+    endpoint.acts[1] = [act, act]
+
+    assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=6, chunks=4)
+    assert endpoint.submitted[4:] == [(1, 2), (1, 3)]
+    assert keys_below(endpoint.storage, FAILURES) == []
+
+
+@pytest.mark.parametrize(("act", "reason"), [(failure(500, "dead"), "dead"), ("expire", "before the deadline")])
+def test_attempts_come_to_an_end(endpoint: Endpoint, video_id: str, act: str, reason: str) -> None:
+    endpoint.acts[1] = [act] * 9
+    with pytest.raises(InterpolationFailedError, match=rf"Chunk 1, after attempt 3: .*{reason}\. The other results"):
+        ensure(endpoint, video_id, max_attempts=3)
+
+    assert [attempt for chunk, attempt in endpoint.submitted if chunk == 1] == [1, 2, 3]
+
+
+def test_next_run_tries_what_failed_for_good_afresh(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = [failure(400)]
+    with pytest.raises(InterpolationFailedError):
+        ensure(endpoint, video_id)
+    assert keys_below(endpoint.storage, FAILURES) == []
+    endpoint.submitted.clear()
+
+    assert ensure(endpoint, video_id).complete
+    assert endpoint.submitted == [(1, 1)]
+
+
+def test_attempts_are_counted_across_runs(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = [failure(500)] * 2
+    for _ in range(2):
+        ensure(endpoint, video_id, wait=False, max_attempts=2)
+    with pytest.raises(InterpolationFailedError, match="after attempt 2"):
+        ensure(endpoint, video_id, wait=False, max_attempts=2)
+
+
+def test_result_counts_although_an_earlier_attempt_failed(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = [failure(400)]
+    ensure(endpoint, video_id, wait=False)
+    endpoint.storage.write(result_keys(endpoint.storage, video_id).result(1), b"result")
+
+    assert ensure(endpoint, video_id).complete
+
+
+def test_without_waiting_a_marker_stays_until_all_is_there(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = ["vanish"]
+
+    assert ensure(endpoint, video_id, wait=False) == Ensured(complete=False, submitted=4, chunks=4)
+    pending, current = read_pending(endpoint.storage, video_id), read_in_force(endpoint.storage, video_id).current
+    assert pending
+    assert (pending.plan, pending.model_id) == (current.plan, current.model_id)
+    assert pending.submitted_at <= time.time() < pending.deadline
+
+    endpoint.storage.write(result_keys(endpoint.storage, video_id).result(1), b"result")
+    assert ensure(endpoint, video_id, wait=False) == Ensured(complete=True, submitted=0, chunks=4)
+    assert read_pending(endpoint.storage, video_id) is None
+
+
+def test_looking_again_does_not_change_the_marker(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = ["vanish"]
+    ensure(endpoint, video_id, wait=False)
+    before = read_pending(endpoint.storage, video_id)
+    ensure(endpoint, video_id, wait=False)
+
+    assert read_pending(endpoint.storage, video_id) == before
+
+
+def test_submitting_again_changes_the_marker(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = [failure(500), "vanish"]
+    ensure(endpoint, video_id, wait=False)
+    before = read_pending(endpoint.storage, video_id)
+    ensure(endpoint, video_id, wait=False)
+    after = read_pending(endpoint.storage, video_id)
+
+    assert before
+    assert after
+    assert after.submitted_at > before.submitted_at
+
+
+def test_run_that_cannot_submit_leaves_one_marker_however_often_it_is_repeated(
+    endpoint: Endpoint, video_id: str
+) -> None:
+    """The completion sensor starts one run for each state of the marker: this must not go round for ever."""
+    endpoint.acts[0] = ["refuse"] * 2
+    markers = set()
+    for _ in range(2):
+        with pytest.raises(EndpointUnreachableError):
+            ensure(endpoint, video_id, wait=False)
+        markers.add(read_pending(endpoint.storage, video_id))
+
+    assert len(markers) == 1
+    assert None not in markers
+
+
+def test_few_are_under_way_at_once(endpoint: Endpoint, video_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slowmo_pipeline.steps.ensure.MAX_UNDER_WAY", 3)
+    for chunk in range(4):
+        endpoint.acts[chunk] = ["vanish"]
+
+    assert ensure(endpoint, video_id, wait=False).submitted == 3
+    assert ensure(endpoint, video_id, wait=False).submitted == 0
+    endpoint.storage.write(result_keys(endpoint.storage, video_id).result(0), b"result")
+    assert ensure(endpoint, video_id, wait=False).submitted == 1
+    monkeypatch.setattr("slowmo_pipeline.steps.ensure.MAX_UNDER_WAY", 1)
+    assert ensure(endpoint, video_id, wait=False).submitted == 0
+
+
+def test_waiting_fills_the_queue_up_again(endpoint: Endpoint, video_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slowmo_pipeline.steps.ensure.MAX_UNDER_WAY", 2)
+    keys = result_keys(endpoint.storage, video_id)
+    for chunk in range(4):
+        endpoint.acts[chunk] = ["vanish"]
+    finished: list[int] = []
+
+    def one_finishes() -> None:
+        assert len(endpoint.submitted) - len(finished) <= 2
+        endpoint.storage.write(keys.result(len(finished)), b"result")
+        finished.append(len(finished))
+
+    endpoint.before_poll = one_finishes
+
+    assert ensure(endpoint, video_id).submitted == 4
+
+
+def test_endpoint_that_is_gone_ends_the_wait_and_loses_nothing(endpoint: Endpoint, video_id: str) -> None:
+    for chunk in range(4):
+        endpoint.acts[chunk] = ["vanish"]
+
+    def gone() -> None:
+        raise EndpointUnreachableError("gone")
+
+    endpoint.before_poll = gone
+    with pytest.raises(EndpointUnreachableError):
+        ensure(endpoint, video_id)
+
+    assert ensure(endpoint, video_id, wait=False).submitted == 0
+
+
+def test_another_model_needs_other_chunks(endpoint: Endpoint, video_id: str) -> None:
+    serve(endpoint.storage, model_id="fade-2")
+    with pytest.raises(EndpointError, match=r"now runs fade-2, .* for fade-1: materialise frame_chunks again"):
+        ensure(endpoint, video_id)
+
+    assert endpoint.submitted == []
+
+
+def test_chunk_that_is_gone_is_not_submitted(endpoint: Endpoint, video_id: str) -> None:
+    key = VideoKeys(video_id).plan(read_in_force(endpoint.storage, video_id).current.plan).chunk(2)
+    endpoint.storage.delete([key])
+    with pytest.raises(UnknownVideoError, match=f"{key} is not there any more: materialise frame_chunks again"):
+        ensure(endpoint, video_id)
+
+    assert endpoint.submitted == []
+
+
+def test_chunk_larger_than_the_endpoint_takes_is_not_submitted(endpoint: Endpoint, video_id: str) -> None:
+    serve(endpoint.storage, max_body_bytes=1000)
+    with pytest.raises(EndpointError, match=r"accepts 1000: raise its limit, or set images to jpeg"):
+        ensure(endpoint, video_id)
+
+    assert endpoint.submitted == []
+
+
+def test_finished_video_needs_no_results(endpoint: Endpoint, video_id: str) -> None:
+    finish(endpoint.storage, video_id)
+
+    assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=0, chunks=4)
+
+
+def test_video_that_wants_nothing_is_complete(folder: Storage) -> None:
+    video_id, _ = drop_and_cut(folder, slowdown=1)
+
+    assert ensure(Endpoint(folder), video_id) == Ensured(complete=True, submitted=0, chunks=0)
+
+
+def test_progress_counts_results(endpoint: Endpoint, video_id: str) -> None:
+    told: list[tuple[str, int, int, str]] = []
+    endpoint.storage.write(result_keys(endpoint.storage, video_id).result(2), b"result")
+    Ensurer(endpoint.storage, endpoint, video_id, max_attempts=1, progress=lambda *report: told.append(report)).ensure(
+        wait=True
+    )
+
+    assert told == [("interpolate", 1, 4, "chunks"), ("interpolate", 4, 4, "chunks")]
+
+
+FOREIGN = {f"failures/{number}" for number in range(9)}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "ended"),
+    [
+        ("done done done done", True),
+        ("done done done failed", True),
+        ("failed failed failed failed", True),
+        ("done done done under-way", False),
+        ("failed failed failed under-way", False),
+        ("under-way under-way under-way under-way", False),
+        ("done missing missing missing", True),
+        ("missing missing missing missing", True),
+        ("done under-way missing missing", False),
+        ("done failed missing missing", True),
+        ("done done done told-nowhere", False),
+    ],
+)
+@pytest.mark.parametrize("others", [set(), FOREIGN], ids=["alone", "beside failures of others"])
+def test_pending_plan_has_ended_when_nothing_is_under_way(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch, chunks: str, others: set[str], ended: bool
+) -> None:
+    pending, video_id = pending_plan(folder, monkeypatch)
+    keys = result_keys(folder, video_id)
+    failures = set(others)
+    for chunk, state in enumerate(chunks.split()):
+        location = None if state == "told-nowhere" else folder.location(f"failures/{video_id}-{chunk}")
+        if state != "missing":
+            receipt = Receipt("id", folder.location(keys.result(chunk)), location, 0, time.time() + 100, 1)
+            folder.write_json(keys.receipt(chunk), receipt.to_json())
+        if state == "done":
+            folder.write(keys.result(chunk), b"result")
+        if state == "failed" and location:
+            failures.add(folder.key_of(location))
+
+    assert has_ended(folder, video_id, pending, failures) == ended
+
+
+def test_pending_plan_has_ended_after_its_deadline(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    pending, video_id = pending_plan(folder, monkeypatch, deadline=time.time() - 1)
+
+    assert has_ended(folder, video_id, pending, set())
+
+
+def test_pending_plan_that_was_cleaned_away_has_ended(folder: Storage) -> None:
+    assert has_ended(folder, "clip-12345678", Pending("0" * 16, "fade-1", 0, time.time() + 100), set())
+
+
+def pending_plan(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, *, deadline: float | None = None
+) -> tuple[Pending, str]:
+    """The marker of a video of four chunks."""
+    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
+    video_id, cut = drop_and_cut(storage)
+    assert len(cut.plan.chunks) == CHUNKS
+    return Pending(cut.current.plan, cut.current.model_id, time.time(), deadline or time.time() + 100), video_id

@@ -1,0 +1,84 @@
+"""A small video in a storage, taken as far as a test needs it."""
+
+import io
+import tempfile
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from slowmo_pipeline.chunkfile import ChunkReader, write_result
+from slowmo_pipeline.steps.cut import Cut, cut
+from slowmo_pipeline.steps.probe import look
+from slowmo_pipeline.steps.records import Final, read_in_force, recipe_of
+from slowmo_pipeline.steps.upload import register
+from slowmo_pipeline.storage import Storage, VideoKeys, endpoint_key
+from slowmo_pipeline_tests.interpolators import Fade
+from slowmo_pipeline_tests.media import grey_frames, write_clip
+
+UPLOAD = "uploads/clip.mp4"
+RATE = Fraction(24)
+
+
+def quiet(stage: str, done: int, total: int, unit: str) -> None:
+    """A Progress that tells nobody."""
+
+
+def drop(storage: Storage, *, frames: int = 9, key: str = UPLOAD) -> str:
+    """Upload a clip of flat grey frames and register it; its video id."""
+    storage.write(key, clip(frames))
+    return register(storage, key)
+
+
+@cache
+def clip(frames: int) -> bytes:
+    """An MP4 file of so many flat grey frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        return write_clip(Path(folder, "clip.mp4"), grey_frames(frames), rate=RATE).read_bytes()
+
+
+def serve(storage: Storage, *, model_id: str = Fade.model_id, max_body_bytes: int = 10**9) -> None:
+    """Leave the note that an endpoint `flow` serves the storage."""
+    storage.write_json(endpoint_key("flow"), {"model_id": model_id, "max_body_bytes": max_body_bytes})
+
+
+def drop_and_cut(storage: Storage, *, frames: int = 9, **settings: Any) -> tuple[str, Cut]:
+    """A video with a plan and chunks; its id and what cutting did."""
+    video_id = drop(storage, frames=frames)
+    serve(storage)
+    look(storage, video_id, chosen=settings, progress=quiet)
+    return video_id, cut(storage, video_id, progress=quiet)
+
+
+def finish(storage: Storage, video_id: str) -> Final:
+    """Leave a final video, of no content, that was made from what is in force."""
+    in_force = read_in_force(storage, video_id)
+    keys = VideoKeys(video_id)
+    final = Final(
+        key=keys.final(".mp4"),
+        recipe=recipe_of(in_force.source, in_force.current),
+        bytes=5,
+        sha256="00",
+        frame_count=in_force.plan.timeline.output_count,
+        chunk_seconds=(1.5,),
+        filmstrip="",
+        notes=("a note",),
+    )
+    storage.write(final.key, b"final")
+    storage.write_json(keys.finals[0], final.to_json())
+    return final
+
+
+def interpolate(chunk: bytes) -> bytes:
+    """The result of a chunk, made by Fade."""
+    reader = ChunkReader(io.BytesIO(chunk))
+    frames = Fade().render((frame for _, frame in reader.frames()), reader.times)
+    result = io.BytesIO()
+    write_result(
+        result,
+        zip(reader.outputs, frames, strict=True),
+        model_id=Fade.model_id,
+        seconds=lambda: 0.0,
+        image_format=reader.image_format,
+    )
+    return result.getvalue()
