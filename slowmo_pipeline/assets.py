@@ -125,7 +125,7 @@ def interpolated_chunks(
         in_force = read_in_force(opened, context.partition_key)
         ensured = Ensurer(
             opened,
-            endpoint.connect(in_force.current.interpolator, opened),
+            lambda name: endpoint.connect(name, opened),
             context.partition_key,
             max_attempts=endpoint.max_attempts,
             progress=progress(context.log),

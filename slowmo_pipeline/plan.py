@@ -123,8 +123,8 @@ def make_plan(
 ) -> Plan:
     """Cut the gaps that want new frames into chunks.
 
-    `frame_bytes` is the uncompressed size of one frame. A chunk keeps to MAX_CHUNK_GAPS gaps, and to
-    MAX_CHUNK_IMAGES and `max_chunk_bytes` for its images there and back; a gap that wants more than that is asked for in several chunks.
+    `frame_bytes` is the uncompressed size of one frame. A chunk keeps to MAX_CHUNK_GAPS gaps, and its images
+    there and back to MAX_CHUNK_IMAGES and `max_chunk_bytes`; a gap that wants more is asked for in several chunks.
     """
     max_images = min(max(max_chunk_bytes // frame_bytes, 3), MAX_CHUNK_IMAGES)
     chunks: list[Chunk] = []

@@ -84,7 +84,7 @@ def endpoint(storage: Storage) -> Endpoint:
 
 def ensure(endpoint: Endpoint, video_id: str, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
     """One run: whatever it knows, it has from the storage."""
-    ensurer = Ensurer(endpoint.storage, endpoint, video_id, max_attempts=max_attempts, progress=quiet)
+    ensurer = Ensurer(endpoint.storage, lambda name: endpoint, video_id, max_attempts=max_attempts, progress=quiet)
     return ensurer.ensure(wait=wait)
 
 
@@ -281,16 +281,21 @@ def test_waiting_fills_the_queue_up_again(endpoint: Endpoint, video_id: str, mon
     assert ensure(endpoint, video_id).submitted == 4
 
 
-def test_endpoint_that_is_gone_ends_the_wait_and_loses_nothing(endpoint: Endpoint, video_id: str) -> None:
+def gone(*_: object) -> AsyncEndpoint:
+    raise EndpointUnreachableError("nobody answers")
+
+
+def test_endpoint_that_stays_gone_ends_the_wait_and_loses_nothing(
+    endpoint: Endpoint, video_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slowmo_pipeline.steps.ensure.RESTART_SECONDS", 0)
     for chunk in range(4):
         endpoint.acts[chunk] = ["vanish"]
-
-    def gone() -> None:
-        raise EndpointUnreachableError("gone")
-
     endpoint.before_poll = gone
+    connections = iter([lambda: endpoint, gone])
+    ensurer = Ensurer(endpoint.storage, lambda name: next(connections)(), video_id, max_attempts=1, progress=quiet)
     with pytest.raises(EndpointUnreachableError):
-        ensure(endpoint, video_id)
+        ensurer.ensure(wait=True)
 
     assert ensure(endpoint, video_id, wait=False).submitted == 0
 
@@ -335,9 +340,9 @@ def test_video_that_wants_nothing_is_complete(folder: Storage) -> None:
 def test_progress_counts_results(endpoint: Endpoint, video_id: str) -> None:
     told: list[tuple[str, int, int, str]] = []
     endpoint.storage.write(result_keys(endpoint.storage, video_id).result(2), b"result")
-    Ensurer(endpoint.storage, endpoint, video_id, max_attempts=1, progress=lambda *report: told.append(report)).ensure(
-        wait=True
-    )
+    Ensurer(
+        endpoint.storage, lambda name: endpoint, video_id, max_attempts=1, progress=lambda *report: told.append(report)
+    ).ensure(wait=True)
 
     assert told == [("interpolate", 1, 4, "chunks"), ("interpolate", 4, 4, "chunks")]
 
@@ -399,3 +404,20 @@ def pending_plan(
     video_id, cut = drop_and_cut(storage)
     assert len(cut.plan.chunks) == CHUNKS
     return Pending(cut.current.plan, cut.current.model_id, time.time(), deadline or time.time() + 100), video_id
+
+
+def test_endpoint_that_is_started_again_elsewhere_is_found(endpoint: Endpoint, video_id: str) -> None:
+    dying = Endpoint(endpoint.storage)
+    dying.acts[0] = ["vanish"]
+    dying.before_poll = gone
+    connections = iter([dying, endpoint])
+    endpoint.before_poll = lambda: endpoint.storage.write(result_keys(endpoint.storage, video_id).result(0), b"result")
+    ensurer = Ensurer(endpoint.storage, lambda name: next(connections), video_id, max_attempts=1, progress=quiet)
+
+    assert ensurer.ensure(wait=True).complete
+
+
+def test_finished_chunks_need_no_endpoint(endpoint: Endpoint, video_id: str) -> None:
+    ensure(endpoint, video_id)
+
+    assert Ensurer(endpoint.storage, gone, video_id, max_attempts=1, progress=quiet).ensure(wait=True).complete

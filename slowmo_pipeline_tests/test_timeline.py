@@ -247,6 +247,17 @@ def test_declared_rate_that_is_no_standard_one_is_exact() -> None:
     assert recognised(rounded_ticks(rate, 1000, 500), 1000, declared_rate=rate) == ConstantRate(rate, 500)
 
 
+def test_standard_rate_wins_over_an_odd_declared_one() -> None:
+    """Phones declare what they measured over the clip."""
+    ticks = rounded_ticks(Fraction(30), 1000, 5)
+
+    assert recognised(ticks, 1000, declared_rate=Fraction(359, 12)) == ConstantRate(Fraction(30), 5)
+
+
+def test_of_several_standard_rates_the_one_in_the_middle_is_taken() -> None:
+    assert recognised([0, 33], 1000) == ConstantRate(Fraction(30), 2), "29.97 would fit as well"
+
+
 def test_rate_that_nobody_declares_is_the_simplest() -> None:
     assert recognised(rounded_ticks(Fraction(17), 1000, 500), 1000) == ConstantRate(Fraction(17), 500)
 

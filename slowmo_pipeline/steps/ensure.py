@@ -12,11 +12,11 @@ and both write the same result to the same key.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
 from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, read_failure, served
-from slowmo_pipeline.errors import EndpointError, InterpolationFailedError, UnknownVideoError
+from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, UnknownVideoError
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.records import is_finished, read_in_force
@@ -24,6 +24,9 @@ from slowmo_pipeline.storage import FAILURES, ResultKeys, Storage, VideoKeys
 
 MAX_UNDER_WAY = 200
 """Chunks of one video in the queue at once: SageMaker drops what has queued for six hours, without a trace."""
+
+RESTART_SECONDS = 20
+"""How long a local endpoint may be gone before a run gives up."""
 
 _EXPIRED = ChunkFailure("neither a result nor a failure appeared before the deadline", permanent=False)
 
@@ -65,10 +68,18 @@ class Ensurer:
     """Sees the chunks of one video's plan in force to their results."""
 
     def __init__(
-        self, storage: Storage, endpoint: AsyncEndpoint, video_id: str, *, max_attempts: int, progress: Progress
+        self,
+        storage: Storage,
+        connect: Callable[[str], AsyncEndpoint],
+        video_id: str,
+        *,
+        max_attempts: int,
+        progress: Progress,
     ) -> None:
+        """`connect` finds the live endpoint of a name; it is asked once there is something to submit or to wait for."""
         self._storage = storage
-        self._endpoint = endpoint
+        self._connect = connect
+        self._endpoint: AsyncEndpoint | None = None
         self._video_id = video_id
         self._max_attempts = max_attempts
         self._progress = progress
@@ -101,8 +112,7 @@ class Ensurer:
             if not wait:
                 self._mark_pending()
                 return Ensured(False, submitted, len(self._plan.chunks))
-            self._endpoint.check_alive()
-            time.sleep(self._endpoint.poll_seconds)
+            time.sleep(self._reached().poll_seconds)
 
     def look(self) -> Progressing:
         """One listing of results and one of failures tell where every chunk stands."""
@@ -151,10 +161,11 @@ class Ensurer:
         if not chunks:
             return 0
         self._check_acceptable(chunks)
+        endpoint = self._endpoint or self._reached()
         for chunk in chunks:
             before = failed.get(chunk.index)
             attempt = before.attempt + 1 if before else 1
-            receipt = self._endpoint.submit(
+            receipt = endpoint.submit(
                 input_key=self._keys_of_plan.chunk(chunk.index),
                 result_key=self._keys.result(chunk.index),
                 inference_id=f"{self._current.plan}-{chunk.index}-{attempt}",
@@ -165,6 +176,22 @@ class Ensurer:
             if before:
                 self._delete_failure(before)
         return len(chunks)
+
+    def _reached(self) -> AsyncEndpoint:
+        """The endpoint, alive. A local one that died is given time: `slowmo up` starts it again, at a new address."""
+        deadline = time.monotonic() + RESTART_SECONDS
+        while True:
+            try:
+                if self._endpoint is None:
+                    self._endpoint = self._connect(self._current.interpolator)
+                else:
+                    self._endpoint.check_alive()
+                return self._endpoint
+            except EndpointUnreachableError:
+                self._endpoint = None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
 
     def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
         """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""

@@ -1,0 +1,67 @@
+"""The end of what `slowmo up` started. Every process is a real one."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from slowmo_pipeline.leftovers import MARK, end_leftovers
+from slowmo_pipeline_tests.local_server import eventually
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+OWNER = f"""
+import os, subprocess, sys, time
+from pathlib import Path
+from slowmo_pipeline.leftovers import MARK, guarded
+
+with guarded(Path(sys.argv[1])):
+    child = subprocess.Popen({SLEEP!r}, env={{**os.environ, MARK: sys.argv[1]}}, start_new_session=True)
+    print(child.pid, flush=True)
+    if sys.argv[2] == "stay":
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(SLEEP, env={**os.environ, MARK: str(tmp_path)}) as process:
+        yield process
+        process.kill()
+
+
+def owner(root: Path, what: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", OWNER, str(root), what], stdout=subprocess.PIPE, text=True)
+
+
+def child_of(process: "subprocess.Popen[str]") -> psutil.Process:
+    assert process.stdout is not None
+    return psutil.Process(int(process.stdout.readline()))
+
+
+def test_marked_processes_are_killed(marked: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    end_leftovers(tmp_path)
+    assert marked.wait(timeout=5) == -9
+
+
+def test_processes_of_another_home_are_left_alone(marked: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    end_leftovers(tmp_path / "other")
+    assert marked.poll() is None
+
+
+def test_marked_processes_end_with_the_block(tmp_path: Path) -> None:
+    with owner(tmp_path, "leave") as process:
+        child = child_of(process)
+        assert process.wait(timeout=20) == 0
+    assert not child.is_running()
+
+
+def test_marked_processes_end_when_their_owner_is_killed(tmp_path: Path) -> None:
+    with owner(tmp_path, "stay") as process:
+        child = child_of(process)
+        process.kill()
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
