@@ -99,11 +99,17 @@ def close_dead_runs(instance: dg.DagsterInstance, home: Home) -> int:
 
     Dagster itself never notices: its default launcher has no health check.
     """
-    dead = [run for run in instance.get_runs(RunsFilter(statuses=_MAYBE_DEAD)) if _is_dead(run, home)]
-    for run in dead:
-        instance.report_run_failed(run, "The process of this run was killed. Run the video again: it resumes.")
+    closed = 0
+    for run in instance.get_runs(RunsFilter(statuses=_MAYBE_DEAD)):
+        if not _is_dead(run, home):
+            continue
+        now = instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:
+            continue  # its process ended between the two looks, in good order
+        instance.report_run_failed(now, "The process of this run was killed. Run the video again: it resumes.")
         _lock_path(home, run.run_id).unlink(missing_ok=True)
-    return len(dead)
+        closed += 1
+    return closed
 
 
 def _is_dead(run: DagsterRun, home: Home) -> bool:

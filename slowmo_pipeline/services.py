@@ -14,7 +14,7 @@ from types import FrameType
 from slowmo_pipeline.console import stderr
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import locked, open_instance, packaged
+from slowmo_pipeline.home import close_dead_runs, locked, open_instance, packaged
 from slowmo_pipeline.leftovers import MARK, end_leftovers, guarded
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.storage import UPLOADS, Storage
@@ -37,12 +37,12 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
     busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
     with locked(home, "up", busy=busy), _signals_stop():
         end_leftovers(home.root)  # two daemons on one instance would launch every run twice
-        with open_instance(home):
-            pass  # made, and its dead runs closed, before the daemon looks at it
         storage = Storage(home.storage_url)
         if storage.root is not None:
             (storage.root / UPLOADS).mkdir(exist_ok=True)
         with ExitStack() as stack:
+            # Made, and its dead runs closed, before the daemon looks at it.
+            instance = stack.enter_context(open_instance(home))
             endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers))
             stderr.print(f"Endpoint   {endpoint.url}")
             dagster = stack.enter_context(_dagster(home, port))
@@ -54,6 +54,8 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
                 while dagster.poll() is None:
                     time.sleep(_LOOK_SECONDS)
                     endpoint.restart_if_gone()
+                    # A killed `slowmo run` would hold back its video's next run, and one of the few places for runs.
+                    close_dead_runs(instance, home)
             except _Stopped:
                 stderr.print("Ending; what is unfinished goes on at the next start.")
                 return
@@ -117,6 +119,7 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
 
 @contextmanager

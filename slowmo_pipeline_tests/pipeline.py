@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -37,11 +38,9 @@ class TestPipeline:
 
     def drop(self, name: str, *, frames: int = 6, rate: Fraction = Fraction(25)) -> str:
         """Put a clip of grey frames into the uploads and make it a partition; returns its video id."""
-        root = self.storage.root
-        assert root is not None
-        path = root / "uploads" / name
-        path.parent.mkdir(exist_ok=True)
-        write_clip(path, grey_frames(frames), rate=rate)
+        with TemporaryDirectory() as folder:
+            clip = write_clip(Path(folder, name), grey_frames(frames), rate=rate)
+            self.storage.upload(clip, f"uploads/{name}")
         return self.add(f"uploads/{name}")
 
     def add(self, upload: str) -> str:
@@ -70,24 +69,24 @@ class TestPipeline:
         )
 
     def final_path(self, video_id: str, suffix: str = ".mp4") -> Path:
-        """Where the final video lies."""
+        """Where the final video lies, in a folder."""
         root = self.storage.root
         assert root is not None
         return root / VideoKeys(video_id).final(suffix)
 
     def final_numbers(self, video_id: str, suffix: str = ".mp4") -> list[int]:
         """Which grey frames the final video shows, original ones exactly."""
-        path = self.final_path(video_id, suffix)
-        return grey_numbers(frame for _, frame in read_frames(path, probe(path, limits=LIMITS)))
+        with self.storage.local_file(VideoKeys(video_id).final(suffix)) as path:
+            return grey_numbers(frame for _, frame in read_frames(path, probe(path, limits=LIMITS)))
 
 
 @contextmanager
-def fade_pipeline(folder: Path) -> Iterator[TestPipeline]:
+def fade_pipeline(folder: Path, *, storage_url: str = "") -> Iterator[TestPipeline]:
     """A home in that folder with a live endpoint `flow` that cross-fades; the environment names the home meanwhile."""
     home = Home(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLOWMO_HOME", str(folder))
-        patch.delenv("SLOWMO_STORAGE", raising=False)
+        patch.setenv("SLOWMO_STORAGE", storage_url)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
         storage = Storage(home.storage_url)
         with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[_FADE]):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,13 @@ def make_clip(path: Path, *, frames: int = 8, speed: int = 2, width: int = 96, h
     """A clip with sound whose square moves `speed` pixels a frame."""
     pictures = moving_square(frames, speed=speed, width=width, height=height)
     return write_clip(path, pictures, rate=RATE, sound=tone(float(frames / RATE)))
+
+
+def drop(clip: Path, target: Path) -> None:
+    """Let a whole file appear at once."""
+    aside = target.with_name(f".{target.name}")
+    shutil.copyfile(clip, aside)
+    aside.replace(target)
 
 
 def free_port() -> int:

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -188,3 +189,12 @@ def test_checks_notice_a_final_video_that_lacks_frames(pipeline: TestPipeline) -
         "frame_count_and_duration": False,
         "originals_in_place": False,
     }
+
+
+def test_the_same_pipeline_runs_over_s3(s3_url: str, tmp_path: Path) -> None:
+    with fade_pipeline(tmp_path, storage_url=s3_url) as pipeline:
+        video_id = pipeline.drop("in_a_bucket.mp4", frames=6)
+        result = pipeline.run(video_id, codec="ffv1")
+        assert result.success
+        assert pipeline.final_numbers(video_id, ".mkv")[::4] == [0, 1, 2, 3, 4, 5]
+        assert materialized(result, "final_video")["path"].startswith(s3_url)

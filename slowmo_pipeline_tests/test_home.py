@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
+from dagster._core.utils import make_new_run_id
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
@@ -39,7 +40,9 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 def add_run(instance: dg.DagsterInstance, tags: Mapping[str, str], status: DagsterRunStatus) -> str:
-    return create_run_for_test(instance, status=status, tags=tags).run_id
+    run_id = make_new_run_id()
+    create_run_for_test(instance, run_id=run_id, status=status, tags=tags)
+    return run_id
 
 
 def status_of(instance: dg.DagsterInstance, run_id: str) -> DagsterRunStatus:
@@ -84,10 +87,11 @@ def test_run_of_a_killed_command_is_closed_at_the_next_start(processes: Processe
 
 
 def test_run_of_a_living_command_is_left_alone(home: Home) -> None:
-    with open_instance(home) as instance, own_run(home, "some-run") as tags:
-        create_run_for_test(instance, run_id="some-run", status=DagsterRunStatus.STARTED, tags=tags)
+    run_id = make_new_run_id()
+    with open_instance(home) as instance, own_run(home, run_id) as tags:
+        create_run_for_test(instance, run_id=run_id, status=DagsterRunStatus.STARTED, tags=tags)
         assert close_dead_runs(instance, home) == 0
-        assert status_of(instance, "some-run") == DagsterRunStatus.STARTED
+        assert status_of(instance, run_id) == DagsterRunStatus.STARTED
 
 
 def test_run_of_a_server_that_is_gone_is_closed(home: Home) -> None:
@@ -98,11 +102,11 @@ def test_run_of_a_server_that_is_gone_is_closed(home: Home) -> None:
         assert status_of(instance, run_id) == DagsterRunStatus.FAILURE
 
 
-def test_queued_run_is_left_to_the_daemon(home: Home) -> None:
+def test_run_that_nobody_was_asked_to_execute_is_left_to_the_daemon(home: Home) -> None:
     with open_instance(home) as instance:
-        run_id = add_run(instance, {}, DagsterRunStatus.QUEUED)
+        run_id = add_run(instance, {}, DagsterRunStatus.NOT_STARTED)
         assert close_dead_runs(instance, home) == 0
-        assert status_of(instance, run_id) == DagsterRunStatus.QUEUED
+        assert status_of(instance, run_id) == DagsterRunStatus.NOT_STARTED
 
 
 def test_settings_of_the_instance_that_were_edited_stay(home: Home) -> None:
@@ -111,7 +115,9 @@ def test_settings_of_the_instance_that_were_edited_stay(home: Home) -> None:
         edited = config.read_text().replace("max_concurrent_runs: 2", "max_concurrent_runs: 5")
         config.write_text(edited)
     with open_instance(home) as instance:
-        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 5
+        queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    assert queue.max_concurrent_runs == 5
 
 
 def test_lock_that_is_held_is_refused_with_the_message_given(home: Home) -> None:

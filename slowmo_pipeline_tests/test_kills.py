@@ -2,19 +2,29 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from dagster import DagsterRunStatus
 
 from slowmo_pipeline_tests.local_server import eventually
-from slowmo_pipeline_tests.processes import Command, Processes, kill, make_clip
+from slowmo_pipeline_tests.processes import Fingerprint, Processes, drop, kill, make_clip
 
 MOST_STARTS = 3
 """A killed worker needs no other start, a killed ffmpeg one."""
+
+VICTIMS_OF_UP = (
+    "slowmo up",
+    "dagster dev",
+    "dagster code-server",
+    "dagster api grpc",
+    "dagster_webserver",
+    "dagster._daemon",
+    "serving.local_endpoint",
+    "serving.worker",
+)
 
 
 @dataclass(frozen=True)
@@ -45,12 +55,15 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
         yield started
 
 
-def kill_at_random(chance: random.Random, processes: Processes, *, everything: bool, within: float) -> None:
-    """Wait a random part of `within` seconds, then kill a random process of the home or all of them, and say which."""
-    moment = chance.uniform(0, within)
-    time.sleep(moment)
-    alive = processes.alive()
-    victims = alive if everything or not alive else [chance.choice(alive)]
+def choose(chance: random.Random, alive: list[psutil.Process], *, everything: bool) -> list[psutil.Process]:
+    """All processes of a home, or one that works: Dagster's copies of a run's output are not worth a kill."""
+    working = [
+        process for process in alive if process.name() != "tail" and "watch_orphans" not in "".join(process.cmdline())
+    ]
+    return alive if everything or not working else [chance.choice(working)]
+
+
+def strike(victims: list[psutil.Process], moment: float) -> None:
     told = [f"{victim.pid} {' '.join(victim.cmdline()[1:])[:150]}" for victim in victims]
     kill(victims)
     print(f"killed after {moment:.2f} s:", *told, sep="\n  ")
@@ -58,16 +71,48 @@ def kill_at_random(chance: random.Random, processes: Processes, *, everything: b
 
 @pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 23))])
 def test_run_that_is_killed_ends_in_the_same_video(seed: int, processes: Processes, undisturbed: Undisturbed) -> None:
+    chance = random.Random(seed)
     command = processes.start("run", str(undisturbed.clip))
-    kill_at_random(random.Random(seed), processes, everything=seed % 2 == 0, within=undisturbed.seconds)
+    moment = chance.uniform(0, undisturbed.seconds)
+    time.sleep(moment)
+    strike(choose(chance, processes.alive(), everything=seed % 2 == 0), moment)
     there = processes.results()
     told = command.told()
     for _ in range(MOST_STARTS - 1):
         if told.status != 0:
             told = processes.call("run", str(undisturbed.clip))
     assert told.status == 0, told.stderr
+    assert_undisturbed(processes, undisturbed, there)
+    eventually(lambda: not processes.alive())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("victim", ["", *VICTIMS_OF_UP])
+def test_up_that_is_killed_finishes_the_video_by_itself(
+    victim: str, processes: Processes, undisturbed: Undisturbed
+) -> None:
+    """`victim` is what the command line of the processes to be killed contains."""
+    command = processes.up()
+    drop(undisturbed.clip, processes.uploads / undisturbed.clip.name)
+    eventually(processes.runs, seconds=60)
+    moment = random.Random(victim).uniform(0, undisturbed.seconds)
+    time.sleep(moment)
+    strike([process for process in processes.alive() if victim in " ".join(process.cmdline())], moment)
+    there = processes.results()
+    deadline = time.monotonic() + 300
+    while not (processes.finals() and all(run.is_finished for run in processes.runs())):
+        assert time.monotonic() < deadline, [(run.job_name, run.status) for run in processes.runs()]
+        if command.process.poll() is not None:
+            eventually(lambda: not processes.alive(), seconds=40)
+            command = processes.up()
+        time.sleep(0.5)
+    assert_undisturbed(processes, undisturbed, there)
+
+
+def assert_undisturbed(processes: Processes, undisturbed: Undisturbed, there: Mapping[str, Fingerprint]) -> None:
+    """The final video is the same, no result of `there` was made again, and no run looks alive."""
     [final] = processes.finals().values()
     assert final.sha256 == undisturbed.sha256
-    assert {key: made for key, made in processes.results().items() if key in there} == there
+    assert there.items() <= processes.results().items()
     assert all(run.is_finished for run in processes.runs())
-    eventually(lambda: not processes.alive())

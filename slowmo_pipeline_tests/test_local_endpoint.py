@@ -1,6 +1,7 @@
 """The server as its clients see it: real processes, plain boto3."""
 
 import http.client
+import signal
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -281,6 +282,19 @@ def test_workers_do_not_outlive_a_killed_server(storage: Storage, state: Path) -
         server.kill()
 
     assert workers
+    eventually(lambda: not any(worker.is_running() for worker in workers), seconds=5)
+
+
+def test_worker_whose_answer_was_not_read_does_not_outlive_a_killed_server(storage: Storage, state: Path) -> None:
+    with LocalServer(state, storage) as server:
+        server.submit(SLOW, name="slow.tar")
+        eventually(lambda: is_running_a_request(server))
+        workers = server.workers()
+        server.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: storage.stat("results/slow.tar"))
+        time.sleep(0.2)  # for the answer to follow the result
+        server.kill()
+
     eventually(lambda: not any(worker.is_running() for worker in workers), seconds=5)
 
 

@@ -3,7 +3,8 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ class Endpoint(AsyncEndpoint):
         """Chunk and attempt."""
         self.acts: dict[int, list[str]] = defaultdict(list)
         """For each chunk what happens to its attempts, in order: "succeed", "vanish", "expire", or a failure."""
-        self.before_poll: Callable[[], None] = lambda: None
+        self.before_poll: Callable[[], object] = lambda: None
 
     def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
         chunk = int(Path(result_key).stem)
@@ -260,8 +261,17 @@ def test_few_are_under_way_at_once(endpoint: Endpoint, video_id: str, monkeypatc
     assert ensure(endpoint, video_id, wait=False).submitted == 0
     endpoint.storage.write(result_keys(endpoint.storage, video_id).result(0), b"result")
     assert ensure(endpoint, video_id, wait=False).submitted == 1
-    monkeypatch.setattr("slowmo_pipeline.steps.ensure.MAX_UNDER_WAY", 1)
-    assert ensure(endpoint, video_id, wait=False).submitted == 0
+
+
+def test_more_under_way_than_allowed_is_waited_for(
+    endpoint: Endpoint, video_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later version may allow fewer."""
+    for allowed, submitted in ((2, 2), (1, 0)):
+        monkeypatch.setattr("slowmo_pipeline.steps.ensure.MAX_UNDER_WAY", allowed)
+        for chunk in range(4):
+            endpoint.acts[chunk] = ["vanish"]
+        assert ensure(endpoint, video_id, wait=False).submitted == submitted
 
 
 def test_waiting_fills_the_queue_up_again(endpoint: Endpoint, video_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,12 +302,23 @@ def test_endpoint_that_stays_gone_ends_the_wait_and_loses_nothing(
     for chunk in range(4):
         endpoint.acts[chunk] = ["vanish"]
     endpoint.before_poll = gone
-    connections = iter([lambda: endpoint, gone])
+    connections: Iterator[Callable[[], AsyncEndpoint]] = iter([lambda: endpoint, gone])
     ensurer = Ensurer(endpoint.storage, lambda name: next(connections)(), video_id, max_attempts=1, progress=quiet)
     with pytest.raises(EndpointUnreachableError):
         ensurer.ensure(wait=True)
 
     assert ensure(endpoint, video_id, wait=False).submitted == 0
+
+
+def test_endpoint_that_was_started_again_is_found(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = ["vanish"]
+    endpoint.before_poll = gone
+    again = Endpoint(endpoint.storage)
+    again.before_poll = lambda: again.storage.write(result_keys(again.storage, video_id).result(1), b"result")
+    connections = iter([endpoint, again])
+    ensurer = Ensurer(endpoint.storage, lambda name: next(connections), video_id, max_attempts=1, progress=quiet)
+
+    assert ensurer.ensure(wait=True) == Ensured(complete=True, submitted=4, chunks=4)
 
 
 def test_another_model_needs_other_chunks(endpoint: Endpoint, video_id: str) -> None:
@@ -387,37 +408,21 @@ def test_pending_plan_has_ended_when_nothing_is_under_way(
 
 
 def test_pending_plan_has_ended_after_its_deadline(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    pending, video_id = pending_plan(folder, monkeypatch, deadline=time.time() - 1)
+    pending, video_id = pending_plan(folder, monkeypatch)
+    keys = result_keys(folder, video_id)
+    folder.write_json(keys.receipt(0), Receipt("id", "here", None, 0, time.time() + 100, 1).to_json())
 
-    assert has_ended(folder, video_id, pending, set())
+    assert not has_ended(folder, video_id, pending, set())
+    assert has_ended(folder, video_id, replace(pending, deadline=time.time() - 1), set())
 
 
 def test_pending_plan_that_was_cleaned_away_has_ended(folder: Storage) -> None:
     assert has_ended(folder, "clip-12345678", Pending("0" * 16, "fade-1", 0, time.time() + 100), set())
 
 
-def pending_plan(
-    storage: Storage, monkeypatch: pytest.MonkeyPatch, *, deadline: float | None = None
-) -> tuple[Pending, str]:
+def pending_plan(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> tuple[Pending, str]:
     """The marker of a video of four chunks."""
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
     video_id, cut = drop_and_cut(storage)
     assert len(cut.plan.chunks) == CHUNKS
-    return Pending(cut.current.plan, cut.current.model_id, time.time(), deadline or time.time() + 100), video_id
-
-
-def test_endpoint_that_is_started_again_elsewhere_is_found(endpoint: Endpoint, video_id: str) -> None:
-    dying = Endpoint(endpoint.storage)
-    dying.acts[0] = ["vanish"]
-    dying.before_poll = gone
-    connections = iter([dying, endpoint])
-    endpoint.before_poll = lambda: endpoint.storage.write(result_keys(endpoint.storage, video_id).result(0), b"result")
-    ensurer = Ensurer(endpoint.storage, lambda name: next(connections), video_id, max_attempts=1, progress=quiet)
-
-    assert ensurer.ensure(wait=True).complete
-
-
-def test_finished_chunks_need_no_endpoint(endpoint: Endpoint, video_id: str) -> None:
-    ensure(endpoint, video_id)
-
-    assert Ensurer(endpoint.storage, gone, video_id, max_attempts=1, progress=quiet).ensure(wait=True).complete
+    return Pending(cut.current.plan, cut.current.model_id, time.time(), time.time() + 100), video_id

@@ -226,7 +226,7 @@ storage.delete(["large"])
 
 def test_large_file_streams_in_little_memory(storage: Storage, tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
-        for number in range(192):
+        for number in range(128):
             file.write(bytes([number]) * 2**20)
     command = [sys.executable, "-c", COPY, storage.url, str(tmp_path)]
     megabytes = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

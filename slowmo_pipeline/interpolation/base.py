@@ -3,13 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""An RGB image of shape (height, width, 3) that uses the full range of its type."""
+from slowmo_pipeline.frames import Frame, FrameShape
 
 Prepared = TypeVar("Prepared")
 
@@ -31,7 +27,7 @@ class Interpolator(Protocol):
 
         `frames` are one or more, all of one shape and depth. An entry of `times` holds the times wanted in its gap,
         ascending, 0 < t < 1, or none; entries beyond the last gap are not read. The work is streamed: no more than
-        two frames are held, and frame i + 1 is read only when the new frames of the gap before i are taken.
+        two frames are held, and the next one is read only when all new frames of the gap before it are taken.
 
         Raises ValueError, while being iterated, for frames or times that break these rules.
         """
@@ -42,12 +38,15 @@ class _Neighbour(Generic[Prepared]):
     """A frame and what an interpolator makes of it, made when first asked for."""
 
     def __init__(self, frame: Frame, prepare: Callable[[Frame], Prepared]) -> None:
-        self.frame = frame
+        self.shape = FrameShape.of(frame)
+        if frame.size == 0:
+            raise ValueError(f"A frame of {self.shape} has no pixels.")
+        self._frame = frame
         self._prepare = prepare
 
     @cached_property
     def prepared(self) -> Prepared:
-        return self._prepare(self.frame)
+        return self._prepare(self._frame)
 
 
 def render_gaps(
@@ -60,17 +59,19 @@ def render_gaps(
     """Yield what `make(before, after, times)` yields for each gap that wants new frames: the body of a `render`.
 
     `make` receives frames as `prepare` made them: once each, for both of their gaps, and not at all where nothing is
-    wanted. So work that concerns one frame alone belongs into `prepare`.
+    wanted. Work that concerns one frame alone belongs there.
 
     Raises ValueError as `Interpolator.render` promises.
     """
     entries = iter(times)
     before: _Neighbour[Prepared] | None = None
     for number, frame in enumerate(frames):
-        _check_frame(frame, number)
         after = _Neighbour(frame, prepare)
         if before is not None:
-            _check_alike(before.frame, frame, number)
+            if after.shape != before.shape:
+                raise ValueError(
+                    f"Frame {number} is {after.shape}, frame {number - 1} is {before.shape}: all must be alike."
+                )
             wanted = next(entries, None)
             if wanted is None:
                 raise ValueError(f"times ends before the gap between frames {number - 1} and {number}.")
@@ -79,22 +80,7 @@ def render_gaps(
                 yield from make(before.prepared, after.prepared, wanted)
         before = after
     if before is None:
-        raise ValueError("frames is empty: at least one frame is needed.")
-
-
-def _check_frame(frame: Frame, number: int) -> None:
-    if frame.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"Frame {number} has type {frame.dtype}: it must be uint8 or uint16.")
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise ValueError(f"Frame {number} has shape {frame.shape}: it must be (height, width, 3).")
-
-
-def _check_alike(before: Frame, frame: Frame, number: int) -> None:
-    if frame.shape != before.shape or frame.dtype != before.dtype:
-        raise ValueError(
-            f"Frame {number} is {frame.dtype} {frame.shape}, frame {number - 1} is {before.dtype} {before.shape}: "
-            "all must have one shape and depth."
-        )
+        raise ValueError("frames is empty: at least one is needed.")
 
 
 def _check_times(wanted: Sequence[Fraction], gap: int) -> None:

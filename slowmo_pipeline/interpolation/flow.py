@@ -17,7 +17,8 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from slowmo_pipeline.interpolation.base import Frame, render_gaps
+from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.interpolation.base import render_gaps
 from slowmo_pipeline.interpolation.motion import Luma, MotionFinder, half_luma, trust
 from slowmo_pipeline.interpolation.projection import Field, carry, pixel_grid, sample
 from slowmo_pipeline.interpolation.tuning import TUNING
@@ -39,13 +40,14 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class _Guess:
-    """A motion that may pass each pixel at time t, at half size: it leads from `before` to `after` in one gap."""
+    """What may pass each pixel at time t, at half size."""
 
     motion: Field | None
-    """None stands for stillness."""
-    shown_before: Field | float
-    """How far the frame before shows what the motion follows, 0 to 1."""
-    shown_after: Field | float
+    """From the frame before to the frame after; None stands for stillness."""
+    seen_in: int | None
+    """0: followed from the frame before, so surely seen there; 1: from the frame after; None: from neither."""
+    trust: Field | float
+    """How far the other frame shows it as well, 0 to 1."""
 
 
 class FlowInterpolator:
@@ -78,9 +80,9 @@ class FlowInterpolator:
             carried_there, trusted_there = carry(there, past, trust_there)
             carried_back, trusted_back = carry(back, ahead, trust_back)
             guesses = [
-                _Guess(carried_there, shown_before=1.0, shown_after=trusted_there),
-                _Guess(-carried_back, shown_before=trusted_back, shown_after=1.0),
-                _Guess(None, shown_before=1.0, shown_after=1.0),
+                _Guess(carried_there, seen_in=0, trust=trusted_there),
+                _Guess(-carried_back, seen_in=1, trust=trusted_back),
+                _Guess(None, seen_in=None, trust=1.0),
             ]
             yield _mix(before, after, past, ahead, guesses)
 
@@ -94,10 +96,12 @@ def _prepare(frame: Frame) -> _Prepared:
 def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, guesses: Sequence[_Guess]) -> Frame:
     """Sample both frames along each guess at time `past` = 1 - `ahead`, and take the weighted mean."""
     lumas = before.luma.astype(np.float32), after.luma.astype(np.float32)
-    weights: list[tuple[Field, Field]] = []
+    weights: list[list[Field]] = []
     for guess in guesses:
-        match = _match(lumas, past, ahead, guess.motion)
-        weights.append((match * guess.shown_before * ahead, match * guess.shown_after * past))
+        match = guess.trust * _match(lumas, past, ahead, guess.motion)
+        occluded = TUNING.occluded_match * (1 - guess.trust)
+        nearness = (ahead, past)
+        weights.append([nearness[side] * (match + occluded if guess.seen_in == side else match) for side in (0, 1)])
     total = np.add.reduce([weight for pair in weights for weight in pair])
 
     mixed = np.zeros_like(before.image)

@@ -6,7 +6,7 @@ import cv2
 import cv2.typing
 import numpy as np
 
-from slowmo_pipeline.interpolation.base import Frame
+from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.projection import Field, pixel_grid, sample
 from slowmo_pipeline.interpolation.tuning import TUNING
 

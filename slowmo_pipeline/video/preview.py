@@ -9,15 +9,16 @@ import numpy.typing as npt
 
 from slowmo_pipeline.frames import Frame
 
-_WIDTH = 200
-"""Pixels a frame: six in a row stay under the 50 KB that Dagster's UI shows of an image inside its metadata."""
+_WIDTH, _HEIGHT = 200, 300
+"""Most pixels a frame: six in a row stay under the 50 KB that Dagster's UI shows of an image inside its metadata."""
 
 
 def filmstrip(frames: Sequence[Frame]) -> bytes:
     """Frames side by side as one JPEG; at least one frame, all of one shape and depth."""
     height, width = frames[0].shape[:2]
-    small_height = max(2 * round(_WIDTH * height / width / 2), 2)
-    strip = np.hstack([_scaled(frame, _WIDTH, small_height) for frame in frames])
+    scale = min(_WIDTH / width, _HEIGHT / height)
+    small_width, small_height = (max(2 * round(side * scale / 2), 2) for side in (width, height))
+    strip = np.hstack([_scaled(frame, small_width, small_height) for frame in frames])
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = strip.shape[1], strip.shape[0]
     encoder.pix_fmt = "yuvj420p"

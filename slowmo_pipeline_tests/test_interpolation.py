@@ -1,0 +1,207 @@
+"""What every interpolator promises, held against each of them."""
+
+import gc
+import re
+import weakref
+from collections.abc import Iterator
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.interpolation.base import Interpolator
+from slowmo_pipeline.interpolation.catalog import load_interpolator
+
+HALF = [Fraction(1, 2)]
+
+
+@pytest.fixture(params=["flow"], scope="module")
+def interpolator(request: pytest.FixtureRequest) -> Iterator[Interpolator]:
+    """One of each kind, on one thread as in a worker."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield load_interpolator(request.param)
+    cv2.setNumThreads(threads)
+
+
+def textured(height: int, width: int, seed: int = 0) -> Frame:
+    """Smooth random colours, which a shift changes at every pixel."""
+    noise = np.random.default_rng(seed).normal(size=(height, width, 3))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 4.0).reshape(height, width, 3)
+    return np.clip(128 + 40 * smooth / max(smooth.std(), 1e-9), 0, 255).astype(np.uint8)
+
+
+def moving(positions: list[int], height: int = 96, width: int = 128) -> list[Frame]:
+    """A texture seen through a window that stands at each of `positions`, in pixels to the right."""
+    wide = textured(height, width + max(positions))
+    return [np.ascontiguousarray(wide[:, x : x + width]) for x in positions]
+
+
+def deep(frame: Frame) -> Frame:
+    """The same picture with 16 bits."""
+    return frame.astype(np.uint16) * 257
+
+
+def difference(one: Frame, other: Frame) -> int:
+    """The largest difference of any sample."""
+    return int(np.abs(one.astype(np.int64) - other).max())
+
+
+def test_new_frames_come_in_order_at_the_times_wanted(interpolator: Interpolator) -> None:
+    greys = [np.full((32, 32, 3), grey, np.uint8) for grey in (0, 100, 100, 200)]
+    times = [[Fraction(1, 4), Fraction(3, 4)], [], HALF]
+
+    new = interpolator.render(greys, times)
+
+    assert [round(frame.mean()) for frame in new] == [25, 75, 150]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 2), (2, 3), (7, 9), (31, 33), (16, 2000), (2000, 16), (1, 300)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_any_shape_and_depth_come_back(
+    interpolator: Interpolator, shape: tuple[int, int], dtype: type[np.uint8] | type[np.uint16]
+) -> None:
+    frames = [(textured(*shape, seed) if dtype is np.uint8 else deep(textured(*shape, seed))) for seed in (1, 2)]
+
+    (new,) = interpolator.render(frames, [HALF])
+
+    assert (new.shape, new.dtype) == ((*shape, 3), dtype)
+
+
+@pytest.mark.parametrize("t", [Fraction(1, 2), Fraction(1, 3), Fraction(9, 10)])
+def test_what_moves_is_shown_on_its_way(interpolator: Interpolator, t: Fraction) -> None:
+    before, truth, after = moving([0, int(30 * t), 30])
+
+    (new,) = interpolator.render([before, after], [[t]])
+
+    inner = np.s_[8:-8, 32:-32]
+    assert np.abs(new[inner].astype(int) - truth[inner]).mean() < 1.0
+
+
+def test_a_time_close_to_a_frame_shows_that_frame(interpolator: Interpolator) -> None:
+    before, after = moving([0, 12])
+
+    first, last = interpolator.render([before, after], [[Fraction(1, 10_000), Fraction(9_999, 10_000)]])
+
+    assert difference(first, before) <= 1
+    assert difference(last, after) <= 1
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_what_stands_still_stays_the_same_to_the_bit(interpolator: Interpolator, depth: int) -> None:
+    frame = textured(67, 91) if depth == 8 else deep(textured(67, 91)) + np.uint16(101)
+
+    new = interpolator.render([frame, frame], [[Fraction(1, 3), Fraction(1, 2), Fraction(6, 7)]])
+
+    assert [difference(each, frame) for each in new] == [0, 0, 0]
+
+
+def test_extremes_do_not_wrap_around(interpolator: Interpolator) -> None:
+    frames = [np.where(frame > 128, 255, 0).astype(np.uint8) for frame in moving([0, 9])]
+
+    (new,) = interpolator.render(frames, [HALF])
+
+    blurred = [cv2.blur(frame, (31, 31)).astype(int) for frame in (*frames, new)]
+    assert np.abs(blurred[2] - (blurred[0] + blurred[1]) / 2).mean() < 8
+
+
+def test_sixteen_bits_show_the_same_picture(interpolator: Interpolator) -> None:
+    frames = moving([0, 7])
+
+    (shallow,) = interpolator.render(frames, [HALF])
+    (fine,) = interpolator.render([deep(frame) for frame in frames], [HALF])
+
+    assert np.abs(fine / 257 - shallow).max() <= 1
+
+
+def test_sixteen_bits_are_finer_than_eight(interpolator: Interpolator) -> None:
+    dark, light = (np.full((16, 16, 3), grey, np.uint16) for grey in (10_000, 10_003))
+
+    (new,) = interpolator.render([dark, light], [[Fraction(1, 3)]])
+
+    assert np.unique(new).tolist() == [10_001]
+
+
+def test_every_run_gives_the_same_bytes(interpolator: Interpolator) -> None:
+    frames = moving([0, 9, 20])
+
+    runs = [[new.tobytes() for new in interpolator.render(frames, [HALF, HALF])] for _ in range(2)]
+
+    assert runs[0] == runs[1]
+
+
+def test_a_gap_does_not_depend_on_its_neighbours(interpolator: Interpolator) -> None:
+    frames = moving([0, 9, 20])
+
+    _, second = interpolator.render(frames, [HALF, HALF])
+    (alone,) = interpolator.render(frames[1:], [HALF])
+
+    assert second.tobytes() == alone.tobytes()
+
+
+def test_one_frame_alone_gives_nothing(interpolator: Interpolator) -> None:
+    assert list(interpolator.render([textured(8, 8)], [])) == []
+
+
+def test_source_frames_are_left_as_they_were(interpolator: Interpolator) -> None:
+    frames = moving([0, 9])
+    copies = [frame.copy() for frame in frames]
+
+    list(interpolator.render(frames, [HALF]))
+
+    assert [difference(*pair) for pair in zip(frames, copies, strict=True)] == [0, 0]
+
+
+def test_no_more_than_two_source_frames_are_held(interpolator: Interpolator) -> None:
+    alive: list[weakref.ref[Frame]] = []
+
+    def source() -> Iterator[Frame]:
+        for seed in range(5):
+            frame = textured(24, 24, seed)
+            alive.append(weakref.ref(frame))
+            yield frame
+
+    held = []
+    for _ in interpolator.render(source(), [HALF] * 4):
+        gc.collect()
+        held.append(sum(reference() is not None for reference in alive))
+
+    assert max(held) <= 3, "two, and the one that this test's own generator still names"
+    assert len(held) == 4
+
+
+def test_no_more_times_are_taken_than_there_are_gaps(interpolator: Interpolator) -> None:
+    times = iter([[], [], HALF])
+
+    list(interpolator.render([textured(8, 8)] * 3, times))
+
+    assert next(times) == HALF
+
+
+@pytest.mark.parametrize(
+    ("frames", "times", "message"),
+    [
+        ([], [], "frames is empty"),
+        ([textured(8, 8), textured(8, 9)], [HALF], "Frame 1 is 9x8, 8 bit, frame 0 is 8x8, 8 bit"),
+        ([textured(8, 8), deep(textured(8, 8))], [HALF], "Frame 1 is 8x8, 16 bit"),
+        ([textured(8, 8).astype(np.float32)], [], "uint8 or uint16, not (8, 8, 3) float32"),
+        ([textured(8, 8)[..., 0]], [], "(height, width, 3)"),
+        ([np.zeros((0, 8, 3), np.uint8)], [], "no pixels"),
+        ([textured(8, 8)] * 3, [HALF], "times ends before the gap between frames 1 and 2"),
+        ([textured(8, 8)] * 2, [[Fraction(0)]], "times[0] = [0]"),
+        ([textured(8, 8)] * 2, [[Fraction(1)]], "times[0] = [1]"),
+        ([textured(8, 8)] * 2, [[Fraction(1, 2), Fraction(1, 3)]], "times[0] = [1/2, 1/3]"),
+        ([textured(8, 8)] * 2, [[Fraction(1, 2), Fraction(1, 2)]], "times[0] = [1/2, 1/2]"),
+    ],
+)
+def test_bad_input_is_refused(
+    interpolator: Interpolator, frames: list[Frame], times: list[list[Fraction]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        list(interpolator.render(frames, times))
+
+
+def test_the_model_id_can_stand_in_a_path(interpolator: Interpolator) -> None:
+    assert re.fullmatch(r"[a-z0-9._-]+-[0-9a-f]{8}", interpolator.model_id)
