@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import load_interpolator
 
@@ -29,19 +29,20 @@ def interpolator(request: pytest.FixtureRequest) -> Iterator[Interpolator]:
 def textured(height: int, width: int, seed: int = 0) -> Frame:
     """Smooth random colours, which a shift changes at every pixel."""
     noise = np.random.default_rng(seed).normal(size=(height, width, 3))
-    smooth = cv2.GaussianBlur(noise, (0, 0), 4.0).reshape(height, width, 3)
-    return np.clip(128 + 40 * smooth / max(smooth.std(), 1e-9), 0, 255).astype(np.uint8)
+    smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), 4.0)).reshape(height, width, 3)
+    image: Frame = np.clip(128 + 40 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+    return image
 
 
 def moving(positions: list[int], height: int = 96, width: int = 128) -> list[Frame]:
     """A texture seen through a window that stands at each of `positions`, in pixels to the right."""
     wide = textured(height, width + max(positions))
-    return [np.ascontiguousarray(wide[:, x : x + width]) for x in positions]
+    return [wide[:, x : x + width] for x in positions]
 
 
 def deep(frame: Frame) -> Frame:
     """The same picture with 16 bits."""
-    return frame.astype(np.uint16) * 257
+    return frame.astype(np.uint16) * np.uint16(257)
 
 
 def difference(one: Frame, other: Frame) -> int:
@@ -59,24 +60,24 @@ def test_new_frames_come_in_order_at_the_times_wanted(interpolator: Interpolator
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 2), (2, 3), (7, 9), (31, 33), (16, 2000), (2000, 16), (1, 300)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_any_shape_and_depth_come_back(
-    interpolator: Interpolator, shape: tuple[int, int], dtype: type[np.uint8] | type[np.uint16]
-) -> None:
-    frames = [(textured(*shape, seed) if dtype is np.uint8 else deep(textured(*shape, seed))) for seed in (1, 2)]
+@pytest.mark.parametrize("depth", [8, 16])
+def test_any_shape_and_depth_come_back(interpolator: Interpolator, shape: tuple[int, int], depth: int) -> None:
+    frames = [textured(*shape, seed) for seed in (1, 2)]
+    if depth == 16:
+        frames = [deep(frame) for frame in frames]
 
     (new,) = interpolator.render(frames, [HALF])
 
-    assert (new.shape, new.dtype) == ((*shape, 3), dtype)
+    assert FrameShape.of(new) == FrameShape(width=shape[1], height=shape[0], depth=depth)
 
 
-@pytest.mark.parametrize("t", [Fraction(1, 2), Fraction(1, 3), Fraction(9, 10)])
+@pytest.mark.parametrize("t", [Fraction(1, 2), Fraction(3, 10), Fraction(9, 10)])
 def test_what_moves_is_shown_on_its_way(interpolator: Interpolator, t: Fraction) -> None:
-    before, truth, after = moving([0, int(30 * t), 30])
+    before, truth, after = moving([0, int(20 * t), 20])
 
     (new,) = interpolator.render([before, after], [[t]])
 
-    inner = np.s_[8:-8, 32:-32]
+    inner = np.s_[8:-8, 24:-24]
     assert np.abs(new[inner].astype(int) - truth[inner]).mean() < 1.0
 
 

@@ -44,10 +44,9 @@ class _Guess:
 
     motion: Field | None
     """From the frame before to the frame after; None stands for stillness."""
-    seen_in: int | None
-    """0: followed from the frame before, so surely seen there; 1: from the frame after; None: from neither."""
-    trust: Field | float
-    """How far the other frame shows it as well, 0 to 1."""
+    shown_before: Field | float
+    """How far the frame before shows what is guessed, 0 to 1."""
+    shown_after: Field | float
 
 
 class FlowInterpolator:
@@ -80,9 +79,9 @@ class FlowInterpolator:
             carried_there, trusted_there = carry(there, past, trust_there)
             carried_back, trusted_back = carry(back, ahead, trust_back)
             guesses = [
-                _Guess(carried_there, seen_in=0, trust=trusted_there),
-                _Guess(-carried_back, seen_in=1, trust=trusted_back),
-                _Guess(None, seen_in=None, trust=1.0),
+                _Guess(carried_there, shown_before=1.0, shown_after=trusted_there),
+                _Guess(-carried_back, shown_before=trusted_back, shown_after=1.0),
+                _Guess(None, shown_before=1.0, shown_after=1.0),
             ]
             yield _mix(before, after, past, ahead, guesses)
 
@@ -96,12 +95,10 @@ def _prepare(frame: Frame) -> _Prepared:
 def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, guesses: Sequence[_Guess]) -> Frame:
     """Sample both frames along each guess at time `past` = 1 - `ahead`, and take the weighted mean."""
     lumas = before.luma.astype(np.float32), after.luma.astype(np.float32)
-    weights: list[list[Field]] = []
+    weights: list[tuple[Field, Field]] = []
     for guess in guesses:
-        match = guess.trust * _match(lumas, past, ahead, guess.motion)
-        occluded = TUNING.occluded_match * (1 - guess.trust)
-        nearness = (ahead, past)
-        weights.append([nearness[side] * (match + occluded if guess.seen_in == side else match) for side in (0, 1)])
+        match = _match(lumas, past, ahead, guess.motion)
+        weights.append((match * guess.shown_before * ahead, match * guess.shown_after * past))
     total = np.add.reduce([weight for pair in weights for weight in pair])
 
     mixed = np.zeros_like(before.image)

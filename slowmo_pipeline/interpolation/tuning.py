@@ -29,7 +29,7 @@ class Tuning:
     agreement_sigma: float = 1.0
     """By how much there and back again may miss the start: a good flow stays below it, an occlusion lies far above."""
 
-    least_trust: float = 0.1
+    least_trust: float = 0.3
     """Trust in a motion that is contradicted. Not 0: many such pixels are occluded, but some are only found badly."""
 
     landing_sigma: float = 1.0
@@ -38,8 +38,6 @@ class Tuning:
     coarser_weight: float = 0.01
     """What a coarser level weighs against a level's own vectors: less than a single vector of least trust leaves
     around its landing place, more than the tails of vectors that landed elsewhere."""
-
-    occluded_match: float = 0.03
 
     mismatch: float = 4.0
     """Levels of difference between the two frames at which a guess counts e times less: noise stays below it."""

@@ -72,10 +72,13 @@ def _say(answers: TextIO, value: Any) -> None:
 
 
 def _read_jobs(lines: TextIO, jobs: "SimpleQueue[Any]") -> None:
-    for line in lines:
-        jobs.put(json.loads(line))
-    # The server is gone, SIGKILL included: whatever is being computed has nobody to go to.
-    os._exit(0)
+    try:
+        for line in lines:
+            jobs.put(json.loads(line))
+    finally:
+        # The server is gone, SIGKILL included: whatever is being computed has nobody to go to. The socket ends, or
+        # is reset when the server died with an answer unread.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class _Merged:
             try:
                 yield from self._frames_of(chunk, key)
             except ChunkFormatError as error:
-                self._storage.delete([key])
+                self._storage.delete([key, self._keys.receipt(chunk.index)])
                 raise ChunkFormatError(
                     f"{key} is damaged ({error}) and was deleted: run again to make it anew."
                 ) from error
