@@ -32,7 +32,7 @@ MAX_PIXELS = 1 << 26
 
 # Times of a variable source in microseconds need eleven digits and more: (30000 · 5) · 33367.
 _TIME = re.compile(r"([0-9]{1,18})/([0-9]{1,18})")
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ def parse_fraction(value: object) -> Fraction:
     return Fraction(text)
 
 
-def _is_unwieldy(value: Fraction) -> bool:
-    """Whether times made with it would outgrow the 18 digits that a chunk has for them, or a track's time scale."""
-    return value.numerator > 10**6 or value.denominator > 10**6
+def _check_fineness(value: Fraction) -> None:
+    """Refuse what makes times outgrow the 18 digits that a chunk has for them, or a track's time scale."""
+    if value.numerator > 10**6 or value.denominator > 10**6:
+        raise ValueError("is too fine: neither part of the fraction may exceed 1000000")
 
 
 ExactNumber = Annotated[Fraction, BeforeValidator(parse_fraction), PlainSerializer(str, return_type=str)]
@@ -75,15 +76,18 @@ class SlowMotionSettings(BaseModel):
     @field_validator("slowdown")
     @classmethod
     def _slowdown_in_range(cls, value: Fraction) -> Fraction:
-        if not 1 <= value <= 1000 or _is_unwieldy(value):
+        if not 1 <= value <= 1000:
             raise ValueError("must lie between 1 and 1000: 4 plays four times slower")
+        _check_fineness(value)
         return value
 
     @field_validator("frame_rate")
     @classmethod
     def _frame_rate_in_range(cls, value: Fraction | None) -> Fraction | None:
-        if value is not None and (not 1 <= value <= 1000 or _is_unwieldy(value)):
-            raise ValueError('must lie between 1 and 1000 frames per second, such as 60 or "30000/1001"')
+        if value is not None:
+            if not 1 <= value <= 1000:
+                raise ValueError('must lie between 1 and 1000 frames per second, such as 60 or "30000/1001"')
+            _check_fineness(value)
         return value
 
     @property

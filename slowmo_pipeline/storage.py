@@ -290,6 +290,21 @@ class Storage:
                 continue
 
     @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """An empty folder for one user at a time: on the disk of the storage, which is the one made for large files.
+
+        What a killed process left in it goes at its next use.
+        """
+        parent = self.root / "scratch" if self.root is not None else Path(tempfile.gettempdir(), "slowmo-scratch")
+        folder = parent / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
         """The object as a file: itself in a folder, a temporary copy of an S3 object."""
         if self.root is not None:

@@ -18,12 +18,9 @@ HALF = [Fraction(1, 2)]
 
 
 @pytest.fixture(params=["flow"], scope="module")
-def interpolator(request: pytest.FixtureRequest) -> Iterator[Interpolator]:
-    """One of each kind, on one thread as in a worker."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    yield load_interpolator(request.param)
-    cv2.setNumThreads(threads)
+def interpolator(request: pytest.FixtureRequest) -> Interpolator:
+    """One of each kind."""
+    return load_interpolator(request.param)
 
 
 def textured(height: int, width: int, seed: int = 0) -> Frame:
@@ -42,7 +39,8 @@ def moving(positions: list[int], height: int = 96, width: int = 128) -> list[Fra
 
 def deep(frame: Frame) -> Frame:
     """The same picture with 16 bits."""
-    return frame.astype(np.uint16) * np.uint16(257)
+    widened: Frame = frame.astype(np.uint16) * np.uint16(257)
+    return widened
 
 
 def difference(one: Frame, other: Frame) -> int:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from fractions import Fraction
 
 import av
@@ -16,15 +15,6 @@ from slowmo_pipeline.interpolation import flow
 from slowmo_pipeline.interpolation.flow import FlowInterpolator
 from slowmo_pipeline.interpolation.projection import carry, pixel_grid
 from slowmo_pipeline.interpolation.tuning import TUNING
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As in a worker: the work is divided by the number of threads."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    yield
-    cv2.setNumThreads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +78,19 @@ def test_background_is_found_beside_what_moves_across_it() -> None:
     for strip in (laid_bare, still_bare):
         blend = (before[strip].astype(np.uint16) + after[strip]) // 2
         assert error(new[strip], truth[strip]) < error(blend.astype(np.uint8), truth[strip]) / 2
+
+
+def test_the_number_of_threads_does_not_matter(bikes: list[Frame]) -> None:
+    usual = cv2.getNumThreads()
+    made = []
+    try:
+        for threads in (1, 3):
+            cv2.setNumThreads(threads)
+            made += render(bikes[0], bikes[2], Fraction(1, 2))
+    finally:
+        cv2.setNumThreads(usual)
+
+    assert made[0].tobytes() == made[1].tobytes()
 
 
 def test_the_model_id_names_the_tuning(monkeypatch: pytest.MonkeyPatch) -> None:

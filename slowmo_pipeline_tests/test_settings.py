@@ -82,7 +82,7 @@ def test_bounds(name: str, lowest: object, highest: object, too_low: object, too
 
 @pytest.mark.parametrize(("name", "value"), [("frame_rate", "23.9760239"), ("slowdown", "2.0000001")])
 def test_fraction_too_fine_for_a_track_or_a_chunk_is_refused(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name} = '{re.escape(value)}' must "):
+    with pytest.raises(SettingsError, match=f"{name} = '{re.escape(value)}' is too fine"):
         parsed(**{name: value})
 
 

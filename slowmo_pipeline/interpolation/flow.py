@@ -52,8 +52,7 @@ class _Guess:
 class FlowInterpolator:
     """Makes new frames by bidirectional dense optical flow.
 
-    OpenCV's DIS divides its work by the number of OpenCV's threads, and its result differs with that number: a
-    process that promises the same bytes calls `cv2.setNumThreads(1)` when it starts.
+    It runs on as many threads as `cv2.setNumThreads` allows the process, and gives the same bytes on any number.
     """
 
     def __init__(self) -> None:
@@ -104,9 +103,10 @@ def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, guesses
     mixed = np.zeros_like(before.image)
     scratch = np.empty_like(mixed)
     for guess, (weight_before, weight_after) in zip(guesses, weights, strict=True):
-        motion = None if guess.motion is None else _full_size(guess.motion) * np.float32(2)
+        motion = None if guess.motion is None else _full_size(guess.motion)
         for image, share, weight in ((before.image, -past, weight_before), (after.image, ahead, weight_after)):
-            seen = image if motion is None else _shifted(image, motion, share, cv2.INTER_CUBIC, scratch)
+            # A motion of one pixel at half size is one of two here.
+            seen = image if motion is None else _shifted(image, motion, 2 * share, cv2.INTER_CUBIC, scratch)
             cv2.accumulateProduct(seen, cv2.merge([_full_size(weight / total)] * 3), mixed)
     return _as_frame(mixed, before.frame)
 

@@ -1,7 +1,6 @@
 """From frames and results to the final video: originals and new frames in order, encoded, with sound."""
 
 import base64
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.probe import check_unchanged
 from slowmo_pipeline.steps.records import Current, Final, read_final, read_in_force, recipe_of, shape_of
 from slowmo_pipeline.storage import ResultKeys, Storage, VideoKeys
 from slowmo_pipeline.video.info import VideoInfo
@@ -40,10 +40,13 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
     _check_complete(storage, results, plan)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
-    with storage.local_file(source.upload) as upload, tempfile.TemporaryDirectory(prefix="slowmo-") as folder:
+    check_unchanged(storage, source)
+    with storage.local_file(source.upload) as upload, storage.scratch(video_id) as folder:
         merged = _Merged(storage, results, plan, info, current.model_id)
         frames = merged.frames(read_frames(upload, info), progress)
-        path, notes = _encode(frames, upload, Path(folder), plan, info, source.settings)
+        path, notes = _encode(frames, upload, folder, plan, info, source.settings)
+        # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
+        storage.delete([keys.finals[0]])
         storage.upload(path, key)
         final = Final(
             key=key,

@@ -143,7 +143,8 @@ def _compare(
 def _thinned(frame: Frame) -> npt.NDArray[np.float32]:
     step = max(frame.shape[1] // _COMPARED_WIDTH, 1)
     thinned: npt.NDArray[np.float32] = frame[::step, ::step].astype(np.float32)
-    return thinned / np.float32(np.iinfo(frame.dtype).max)
+    thinned /= np.iinfo(frame.dtype).max
+    return thinned
 
 
 def _psnr(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:

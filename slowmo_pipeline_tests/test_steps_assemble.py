@@ -1,0 +1,81 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slowmo_pipeline.steps.records import read_final
+from slowmo_pipeline.storage import VideoKeys
+from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip
+from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline, failure_message, materialized
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
+    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+        yield pipeline
+
+
+def interpolated(pipeline: TestPipeline, name: str) -> str:
+    """A video whose results are all there, and its final video is not."""
+    video_id = pipeline.drop(name)
+    for asset in ("raw_video", "frame_chunks", "interpolated_chunks"):
+        assert pipeline.run(video_id, only=asset).success
+    return video_id
+
+
+def result_key(pipeline: TestPipeline, video_id: str) -> str:
+    [key] = [entry.key for entry in pipeline.storage.list(VideoKeys(video_id).prefix) if "/results/" in entry.key]
+    return key
+
+
+def test_a_damaged_result_is_told_and_made_anew_by_the_next_run(pipeline: TestPipeline) -> None:
+    video_id = interpolated(pipeline, "damaged.mp4")
+    key = result_key(pipeline, video_id)
+    pipeline.storage.write(key, pipeline.storage.read(key)[:2000])
+    assert f"{key} is damaged" in failure_message(pipeline.run(video_id, only="final_video"))
+    # frame_chunks cuts again what the new result needs
+    assert pipeline.run(video_id).success
+    assert len(pipeline.final_numbers(video_id)) == 24
+
+
+def test_a_missing_result_is_told(pipeline: TestPipeline) -> None:
+    video_id = interpolated(pipeline, "missing.mp4")
+    pipeline.storage.delete([result_key(pipeline, video_id)])
+    told = failure_message(pipeline.run(video_id, only="final_video"))
+    assert told.startswith("1 of 1 chunks have no result yet, the first is chunk 0")
+
+
+def test_an_upload_replaced_meanwhile_is_not_mixed_in(pipeline: TestPipeline) -> None:
+    video_id = interpolated(pipeline, "replaced.mp4")
+    pipeline.drop("replaced.mp4")
+    assert "another one since" in failure_message(pipeline.run(video_id, only="final_video"))
+
+
+def test_a_crash_after_the_video_and_before_its_facts_leaves_it_unfinished(pipeline: TestPipeline) -> None:
+    video_id = interpolated(pipeline, "crash.mp4")
+    assert pipeline.run(video_id, only="final_video").success
+    pipeline.storage.delete([VideoKeys(video_id).finals[0]])
+    assert read_final(pipeline.storage, video_id) is None
+    assert materialized(pipeline.run(video_id), "final_video")["made_now"] is True
+
+
+def test_a_sound_that_fails_leaves_the_video_and_a_note(pipeline: TestPipeline, tmp_path: Path) -> None:
+    # A sound stream whose packets are noise: it has a name and a place in the file, and decodes to nothing.
+    clip = write_clip(tmp_path / "noisy.mkv", grey_frames(25), sound=clicks(1, at=[0.5]))
+    data = bytearray(clip.read_bytes())
+    for codec in (b"A_OPUS", b"A_VORBIS", b"A_AAC", b"A_PCM/INT/LIT", b"A_FLAC"):
+        data = data.replace(codec, b"A_" + b"X" * (len(codec) - 2))
+    clip.write_bytes(data)
+    pipeline.storage.upload(clip, "uploads/noisy.mkv")
+    video_id = pipeline.add("uploads/noisy.mkv")
+    result = pipeline.run(video_id)
+    assert result.success
+    assert len(pipeline.final_numbers(video_id)) == 100
+    assert any("no sound" in note for note in materialized(result, "final_video")["notes"])
+
+
+def test_scratch_does_not_outlive_the_run(pipeline: TestPipeline) -> None:
+    root = pipeline.storage.root
+    assert root is not None
+    assert pipeline.run(pipeline.drop("scratch.mp4")).success
+    assert list((root / "scratch").iterdir()) == []
