@@ -59,12 +59,12 @@ def told_as_failure() -> Iterator[None]:
 @dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"})
 def raw_video(
     context: dg.AssetExecutionContext,
-    config: RawVideoConfig,  # type: ignore[valid-type]  # made by create_model
+    config: RawVideoConfig,
     storage: PipelineStorage,
     progress: dg.ResourceParam[ProgressFor],
 ) -> dg.MaterializeResult[None]:
     """The upload: what it holds, and the settings in force."""
-    chosen = {name: value for name, value in config.model_dump().items() if value is not None}  # type: ignore[attr-defined]  # as above
+    chosen = {name: value for name, value in config.model_dump().items() if value is not None}
     with told_as_failure():
         source, info = look(storage.open(), context.partition_key, chosen=chosen, progress=progress(context.log))
     return dg.MaterializeResult(

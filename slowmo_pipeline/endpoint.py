@@ -93,12 +93,12 @@ class AsyncEndpoint:
         retries: Any = {"mode": "standard", "max_attempts": 5}
         if self._url is None:
             return boto3.client("sagemaker-runtime", config=Config(retries=retries))
-        # A loopback server checks no signature: no account and no region are needed.
+        # A loopback server checks no signature: no account and no region are needed, and no proxy of the environment.
         return boto3.client(
             "sagemaker-runtime",
             endpoint_url=self._url,
             region_name="us-east-1",
-            config=Config(retries=retries, signature_version=UNSIGNED),
+            config=Config(retries=retries, signature_version=UNSIGNED, proxies={}),
         )
 
     def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:

@@ -117,6 +117,17 @@ def test_request_is_sagemakers(folder: Storage, server: Answers) -> None:
     assert "authorization" not in headers
 
 
+def test_local_endpoint_is_not_asked_through_a_proxy(
+    folder: Storage, server: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server.headers = accepted(folder)
+    submit(folder, server.url)
+
+    assert len(server.asked) == 1
+
+
 def test_local_endpoint_needs_no_aws_settings(
     folder: Storage, server: Answers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -4,13 +4,14 @@ import av
 import numpy as np
 import pytest
 
+from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline_tests.media import colour_bars, in_depth
 
 
-def decoded(jpeg: bytes) -> np.ndarray:
+def decoded(jpeg: bytes) -> Frame:
     with av.open(io.BytesIO(jpeg), format="mjpeg") as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+        return next(container.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
