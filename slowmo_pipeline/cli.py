@@ -98,8 +98,9 @@ def up(
 def upload(clips: Clips) -> None:
     """Copy files to the uploads, each with its settings file if there is one; prints the video ids."""
     from slowmo_pipeline.console import shown_progress
+    from slowmo_pipeline.keys import video_id_of
     from slowmo_pipeline.steps.upload import upload_clip
-    from slowmo_pipeline.storage import Storage, video_id_of
+    from slowmo_pipeline.storage import Storage
 
     storage = Storage(current_home().storage_url)
     for clip in clips:

@@ -19,8 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
+from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.serving.owner import ping
-from slowmo_pipeline.storage import Storage, endpoint_key
+from slowmo_pipeline.storage import Storage
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient

@@ -1,19 +1,15 @@
 """SLOWMO_HOME: made once, locked where only one may work, and cleared of runs whose process is gone.
 
-    dagster/         DAGSTER_HOME
-    endpoint/        state of the local endpoint
-    storage/         the storage root, unless SLOWMO_STORAGE names another
-    locks/           home.lock: held while the home is made ready
-                     up.lock: held by the one `slowmo up`
-                     video-<id>.lock: held by a `slowmo run` of that video
-                     run-<run id>.lock: held by the process that executes the run
-
-All locks are flock(2): the kernel drops them with their process, SIGKILL included.
+dagster/         DAGSTER_HOME
+endpoint/        state of the local endpoint
+storage/         the storage root, unless SLOWMO_STORAGE names another
+locks/           home.lock: held while the home is made ready
+                 up.lock: held by the one `slowmo up`
+                 video-<id>.lock: held by a `slowmo run` of that video
+                 run-<run id>.lock: held by the process that executes the run
 """
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +21,7 @@ from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.locks import lock, opened, try_lock
 
 OWN_RUN_TAG = "slowmo/executed_by"
 """Marks the runs that `slowmo run` executes in its own process."""
@@ -68,21 +65,12 @@ def packaged(name: str) -> Iterator[Path]:
 @contextmanager
 def locked(home: Home, name: str, *, busy: str | None = None) -> Iterator[None]:
     """Hold a lock of the home alone. Waits for it, or raises HomeError with the message `busy` if there is one."""
-    try:
-        home.locks.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(home.locks / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise HomeError(
-            f"{home.root} cannot be used: {error.strerror}. Set SLOWMO_HOME to a folder you may write to."
-        ) from error
-    try:
-        if not _try_lock(descriptor):
+    with opened(home.locks / f"{name}.lock") as descriptor:
+        if not try_lock(descriptor):
             if busy is not None:
                 raise HomeError(busy)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock(descriptor)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -138,19 +126,7 @@ def _lock_path(home: Home, run_id: str) -> Path:
 
 
 def _is_held(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
+    if not path.exists():
         return False
-    try:
-        return not _try_lock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    with opened(path) as descriptor:
+        return not try_lock(descriptor)

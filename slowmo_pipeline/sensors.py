@@ -10,21 +10,13 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
 from slowmo_pipeline.jobs import finish_video, slow_motion
+from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, sidecar_key, video_id_of, video_id_of_pending
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.ensure import has_ended, read_pending
 from slowmo_pipeline.steps.probe import joint_version
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import (
-    FAILURES,
-    PENDING,
-    SIDECAR_SUFFIX,
-    Entry,
-    Storage,
-    sidecar_key,
-    video_id_of,
-    video_id_of_pending,
-)
+from slowmo_pipeline.storage import Entry, Storage
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob"}

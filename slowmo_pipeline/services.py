@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
+import psutil
+
 from slowmo_pipeline.console import stderr
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import close_dead_runs, locked, open_instance, packaged
+from slowmo_pipeline.keys import UPLOADS
 from slowmo_pipeline.leftovers import MARK, end_leftovers, guarded
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
-from slowmo_pipeline.storage import UPLOADS, Storage
+from slowmo_pipeline.storage import Storage
 
 _START_SECONDS = 120
 _STOP_SECONDS = 30
@@ -33,9 +37,13 @@ class _Stopped(Exception):  # noqa: N818  # no error: the user asked
 
 
 def up(home: Home, *, port: int, workers: int | None) -> None:
-    """Serve until SIGINT or SIGTERM. Raises HomeError when the home is served already or Dagster does not start."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises HomeError when the home is served already, the port is taken, or Dagster does not start or loses a part.
+    """
     busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
     with locked(home, "up", busy=busy), _signals_stop():
+        _check_port(port)
         end_leftovers(home.root)  # two daemons on one instance would launch every run twice
         storage = Storage(home.storage_url)
         if storage.root is not None:
@@ -50,8 +58,10 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
             _start_upload_sensor(port)
             stderr.print(f"Dagster    http://127.0.0.1:{port}")
             stderr.print(f"Uploads    {storage.location(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
+            # `dagster dev` itself does not miss its code server.
+            parts = psutil.Process(dagster.pid).children()
             try:
-                while dagster.poll() is None:
+                while dagster.poll() is None and all(map(_is_alive, parts)):
                     time.sleep(_LOOK_SECONDS)
                     endpoint.restart_if_gone()
                     # A killed `slowmo run` would hold back its video's next run, and one of the few places for runs.
@@ -59,7 +69,9 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
             except _Stopped:
                 stderr.print("Ending; what is unfinished goes on at the next start.")
                 return
-            raise HomeError(f"Dagster ended with status {dagster.returncode}; its last words are above.")
+            raise HomeError(
+                "A process of Dagster ended; its last words are above. Start `slowmo up` again: it goes on."
+            )
 
 
 class _EndpointInUse:
@@ -122,6 +134,23 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 process.wait()
 
 
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _check_port(port: int) -> None:
+    """Look before Dagster does: whatever serves the port already would be taken for our own."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise HomeError(f"127.0.0.1:{port} cannot be served: {error.strerror}. Choose another --port.") from error
+
+
 @contextmanager
 def _signals_stop() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
@@ -143,8 +172,7 @@ def _wait_until_served(port: int, dagster: "subprocess.Popen[bytes]") -> None:
     while time.monotonic() < deadline:
         if dagster.poll() is not None:
             raise HomeError(
-                f"Dagster ended with status {dagster.returncode} before it served port {port}; its last words are "
-                "above. If the port is taken, choose another with --port."
+                f"Dagster ended with status {dagster.returncode} before it served; its last words are above."
             )
         try:
             _request(port, "GET", "/server_info")

@@ -2,8 +2,9 @@
 
 from fractions import Fraction
 
+from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import make_plan
-from slowmo_pipeline.storage import ResultKeys, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import ConstantRate, TimeLine
 
 PLAN = "0123456789abcdef"

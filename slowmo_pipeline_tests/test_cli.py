@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.storage import VideoKeys
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import LIMITS, TestPipeline, fade_pipeline

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
 
+from slowmo_pipeline.keys import video_id_of
 from slowmo_pipeline.serving.owner import live_endpoint
-from slowmo_pipeline.storage import video_id_of
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.media import cut_off

@@ -21,7 +21,8 @@ from slowmo_pipeline.endpoint import (
     served,
 )
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.storage import Storage, endpoint_key
+from slowmo_pipeline.keys import endpoint_key
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.interpolators import FADE
 from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_chunk, grey_of
 

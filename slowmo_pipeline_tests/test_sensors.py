@@ -7,10 +7,11 @@ import pytest
 
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.keys import VideoKeys, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.steps.ensure import Pending
-from slowmo_pipeline.storage import Storage, VideoKeys, video_id_of
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.steps import planned_video
 
 Tick = Callable[..., Any]

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.records import read_final
-from slowmo_pipeline.storage import VideoKeys
 from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline, failure_message, materialized
 

@@ -21,12 +21,13 @@ from slowmo_pipeline.errors import (
     VideoTooLargeError,
 )
 from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.plan import Chunk, NewFrame, Plan
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut, plan_of
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.storage import PlanKeys, Storage, VideoKeys, sidecar_key
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import ConstantRate
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip

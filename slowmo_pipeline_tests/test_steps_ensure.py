@@ -16,9 +16,10 @@ from slowmo_pipeline.errors import (
     InterpolationFailedError,
     UnknownVideoError,
 )
+from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys
 from slowmo_pipeline.steps.ensure import Ensured, Ensurer, Pending, has_ended, read_pending
 from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.storage import FAILURES, PENDING, ResultKeys, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.videos import drop_and_cut, finish, quiet, serve
 
 CHUNKS = 4

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.errors import UnknownVideoError
+from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.overview import Overview, clean, known_videos, overview
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import Final, is_finished, read_final, read_in_force
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import PlanKeys, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.videos import UPLOAD, drop, drop_and_cut, finish, interpolate, quiet, serve
 
 

@@ -16,10 +16,11 @@ from slowmo_pipeline.errors import (
     UnreadableVideoError,
     VideoTooLargeError,
 )
+from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.probe import joint_version, look
 from slowmo_pipeline.steps.records import Source, read_info, read_source
-from slowmo_pipeline.storage import Storage, VideoKeys, sidecar_key, video_id_of
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline_tests.videos import UPLOAD, clip, drop, quiet
 

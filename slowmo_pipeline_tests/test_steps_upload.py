@@ -4,8 +4,9 @@ import pytest
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.steps.upload import register, upload_clip
-from slowmo_pipeline.storage import Storage, VideoKeys, sidecar_key, video_id_of
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.videos import quiet
 
 

@@ -11,7 +11,8 @@ from slowmo_pipeline_tests.media import colour_bars, in_depth
 
 def decoded(jpeg: bytes) -> Frame:
     with av.open(io.BytesIO(jpeg), format="mjpeg") as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
+        picture: Frame = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
+        return picture
 
 
 @pytest.mark.parametrize("depth", [8, 16])

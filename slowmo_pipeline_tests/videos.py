@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from slowmo_pipeline.chunkfile import ChunkReader, write_result
+from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.steps.cut import Cut, cut
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import Final, read_in_force, recipe_of
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import Storage, VideoKeys, endpoint_key
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import grey_frames, write_clip
 

@@ -41,7 +41,7 @@ class MotionFinder:
     def motion(self, start: Luma, end: Luma) -> Field:
         """Where each pixel of `start` lies in `end`, as (dx, dy) in pixels of these lumas."""
         height, width = start.shape
-        margin = max(TUNING.least_margin, round(TUNING.margin * max(height, width)))
+        margin = max(TUNING.least_margin, int(TUNING.margin * max(height, width)))
         wide_start, wide_end = (
             cv2.copyMakeBorder(luma, margin, margin, margin, margin, cv2.BORDER_REPLICATE) for luma in (start, end)
         )

@@ -15,6 +15,10 @@ Field: TypeAlias = cv2.typing.MatLike
 MatLike, as OpenCV's type hints do not tell one type of number from another."""
 
 
+_SMALLEST_LEVEL = 8
+"""Pixels on the shorter side below which a level is not halved again: its mean stands for all that is coarser."""
+
+
 @lru_cache(maxsize=2)
 def pixel_grid(height: int, width: int) -> Field:
     """Each pixel's own (x, y), shape (height, width, 2), read-only. Kept for the two sizes, full and half, in use."""
@@ -60,12 +64,19 @@ def carry(motion: Field, share: float, weight: Field) -> tuple[Field, Field]:
 
 def _means(sums: Field) -> Field:
     """`sums` over its own last channel, the weight that landed; where that is little, coarser means count as well."""
-    height, width = sums.shape[:2]
-    if height == 1 or width == 1:
-        coarser = np.zeros_like(sums)
-        coarser[..., -1] = 1
+    height, width, channels = sums.shape
+    if min(height, width) < _SMALLEST_LEVEL:
+        coarser = np.broadcast_to(_overall_mean(sums), sums.shape)
     else:
         coarser = cv2.resize(_means(cv2.pyrDown(sums)), (width, height), interpolation=cv2.INTER_LINEAR)
     leaning = cv2.scaleAdd(coarser, TUNING.coarser_weight, sums)
-    weight = cv2.extractChannel(leaning, leaning.shape[2] - 1)
-    return cv2.divide(leaning, cv2.merge([weight] * leaning.shape[2]))
+    return cv2.divide(leaning, cv2.merge([cv2.extractChannel(leaning, channels - 1)] * channels))
+
+
+def _overall_mean(sums: Field) -> Field:
+    """One value for each channel; stillness if nothing landed at all."""
+    total = sums.sum(axis=(0, 1))
+    if total[-1] == 0:
+        total[-1] = 1
+    means: Field = total / total[-1]
+    return means

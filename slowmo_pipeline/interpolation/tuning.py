@@ -11,7 +11,7 @@ class Tuning:
     """Repeated edge around the luma, as a part of its longer side. It lets a patch follow what leaves the picture:
     without it the edges of a pan tear."""
 
-    least_margin: int = 8
+    least_margin: int = 6
     """The margin of tiny frames: it lifts every frame, down to one pixel, above the smallest size DIS accepts."""
 
     patch_size: int = 8
@@ -20,8 +20,8 @@ class Tuning:
     patch_stride: int = 4
     """Distance of neighbouring patches. At 3 the search takes half as long again and gains 0.03 dB."""
 
-    descent_steps: int = 16
-    """Steps to fit a patch, as in the preset FAST."""
+    descent_steps: int = 12
+    """Steps to fit a patch, as in the preset ULTRAFAST: most patches need fewer."""
 
     refinement_steps: int = 0
     """Variational refinement of each level: off, as five steps cost half as long again and gain 0.01 dB."""

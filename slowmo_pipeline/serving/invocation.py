@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Mapping
 
 from slowmo_pipeline.errors import EndpointError, StorageError
+from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.serving.request_log import Request
-from slowmo_pipeline.storage import FAILURES, Storage
+from slowmo_pipeline.storage import Storage
 
 _PREFIX = "x-amzn-sagemaker-"
 _OPAQUE = ("content-type", "accept", "custom-attributes")

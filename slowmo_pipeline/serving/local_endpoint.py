@@ -24,12 +24,13 @@ import uvicorn
 
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError
 from slowmo_pipeline.interpolation.catalog import factory_of
+from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.local_http import create_app
 from slowmo_pipeline.serving.request_log import RequestLog
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
 from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
-from slowmo_pipeline.storage import Storage, endpoint_key
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 MAX_BODY_BYTES = MAX_TAR_BYTES

@@ -10,7 +10,6 @@
 The locks are flock(2): the kernel drops them with their process, SIGKILL included.
 """
 
-import fcntl
 import json
 import os
 import time
@@ -20,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.locks import lock, opened, try_lock
 
 _PATIENCE_SECONDS = 1
 """Whoever asks whether there is a server holds its lock for a moment."""
@@ -52,9 +52,9 @@ class ServerState:
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Own the folder, as the one server in it; HomeError names the one that does."""
-        with self._opened("server.lock") as descriptor:
+        with opened(self.folder / "server.lock") as descriptor:
             deadline = time.monotonic() + _PATIENCE_SECONDS
-            while not _try_lock(descriptor, fcntl.LOCK_EX):
+            while not try_lock(descriptor):
                 if time.monotonic() > deadline:
                     pid = os.pread(descriptor, 20, 0).decode() or "unknown"
                     raise HomeError(
@@ -69,9 +69,9 @@ class ServerState:
     @property
     def has_server(self) -> bool:
         """Whether a server owns the folder, ready or not."""
-        with self._opened("server.lock") as descriptor:
+        with opened(self.folder / "server.lock") as descriptor:
             # Shared, so that two who ask do not take each other for the server.
-            return not _try_lock(descriptor, fcntl.LOCK_SH)
+            return not try_lock(descriptor, shared=True)
 
     @contextmanager
     def announced(self, address: EndpointAddress) -> Iterator[None]:
@@ -95,37 +95,22 @@ class ServerState:
     @contextmanager
     def used(self) -> Iterator[None]:
         """Be a user. Waits while a server that found itself unused ends."""
-        with self._opened("users.lock") as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with opened(self.folder / "users.lock") as descriptor:
+            lock(descriptor, shared=True)
             yield
 
     @contextmanager
     def users(self) -> Iterator["Users"]:
         """Look for users, as the server; once there are none, nobody becomes one before this ends."""
-        with self._opened("users.lock") as descriptor:
+        with opened(self.folder / "users.lock") as descriptor:
             yield Users(descriptor)
 
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Be the only one who looks for a server and may start one."""
-        with self._opened("start.lock") as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with opened(self.folder / "start.lock") as descriptor:
+            lock(descriptor)
             yield
-
-    @contextmanager
-    def _opened(self, name: str) -> Iterator[int]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Python opens descriptors close-on-exec: a lock does not outlive its holder in a program it started.
-            descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise HomeError(
-                f"{self.folder / name} cannot be used: {error.strerror}. Set SLOWMO_HOME to a folder you may write to."
-            ) from error
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -136,12 +121,4 @@ class Users:
 
     def none_left(self) -> bool:
         """Whether nobody uses the server; from the first True on nobody can."""
-        return _try_lock(self.descriptor, fcntl.LOCK_EX)
-
-
-def _try_lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return try_lock(self.descriptor)

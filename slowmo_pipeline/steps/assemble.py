@@ -8,12 +8,13 @@ from slowmo_pipeline.chunkfile import ResultReader
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import ChunkFormatError, EncodeError, UnknownVideoError
 from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.probe import check_unchanged
 from slowmo_pipeline.steps.records import Current, Final, read_final, read_in_force, recipe_of, shape_of
-from slowmo_pipeline.storage import ResultKeys, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames

@@ -13,12 +13,13 @@ from slowmo_pipeline.endpoint import served
 from slowmo_pipeline.errors import DiskFullError, SettingsError, VideoTooLargeError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
+from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan, make_plan, plan_hash
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.probe import check_unchanged
 from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
-from slowmo_pipeline.storage import PlanKeys, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import TimeLine, frame_times
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import read_frames

@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, field
 
 from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, read_failure, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, UnknownVideoError
+from slowmo_pipeline.keys import FAILURES, ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.records import is_finished, read_in_force
-from slowmo_pipeline.storage import FAILURES, ResultKeys, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 
 MAX_UNDER_WAY = 200
 """Chunks of one video in the queue at once: SageMaker drops what has queued for six hours, without a trace."""

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from slowmo_pipeline.errors import UnknownVideoError
+from slowmo_pipeline.keys import VIDEOS, VideoKeys
 from slowmo_pipeline.steps.records import is_finished, read_final, read_in_force
-from slowmo_pipeline.storage import VIDEOS, Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import SettingsError, UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.keys import VideoKeys, sidecar_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
 from slowmo_pipeline.steps.records import Source
-from slowmo_pipeline.storage import Entry, Storage, VideoKeys, sidecar_key
+from slowmo_pipeline.storage import Entry, Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 

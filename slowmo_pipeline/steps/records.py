@@ -6,9 +6,10 @@ from typing import Any
 
 from slowmo_pipeline.errors import UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
+from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Plan, plan_hash
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
-from slowmo_pipeline.storage import Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.video.info import VideoInfo
 
 ASSEMBLY_FORMAT = 1

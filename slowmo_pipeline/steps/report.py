@@ -5,9 +5,10 @@ from html import escape
 
 import pandas as pd
 
+from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import Final, InForce
-from slowmo_pipeline.storage import Storage, VideoKeys
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
 _PAGE = """<!doctype html>

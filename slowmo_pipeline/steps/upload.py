@@ -5,16 +5,9 @@ from pathlib import Path
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key, video_id_of
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.storage import (
-    SIDECAR_SUFFIX,
-    Storage,
-    VideoKeys,
-    is_staged,
-    sidecar_key,
-    upload_key,
-    video_id_of,
-)
+from slowmo_pipeline.storage import Storage, is_staged
 
 
 def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sidecar: bool) -> str:
