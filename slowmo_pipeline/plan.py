@@ -19,7 +19,7 @@ from slowmo_pipeline.timeline import ConstantRate, FrameTimes, TimeLine, Variabl
 PLAN_FORMAT = 1
 """Raised whenever the same settings would lead to another plan or other chunks: part of the plan hash."""
 
-MAX_CHUNK_BYTES = 128 * 1024**2
+MAX_CHUNK_BYTES = 96 * 1024**2
 """Uncompressed bytes of the images that a chunk sends and gets back: bounds the memory of whoever handles one."""
 
 MAX_CHUNK_GAPS = 32
