@@ -183,14 +183,17 @@ def score(clip: Clip) -> Score:
 
 
 def table(scores: Sequence[Score]) -> Table:
-    shown = Table(title="PSNR in dB; core seconds for a new frame at 2 and 4 times slower")
-    for heading in ("clip", "flow", "minterpolate", "blend", "flow s", "minterpolate s"):
-        shown.add_column(heading, justify="left" if heading == "clip" else "right")
+    shown = Table()
+    shown.add_column("clip", no_wrap=True)
+    for heading in ("flow dB", "minterpolate dB", "blend dB", "flow ms, 2x / 4x", "minterpolate ms, 2x / 4x"):
+        shown.add_column(heading, justify="right")
     for row in scores:
-        seconds = [
-            " / ".join(f"{s:.4f}" for s in each.values()) for each in (row.flow_seconds, row.minterpolate_seconds)
+        qualities = [f"{decibel:.2f}" for decibel in (row.flow, row.minterpolate, row.blend)]
+        times = [
+            " / ".join(f"{1000 * seconds:.1f}" for seconds in by_factor.values())
+            for by_factor in (row.flow_seconds, row.minterpolate_seconds)
         ]
-        shown.add_row(row.clip, f"{row.flow:.2f}", f"{row.minterpolate:.2f}", f"{row.blend:.2f}", *seconds)
+        shown.add_row(Path(row.clip).stem, *qualities, *times)
     return shown
 
 
@@ -206,13 +209,15 @@ def shortcomings(scores: Sequence[Score]) -> list[str]:
 
 def main() -> None:
     cv2.setNumThreads(1)
-    console = Console()
+    console = Console(width=110)
     with tempfile.TemporaryDirectory() as folder:
         scores = [score(read_clip(name, Path(folder))) for name in CLIPS]
     console.print(table(scores))
-    console.print(f"mean gain over minterpolate: {mean([row.flow - row.minterpolate for row in scores]):.2f} dB")
+    gain = mean([row.flow - row.minterpolate for row in scores])
+    console.print(f"Mean gain over minterpolate: {gain:.2f} dB. Times are core milliseconds for a new frame.")
     version = subprocess.run([get_ffmpeg_exe(), "-version"], check=True, capture_output=True, text=True).stdout
-    console.print(f"{FlowInterpolator().model_id}, OpenCV {cv2.__version__}, {version.splitlines()[0]}, {MINTERPOLATE}")
+    for line in (f"{FlowInterpolator().model_id}, OpenCV {cv2.__version__}", version.splitlines()[0], MINTERPOLATE):
+        console.print(line, soft_wrap=True, highlight=False)
     if failures := shortcomings(scores):
         sys.exit("; ".join(failures))
 

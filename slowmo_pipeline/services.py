@@ -58,10 +58,9 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
             _start_upload_sensor(port)
             stderr.print(f"Dagster    http://127.0.0.1:{port}")
             stderr.print(f"Uploads    {storage.location(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
-            # `dagster dev` itself does not miss its code server.
             parts = psutil.Process(dagster.pid).children()
             try:
-                while dagster.poll() is None and all(map(_is_alive, parts)):
+                while dagster.poll() is None and _is_whole(parts):
                     time.sleep(_LOOK_SECONDS)
                     endpoint.restart_if_gone()
                     # A killed `slowmo run` would hold back its video's next run, and one of the few places for runs.
@@ -134,11 +133,18 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 process.wait()
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def _is_whole(parts: list[psutil.Process]) -> bool:
+    """Whether all parts of `dagster dev` live; it does not miss its code server, nor the child that does the work."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return all(map(_is_alive, parts)) and all(
+            any(map(_is_alive, part.children())) for part in parts if "code-server" in part.cmdline()
+        )
     except psutil.NoSuchProcess:
         return False
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    return process.status() != psutil.STATUS_ZOMBIE
 
 
 def _check_port(port: int) -> None:
