@@ -32,6 +32,10 @@ class EncodeError(SlowmoError, RuntimeError):
     """ffmpeg failed; the message carries the end of what it said."""
 
 
+class EncoderKilledError(EncodeError):
+    """ffmpeg was ended from outside: the machine's doing (no memory left, say), not the video's."""
+
+
 class StorageError(SlowmoError, OSError):
     """The storage cannot be used as configured."""
 

@@ -187,14 +187,6 @@ def test_a_file_that_is_no_video_is_left_alone(dropped: Dropped) -> None:
     assert len(videos) == len([*GOOD, "damaged.mp4"])
 
 
-def test_a_second_up_is_refused_and_told_what_to_do(session: Session) -> None:
-    told = session.processes.call("up", "--port", str(free_port()))
-    assert told.status == 1
-    assert (
-        told.stderr == f"`slowmo up` already runs for {session.processes.home.root}: use that one, or end it first.\n"
-    )
-
-
 def test_a_killed_endpoint_is_started_again(session: Session) -> None:
     before = live_endpoint(session.processes.home.endpoint)
     assert before is not None

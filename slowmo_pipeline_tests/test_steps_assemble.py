@@ -5,6 +5,7 @@ import pytest
 
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.records import read_final
+from slowmo_pipeline.video.binary import ffmpeg_binary
 from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline, failure_message, materialized
 
@@ -79,3 +80,32 @@ def test_scratch_does_not_outlive_the_run(pipeline: TestPipeline) -> None:
     assert root is not None
     assert pipeline.run(pipeline.drop("scratch.mp4")).success
     assert list((root / "scratch").iterdir()) == []
+
+
+def dying_ffmpeg(folder: Path, *, deaths: int) -> Path:
+    """A program that is killed the first so many times, and ffmpeg after that."""
+    program = folder / "ffmpeg"
+    program.write_text(
+        f'#!/bin/sh\ncount=$(ls "{folder}" | grep -c died)\n'
+        f'[ "$count" -lt {deaths} ] && touch "{folder}/died$count" && kill -9 $$\n'
+        f'exec "{ffmpeg_binary()}" "$@"\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+def test_a_killed_ffmpeg_gets_a_second_try(
+    pipeline: TestPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video_id = interpolated(pipeline, "killed_once.mp4")
+    monkeypatch.setenv("FFMPEG_BINARY", str(dying_ffmpeg(tmp_path, deaths=1)))
+    assert pipeline.run(video_id, only="final_video").success
+    assert len(pipeline.final_numbers(video_id)) == 24
+
+
+def test_an_ffmpeg_that_is_killed_again_is_told(
+    pipeline: TestPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video_id = interpolated(pipeline, "killed_twice.mp4")
+    monkeypatch.setenv("FFMPEG_BINARY", str(dying_ffmpeg(tmp_path, deaths=2)))
+    assert "ffmpeg was ended by SIGKILL" in failure_message(pipeline.run(video_id, only="final_video"))

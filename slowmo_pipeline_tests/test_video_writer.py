@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from slowmo_pipeline.errors import EncodeError
+from slowmo_pipeline.errors import EncodeError, EncoderKilledError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.binary import ffmpeg_binary, run_graph
 from slowmo_pipeline.video.colour import Colour
@@ -208,7 +208,7 @@ def test_an_ffmpeg_that_dies_midway_is_an_error_and_no_hang(tmp_path: Path) -> N
                     child.kill()
             yield frame
 
-    with pytest.raises(EncodeError, match="code -9"):
+    with pytest.raises(EncoderKilledError, match="ended by SIGKILL"):
         write(tmp_path / "grey", frames())
 
 

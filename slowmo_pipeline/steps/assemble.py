@@ -1,25 +1,28 @@
 """From frames and results to the final video: originals and new frames in order, encoded, with sound."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from slowmo_pipeline.chunkfile import ResultReader
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import ChunkFormatError, EncodeError, UnknownVideoError
+from slowmo_pipeline.errors import ChunkFormatError, EncodeError, EncoderKilledError, UnknownVideoError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.probe import check_unchanged
-from slowmo_pipeline.steps.records import Current, Final, read_final, read_in_force, recipe_of, shape_of
+from slowmo_pipeline.steps.records import Current, Final, InForce, read_final, read_in_force, recipe_of, shape_of
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
 from slowmo_pipeline.video.sound import add_sound
 from slowmo_pipeline.video.writer import CODECS, encode
+
+_Made = TypeVar("_Made")
 
 
 def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Final, bool]:
@@ -44,8 +47,7 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
     check_unchanged(storage, source)
     with storage.local_file(source.upload) as upload, storage.scratch(video_id) as folder:
         merged = _Merged(storage, results, plan, info, current.model_id)
-        frames = merged.frames(read_frames(upload, info), progress)
-        path, notes = _encode(frames, upload, folder, plan, info, source.settings)
+        path, notes = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, in_force)
         # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
         storage.delete([keys.finals[0]])
         storage.upload(path, key)
@@ -79,6 +81,7 @@ class _Merged:
         """A few neighbouring frames, for people to look at."""
 
     def frames(self, originals: Iterator[tuple[int, Frame]], progress: Progress) -> Iterator[Frame]:
+        self.seconds, self.sample = [], []
         total = self._plan.timeline.output_count
         new = self._new_frames()
         for number, original in originals:
@@ -123,38 +126,51 @@ def _middle_outputs(plan: Plan) -> range:
 
 
 def _encode(
-    frames: Iterator[Frame], upload: Path, folder: Path, plan: Plan, info: VideoInfo, settings: SlowMotionSettings
+    frames: Callable[[], Iterator[Frame]], upload: Path, folder: Path, in_force: InForce
 ) -> tuple[Path, list[str]]:
+    """Encode the frames and add the sound; returns the file and notes on what went wrong with the sound."""
+    info, timeline, settings = in_force.info, in_force.plan.timeline, in_force.source.settings
     suffix = CODECS[settings.codec].suffix
-    silent = folder / f"silent{suffix}"
-    written = encode(
-        silent,
-        frames,
-        info=info,
-        frame_rate=plan.timeline.frame_rate,
-        codec=settings.codec,
-        crf=settings.crf,
-        threads=settings.encoder_threads,
+    silent, finished = folder / f"silent{suffix}", folder / f"finished{suffix}"
+    written = _again_if_killed(
+        lambda: encode(
+            silent,
+            frames(),
+            info=info,
+            frame_rate=timeline.frame_rate,
+            codec=settings.codec,
+            crf=settings.crf,
+            threads=settings.encoder_threads,
+        )
     )
-    if written != plan.timeline.output_count:
-        raise EncodeError(f"{written} frames were encoded, the plan has {plan.timeline.output_count}: run again.")
+    if written != timeline.output_count:
+        raise EncodeError(f"{written} frames were encoded, the plan has {timeline.output_count}: run again.")
     if settings.sound == "none" or not info.has_sound:
         return silent, []
-    finished = folder / f"finished{suffix}"
     try:
-        add_sound(
-            finished,
-            silent,
-            source=upload,
-            info=info,
-            codec=settings.codec,
-            slowdown=plan.timeline.slowdown,
-            duration=plan.timeline.duration,
+        _again_if_killed(
+            lambda: add_sound(
+                finished,
+                silent,
+                source=upload,
+                info=info,
+                codec=settings.codec,
+                slowdown=timeline.slowdown,
+                duration=timeline.duration,
+            )
         )
     except EncodeError as error:
         # Hours of frames must not be lost to a broken sound track.
         return silent, [f"The result has no sound: {error}"]
     return finished, []
+
+
+def _again_if_killed(make: Callable[[], _Made]) -> _Made:
+    """An ffmpeg that something killed says nothing of the video: it gets a second try."""
+    try:
+        return make()
+    except EncoderKilledError:
+        return make()
 
 
 def _check_complete(storage: Storage, keys: ResultKeys, plan: Plan) -> None:

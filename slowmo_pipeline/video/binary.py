@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -12,9 +13,10 @@ from typing import Any
 import ffmpeg
 import imageio_ffmpeg
 
-from slowmo_pipeline.errors import EncodeError
+from slowmo_pipeline.errors import EncodeError, EncoderKilledError
 
 _TAIL_BYTES = 2000
+_SIGNALS_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ def run_graph(graph: Any, *, purpose: str, stdin: Iterable[Any] = (), timeout: f
     """Run an ffmpeg-python graph to its end and write the buffers of `stdin` to its standard input.
 
     Raises EncodeError that begins with `purpose` and ends with what ffmpeg said, if ffmpeg fails or needs more than
-    `timeout` seconds after its input has ended. Whatever happens, no ffmpeg is left running.
+    `timeout` seconds after its input has ended, and EncoderKilledError if something ended it from outside. Whatever
+    happens, no ffmpeg is left running.
     """
     options = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"]
     command = ffmpeg.compile(graph, cmd=[ffmpeg_binary(), *options], overwrite_output=True)
@@ -63,6 +66,9 @@ def run_graph(graph: Any, *, purpose: str, stdin: Iterable[Any] = (), timeout: f
             code = _exit_code(command, stdin, words.fileno(), timeout)
         except subprocess.TimeoutExpired:
             raise EncodeError(f"{purpose}: ffmpeg did not end within {timeout:.0f} seconds. {_tail(words)}") from None
+        if -code in _SIGNALS_FROM_OUTSIDE:
+            name = signal.Signals(-code).name
+            raise EncoderKilledError(f"{purpose}: ffmpeg was ended by {name}. Run again, if need be with more memory.")
         if code != 0:
             raise EncodeError(f"{purpose}: ffmpeg ended with code {code}. It said: {_tail(words)}")
 
