@@ -139,9 +139,19 @@ def backfill(dropped: Dropped) -> Backfill:
 
 
 @pytest.fixture(scope="module")
-def changed(backfill: Backfill, tmp_path_factory: pytest.TempPathFactory) -> Changed:
+def killed_command(backfill: Backfill, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A `slowmo run` of beside.mp4, killed in the middle."""
+    processes = backfill.session.processes
+    command = processes.start("run", str(make_clip(tmp_path_factory.mktemp("beside") / "beside.mp4", frames=40)))
+    eventually(lambda: list(processes.storage.glob("videos/beside-*/current.json")), seconds=60)
+    command.process.kill()
+    return backfill.session
+
+
+@pytest.fixture(scope="module")
+def changed(killed_command: Session, tmp_path_factory: pytest.TempPathFactory) -> Changed:
     """The first upload touched, the second replaced by a longer one."""
-    session = backfill.session
+    session = killed_command
     before = Changed(session, dict(session.processes.finals()), dict(session.processes.results()))
     os.utime(session.processes.uploads / "first.mp4")
     longer = make_clip(tmp_path_factory.mktemp("longer") / "second.mp4", frames=FRAMES + 4)
@@ -207,11 +217,8 @@ def test_touching_an_upload_computes_nothing(changed: Changed) -> None:
     assert changed.results.items() <= changed.session.processes.results().items()
 
 
-def test_a_killed_command_beside_it_is_finished_by_the_sensors(changed: Changed, tmp_path: Path) -> None:
-    processes = changed.session.processes
-    command = processes.start("run", str(make_clip(tmp_path / "beside.mp4", frames=40)))
-    eventually(lambda: list(processes.storage.glob("videos/beside-*/current.json")), seconds=60)
-    command.process.kill()
+def test_a_killed_command_is_finished_by_the_sensors(killed_command: Session) -> None:
+    processes = killed_command.processes
     eventually(lambda: list((processes.storage / "final").glob("beside-*.mp4")), seconds=150)
     eventually(lambda: all(run.is_finished for run in processes.runs()), seconds=60)
 

@@ -5,6 +5,7 @@ each line it is sent. Bodies never cross the socket. Started by `workers.py` as
 `python -m slowmo_pipeline.serving.worker SOCKET STORAGE NAME=MODULE:FACTORY …`.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -43,6 +44,7 @@ def main() -> None:
     while True:
         job = jobs.get()
         _say(answers, run(job, storage, interpolators[job["endpoint"]]))
+        _give_memory_back()
 
 
 def run(job: Mapping[str, str], storage: Storage, interpolator: Interpolator) -> dict[str, Any]:
@@ -64,6 +66,13 @@ def run(job: Mapping[str, str], storage: Storage, interpolator: Interpolator) ->
     except Exception as error:  # whatever an interpolator or a storage raises; the failure object says it
         return {"failure": asdict(Failure.of(error))}
     return {}
+
+
+def _give_memory_back() -> None:
+    """Let go of what a chunk needed: glibc keeps freed memory, and a worker idles while the video is encoded."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc; others have no such habit
+        libc.malloc_trim(0)
 
 
 def _say(answers: TextIO, value: Any) -> None:
