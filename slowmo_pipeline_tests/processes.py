@@ -180,6 +180,14 @@ def kill(victims: Iterable[psutil.Process]) -> None:
                 victim.send_signal(number)
 
 
+def command_line(process: psutil.Process) -> str:
+    """What a process was started with, without the program; empty when it is gone."""
+    try:
+        return " ".join(process.cmdline()[1:])
+    except psutil.Error:
+        return ""
+
+
 def _home_of(process: psutil.Process) -> str | None:
     try:
         return process.environ().get("SLOWMO_HOME")

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from slowmo_pipeline_tests.local_server import eventually
-from slowmo_pipeline_tests.processes import Fingerprint, Processes, drop, kill, make_clip
+from slowmo_pipeline_tests.processes import Fingerprint, Processes, command_line, drop, kill, make_clip
 
 MOST_STARTS = 3
 """A killed worker needs no other start, a killed ffmpeg one."""
@@ -24,6 +24,7 @@ VICTIMS_OF_UP = (
     "dagster._daemon",
     "serving.local_endpoint",
     "serving.worker",
+    "rawvideo",  # ffmpeg while it encodes
 )
 
 
@@ -56,15 +57,15 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 def choose(chance: random.Random, alive: list[psutil.Process], *, everything: bool) -> list[psutil.Process]:
-    """All processes of a home, or one that works: Dagster's copies of a run's output are not worth a kill."""
-    working = [
-        process for process in alive if process.name() != "tail" and "watch_orphans" not in "".join(process.cmdline())
-    ]
+    """All processes of a home, or one that works: those that only copy what a run prints are not worth a kill."""
+    copying = ("compute_logs", "watch_orphans")
+    working = [process for process in alive if not any(name in command_line(process) for name in copying)]
     return alive if everything or not working else [chance.choice(working)]
 
 
 def strike(victims: list[psutil.Process], moment: float) -> None:
-    told = [f"{victim.pid} {' '.join(victim.cmdline()[1:])[:150]}" for victim in victims]
+    """Kill them, and say which and when for the report of a failed test."""
+    told = [f"{victim.pid} {command_line(victim)[:150]}" for victim in victims]
     kill(victims)
     print(f"killed after {moment:.2f} s:", *told, sep="\n  ")
 
@@ -98,7 +99,7 @@ def test_up_that_is_killed_finishes_the_video_by_itself(
     eventually(processes.runs, seconds=60)
     moment = random.Random(victim).uniform(0, undisturbed.seconds)
     time.sleep(moment)
-    strike([process for process in processes.alive() if victim in " ".join(process.cmdline())], moment)
+    strike(eventually(lambda: [found for found in processes.alive() if victim in command_line(found)]), moment)
     there = processes.results()
     deadline = time.monotonic() + 300
     while not (processes.finals() and all(run.is_finished for run in processes.runs())):

@@ -270,3 +270,12 @@ def test_names_of_all_kinds_are_looked_at(folder: Storage, tmp_path: Path) -> No
 
         assert video_id == video_id_of(f"uploads/{name}")
         assert look(folder, video_id, chosen={}, progress=quiet)[1].frame_count == 9
+
+
+@pytest.mark.parametrize("info", [{"format": 0}, {}, {"format": 1, "ticks": None}])
+def test_info_that_another_version_stored_is_made_anew(looked: Looker, info: dict[str, Any]) -> None:
+    _, found = looked()
+    looked.storage.write_json(VideoKeys(looked.video_id).info, info)
+
+    assert looked()[1] == found
+    assert "probe" in looked.stages

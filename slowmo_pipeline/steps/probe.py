@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import SettingsError, UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.errors import SettingsError, StorageError, UnknownVideoError, UnreadableVideoError
 from slowmo_pipeline.keys import VideoKeys, sidecar_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
-from slowmo_pipeline.steps.records import Source
+from slowmo_pipeline.steps.records import Source, read_info
 from slowmo_pipeline.storage import Entry, Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
@@ -57,15 +57,15 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
         raise UnknownVideoError(f"The upload {storage.location(upload)} is gone. Put it back, or delete its partition.")
     version = joint_version(entry, sidecar)
     settings = _resolve(storage, upload, chosen, before, sidecar)
-    known = storage.read_json(keys.info)
+    known = _stored_info(storage, video_id)
     same_limits = before is not None and limits_of(before.settings) == limits_of(settings)
     if before and before.version == version and known and same_limits:
-        sha256, info = before.sha256, VideoInfo.from_json(known)
+        sha256, info = before.sha256, known
     else:
         with storage.local_file(upload) as path:
             sha256 = file_sha256(path, progress)
             if before and before.sha256 == sha256 and known and same_limits:
-                info = VideoInfo.from_json(known)
+                info = known
             else:
                 info = probe(
                     path,
@@ -79,6 +79,13 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     storage.write_json(keys.info, info.to_json())
     storage.write_json(keys.source, source.to_json())
     return source, info
+
+
+def _stored_info(storage: Storage, video_id: str) -> VideoInfo | None:
+    try:
+        return read_info(storage, video_id)
+    except (UnknownVideoError, StorageError):
+        return None  # never probed, or by a version that kept other things: probed anew
 
 
 def _resolve(
