@@ -99,7 +99,8 @@ def test_up_that_is_killed_finishes_the_video_by_itself(
     eventually(processes.runs, seconds=60)
     moment = random.Random(victim).uniform(0, undisturbed.seconds)
     time.sleep(moment)
-    strike(eventually(lambda: [found for found in processes.alive() if victim in command_line(found)]), moment)
+    victims = eventually(lambda: [one for one in processes.alive() if victim in command_line(one)], seconds=120)
+    strike(victims, moment)
     there = processes.results()
     deadline = time.monotonic() + 300
     while not (processes.finals() and all(run.is_finished for run in processes.runs())):
