@@ -111,15 +111,25 @@ def upload(clips: Clips) -> None:
 
 @app.command()
 def status(video: OneVideo = None) -> None:
-    """Show where each video stands."""
-    from slowmo_pipeline.steps.overview import known_videos, overview
+    """Show where each video stands: its result, or why its last run failed."""
+    from slowmo_pipeline.home import open_instance
+    from slowmo_pipeline.running import failure_of
+    from slowmo_pipeline.steps.overview import FINISHED, known_videos, overview
     from slowmo_pipeline.storage import Storage
 
     storage = Storage(current_home().storage_url)
     rows = [overview(storage, video_id) for video_id in ([video] if video else known_videos(storage))]
     if not rows:
         print("No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
-    _print_columns((row.video_id, row.state, _shown(row.result or "")) for row in rows)
+        return
+    with open_instance(current_home()) as instance:
+        failures = {row.video_id: failure_of(instance, row.video_id) for row in rows if row.state != FINISHED}
+    _print_columns(
+        (row.video_id, "failed", reason)
+        if (reason := failures.get(row.video_id))
+        else (row.video_id, row.state, _shown(row.result or ""))
+        for row in rows
+    )
 
 
 @app.command()

@@ -17,6 +17,11 @@ class Home:
         return self.root / "dagster"
 
     @property
+    def dagster_log(self) -> Path:
+        """What Dagster says below `slowmo up`."""
+        return self.root / "dagster.log"
+
+    @property
     def endpoint(self) -> Path:
         """State of the local endpoint."""
         return self.root / "endpoint"

@@ -66,8 +66,13 @@ class Pipeline:
                     resources={"progress": lambda log: progress},
                     raise_on_error=False,
                 )
+        failures = [event for event in result.all_node_events if event.is_step_failure]
+        if any(_was_interrupted(event) for event in failures):
+            raise KeyboardInterrupt  # which Dagster had caught
         if not result.success:
-            raise RunFailedError(_reason(result))
+            raise RunFailedError(
+                _reason(failures[0], run_id) if failures else f"The run {run_id} failed; `slowmo up` shows why."
+            )
         final = read_final(self.storage, video_id)
         if final is None:
             raise RunFailedError(f"The final video of {video_id} disappeared while it ran: run again.")
@@ -83,15 +88,28 @@ class Pipeline:
             time.sleep(1)
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_node_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data and data.user_failure_data.description:
-                return data.user_failure_data.description
-            error = data.error and (data.error.cause or data.error)
-            if error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-                raise KeyboardInterrupt  # which Dagster had caught
-            reason = error.message.strip() if error else "no reason given"
-            return f"An error that should not happen, in {event.step_key}: {reason} (run {result.run_id})"
-    return f"The run {result.run_id} failed; `slowmo up` shows why."
+def failure_of(instance: dg.DagsterInstance, video_id: str) -> str | None:
+    """Why the last run of a video failed; None when it did not."""
+    runs = instance.get_runs(RunsFilter(tags={"dagster/partition": video_id}), limit=1)
+    if not runs or runs[0].status != DagsterRunStatus.FAILURE:
+        return None
+    entries = instance.all_logs(runs[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    return _reason(events[0], runs[0].run_id) if events else f"the run {runs[0].run_id} was ended from outside"
+
+
+def _reason(event: dg.DagsterEvent, run_id: str) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error and (data.error.cause or data.error)
+    reason = error.message.strip() if error else "no reason given"
+    return f"An error that should not happen, in {event.step_key}: {reason} (run {run_id})"
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and dg.DagsterExecutionInterruptedError.__name__ in (
+        error.cls_name,
+        error.cause and error.cause.cls_name,
+    )

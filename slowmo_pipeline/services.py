@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 
 import psutil
@@ -54,9 +55,9 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
             endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers))
             stderr.print(f"Endpoint   {endpoint.url}")
             dagster = stack.enter_context(_dagster(home, port))
-            _wait_until_served(port, dagster)
+            _wait_until_served(port, dagster, home.dagster_log)
             _start_upload_sensor(port)
-            stderr.print(f"Dagster    http://127.0.0.1:{port}")
+            stderr.print(f"Dagster    http://127.0.0.1:{port}   its log: {home.dagster_log}")
             stderr.print(f"Uploads    {storage.location(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
             parts = psutil.Process(dagster.pid).children()
             try:
@@ -69,7 +70,7 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
                 stderr.print("Ending; what is unfinished goes on at the next start.")
                 return
             raise HomeError(
-                "A process of Dagster ended; its last words are above. Start `slowmo up` again: it goes on."
+                f"A process of Dagster ended; {home.dagster_log} has its last words. Start `slowmo up` again: it goes on."
             )
 
 
@@ -105,7 +106,8 @@ class _EndpointInUse:
 
 @contextmanager
 def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    with packaged("workspace.yaml") as workspace, guarded(home.root):
+    # Not on the terminal: Dagster logs a traceback for every upload that is no video.
+    with packaged("workspace.yaml") as workspace, guarded(home.root), home.dagster_log.open("wb") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "dagster", "dev", "-w", str(workspace)),
@@ -120,6 +122,9 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 "PYTHONWARNINGS": "ignore::FutureWarning",
                 MARK: str(home.root),
             },
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for this process, which ends its children in order
         )
         try:
@@ -173,12 +178,12 @@ def _signals_stop() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _wait_until_served(port: int, dagster: "subprocess.Popen[bytes]") -> None:
+def _wait_until_served(port: int, dagster: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if dagster.poll() is not None:
             raise HomeError(
-                f"Dagster ended with status {dagster.returncode} before it served; its last words are above."
+                f"Dagster ended with status {dagster.returncode} before it served; {log} holds its last words."
             )
         try:
             _request(port, "GET", "/server_info")
@@ -186,7 +191,7 @@ def _wait_until_served(port: int, dagster: "subprocess.Popen[bytes]") -> None:
             time.sleep(_LOOK_SECONDS / 4)
         else:
             return
-    raise HomeError(f"Dagster did not serve port {port} within {_START_SECONDS} seconds; its log is above.")
+    raise HomeError(f"Dagster did not serve port {port} within {_START_SECONDS} seconds; {log} may say why.")
 
 
 def _start_upload_sensor(port: int) -> None:

@@ -7,6 +7,8 @@ from slowmo_pipeline.keys import VIDEOS, VideoKeys
 from slowmo_pipeline.steps.records import is_finished, read_final, read_in_force
 from slowmo_pipeline.storage import Storage
 
+FINISHED = "finished"
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -36,7 +38,7 @@ def _state(storage: Storage, video_id: str) -> str:
     except UnknownVideoError:
         return "registered"
     if is_finished(storage, video_id, in_force.source, in_force.current):
-        return "finished"
+        return FINISHED
     results = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id).results
     done = sum(1 for _ in storage.list(results))
     return f"{done} of {len(in_force.plan.chunks)} chunks interpolated"
