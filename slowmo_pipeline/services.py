@@ -70,7 +70,8 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
                 stderr.print("Ending; what is unfinished goes on at the next start.")
                 return
             raise HomeError(
-                f"A process of Dagster ended; {home.dagster_log} has its last words. `slowmo up`, started again, goes on."
+                f"A process of Dagster ended; {home.dagster_log} has its last words. Start `slowmo up` again: "
+                "it goes on."
             )
 
 
