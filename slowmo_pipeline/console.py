@@ -24,6 +24,7 @@ def shown_progress(title: str) -> Iterator[Progress]:
         log.addHandler(handler)
         yield LogProgress(log)
         return
+    stderr.print(title, style="bold", markup=False)
     with Bars(
         TextColumn("{task.description:<12}"),
         BarColumn(),
