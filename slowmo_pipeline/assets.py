@@ -1,6 +1,6 @@
 """The four assets: raw video, frame chunks, interpolated chunks, final video. Each delegates to a step and reports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.ensure import Ensurer
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
 GROUP = "slow_motion"
@@ -154,7 +155,7 @@ def final_video(
 ) -> dg.MaterializeResult[None]:
     """The slow-motion video, with its sound and a report."""
     # pandas takes half a second to import: not before there is something to report.
-    from slowmo_pipeline.steps.report import write_report
+    from slowmo_pipeline.steps.report import chunk_frame, write_report
 
     with told_as_failure():
         opened = storage.open()
@@ -163,14 +164,10 @@ def final_video(
         report = write_report(opened, context.partition_key, in_force, final)
     timeline = in_force.plan.timeline
     seconds = sum(final.chunk_seconds)
-    rows = [
-        {**row, "endpoint seconds": round(spent, 2)}
-        for row, spent in zip(chunk_table(in_force.plan), final.chunk_seconds, strict=True)
-    ]
     return dg.MaterializeResult(
         metadata={
-            "path": _place(opened.location(final.key)),
-            "report": _place(opened.location(report)),
+            "path": _place(opened, final.key),
+            "report": _place(opened, report),
             "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})"),
             "bytes": final.bytes,
             "frames": final.frame_count,
@@ -181,19 +178,18 @@ def final_video(
             "model": in_force.current.model_id,
             "made_now": made,
             "notes": list(final.notes),
-            "chunk_table": _table(rows),
+            "chunk_table": _table(chunk_frame(in_force, final).to_dict("records")),
         },
         data_version=dg.DataVersion(final.sha256[:16]),
     )
 
 
-def _table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue | str:
+def _table(rows: Sequence[Mapping[Any, Any]]) -> dg.TableMetadataValue | str:
     if not rows:
         return "No new frames are needed."
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:TABLE_ROWS]])
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows[:TABLE_ROWS]])
 
 
-def _place(location: str) -> dg.MetadataValue[Any]:
-    if location.startswith("file://"):
-        return dg.MetadataValue.path(location.removeprefix("file://"))
-    return dg.MetadataValue.url(location)
+def _place(storage: Storage, key: str) -> dg.MetadataValue[Any]:
+    shown = storage.shown(key)
+    return dg.MetadataValue.url(shown) if storage.root is None else dg.MetadataValue.path(shown)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import unquote
 
 import typer
 
@@ -71,7 +70,7 @@ def run(
                     key = pipeline.run_clip(clip, settings[clip], progress)
                     if output is not None:
                         pipeline.storage.fetch(key, output)
-                print(output or _shown(pipeline.storage.location(key)), flush=True)
+                print(output or pipeline.storage.shown(key), flush=True)
             except SlowmoError as error:
                 failed += 1
                 stderr.print(f"{clip.name}: {error}", style="red", markup=False)
@@ -127,7 +126,7 @@ def status(video: OneVideo = None) -> None:
     _print_columns(
         (row.video_id, "failed", reason)
         if (reason := failures.get(row.video_id))
-        else (row.video_id, row.state, _shown(row.result or ""))
+        else (row.video_id, row.state, storage.shown(storage.key_of(row.result)) if row.result else "")
         for row in rows
     )
 
@@ -193,11 +192,6 @@ def _settings_of(clip: Path, options: Mapping[str, object]) -> dict[str, object]
     told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
     settings = parse_settings({**told, **options}, origin=f"The settings of {clip.name}")
     return {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
-
-
-def _shown(location: str) -> str:
-    """A location as people want it: a path, where it is one."""
-    return unquote(location.removeprefix("file://"))
 
 
 def _print_columns(rows: Iterable[tuple[str, ...]]) -> None:

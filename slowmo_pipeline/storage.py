@@ -70,6 +70,10 @@ class Storage:
         """The address of a key as it travels to an endpoint: `file://…` or `s3://…`."""
         return f"{self.url}/{key}"
 
+    def shown(self, key: str) -> str:
+        """The address of a key as people want it: a path in a folder, `s3://…` elsewhere."""
+        return self.location(key) if self.root is None else str(self.root / key)
+
     def key_of(self, location: str) -> str:
         """The key of an address below the root; anything outside raises StorageError."""
         key = location.removeprefix(self.url + "/")

@@ -352,3 +352,8 @@ def test_what_a_killed_writer_leaves_is_told_apart() -> None:
     assert is_staged("uploads/clip.mp4#1")
     assert is_staged("uploads/clip.mp4#23")
     assert not is_staged("uploads/clip #1.mp4")
+
+
+def test_address_for_people_is_a_path_in_a_folder_and_a_location_in_a_bucket(folder: Storage, s3_url: str) -> None:
+    assert folder.shown("final/a b.mp4") == str(folder.root) + "/final/a b.mp4"
+    assert Storage(s3_url).shown("final/a.mp4") == f"{s3_url}/final/a.mp4"
