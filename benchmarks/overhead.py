@@ -21,7 +21,7 @@ from slowmo_pipeline.environment import Home
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.interpolation.catalog import load_interpolator
+from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.running import Pipeline
 from slowmo_pipeline.serving.owner import use_endpoint
@@ -117,7 +117,7 @@ def _interpolator() -> Interpolator:
     import cv2
 
     cv2.setNumThreads(1)
-    return load_interpolator("flow")
+    return recipe_of("flow").make()
 
 
 def _render(images: list[Frame], times: list[list[Fraction]]) -> list[Frame]:

@@ -56,5 +56,9 @@ class InterpolationFailedError(SlowmoError, RuntimeError):
     """Chunks of a video have failed for good."""
 
 
+class ModelError(SlowmoError, ValueError):
+    """A model cannot be fetched or read, or its weights do not fit the network."""
+
+
 class HomeError(SlowmoError, RuntimeError):
     """SLOWMO_HOME cannot be used, or another process holds what only one may hold."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -37,7 +37,7 @@ class _Stopped(Exception):  # noqa: N818  # no error: the user asked
     """SIGINT or SIGTERM came."""
 
 
-def up(home: Home, *, port: int, workers: int | None) -> None:
+def up(home: Home, *, port: int, workers: int | None, endpoints: Sequence[str]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises HomeError when the home is served already, the port is taken, or Dagster does not start or loses a part.
@@ -52,7 +52,7 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
         with ExitStack() as stack:
             # Made, and its dead runs closed, before the daemon looks at it.
             instance = stack.enter_context(open_instance(home))
-            endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers))
+            endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers, endpoints))
             stderr.print(f"Endpoint   {endpoint.url}")
             dagster = stack.enter_context(_dagster(home, port))
             _wait_until_served(port, dagster, home.dagster_log)
@@ -78,10 +78,11 @@ def up(home: Home, *, port: int, workers: int | None) -> None:
 class _EndpointInUse:
     """The local endpoint, used as long as this is open, and started again when it dies."""
 
-    def __init__(self, home: Home, storage_url: str, workers: int | None) -> None:
+    def __init__(self, home: Home, storage_url: str, workers: int | None, endpoints: Sequence[str]) -> None:
         self._home = home
         self._storage_url = storage_url
         self._workers = workers
+        self._endpoints = endpoints
         self._stack = ExitStack()
         self.url = ""
 
@@ -101,7 +102,7 @@ class _EndpointInUse:
 
     def _use(self) -> None:
         self.url = self._stack.enter_context(
-            use_endpoint(self._home.endpoint, self._storage_url, workers=self._workers)
+            use_endpoint(self._home.endpoint, self._storage_url, workers=self._workers, endpoints=self._endpoints)
         )
 
 

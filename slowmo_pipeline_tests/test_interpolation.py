@@ -12,15 +12,29 @@ import pytest
 
 from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.interpolation.catalog import load_interpolator
+from slowmo_pipeline.interpolation.catalog import recipe_of
+from slowmo_pipeline_tests.film_models import average_film
 
 HALF = [Fraction(1, 2)]
 
 
-@pytest.fixture(params=["flow"], scope="module")
+@pytest.fixture(scope="module")
+def flow() -> Interpolator:
+    return recipe_of("flow").make()
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Interpolator:
+    """FILM with weights that average, whatever moves; see film_models.py."""
+    folder = average_film(tmp_path_factory.mktemp("film"))
+    return recipe_of("film", saved_model_dir=str(folder)).make()
+
+
+@pytest.fixture(params=["flow", "film"], scope="module")
 def interpolator(request: pytest.FixtureRequest) -> Interpolator:
     """One of each kind."""
-    return load_interpolator(request.param)
+    made: Interpolator = request.getfixturevalue(request.param)
+    return made
 
 
 def textured(height: int, width: int, seed: int = 0) -> Frame:
@@ -50,11 +64,11 @@ def difference(one: Frame, other: Frame) -> int:
 
 def test_new_frames_come_in_order_at_the_times_wanted(interpolator: Interpolator) -> None:
     greys = [np.full((32, 32, 3), grey, np.uint8) for grey in (0, 100, 100, 200)]
-    times = [[Fraction(1, 4), Fraction(3, 4)], [], HALF]
+    times = [[Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)], [], HALF]
 
     new = interpolator.render(greys, times)
 
-    assert [round(frame.mean()) for frame in new] == [25, 75, 150]
+    assert [round(frame.mean()) for frame in new] == [25, 50, 75, 150]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 2), (2, 3), (7, 9), (31, 33), (16, 2000), (2000, 16), (1, 300)])
@@ -70,19 +84,19 @@ def test_any_shape_and_depth_come_back(interpolator: Interpolator, shape: tuple[
 
 
 @pytest.mark.parametrize("t", [Fraction(1, 2), Fraction(3, 10), Fraction(9, 10)])
-def test_what_moves_is_shown_on_its_way(interpolator: Interpolator, t: Fraction) -> None:
+def test_what_moves_is_shown_on_its_way(flow: Interpolator, t: Fraction) -> None:
     before, truth, after = moving([0, int(20 * t), 20])
 
-    (new,) = interpolator.render([before, after], [[t]])
+    (new,) = flow.render([before, after], [[t]])
 
     inner = np.s_[8:-8, 24:-24]
     assert np.abs(new[inner].astype(int) - truth[inner]).mean() < 1.0
 
 
-def test_a_time_close_to_a_frame_shows_that_frame(interpolator: Interpolator) -> None:
+def test_a_time_close_to_a_frame_shows_that_frame(flow: Interpolator) -> None:
     before, after = moving([0, 12])
 
-    first, last = interpolator.render([before, after], [[Fraction(1, 10_000), Fraction(9_999, 10_000)]])
+    first, last = flow.render([before, after], [[Fraction(1, 10_000), Fraction(9_999, 10_000)]])
 
     assert difference(first, before) <= 1
     assert difference(last, after) <= 1
@@ -116,11 +130,11 @@ def test_sixteen_bits_show_the_same_picture(interpolator: Interpolator) -> None:
 
 
 def test_sixteen_bits_are_finer_than_eight(interpolator: Interpolator) -> None:
-    dark, light = (np.full((16, 16, 3), grey, np.uint16) for grey in (10_000, 10_003))
+    dark, light = (np.full((16, 16, 3), grey, np.uint16) for grey in (10_000, 10_006))
 
-    (new,) = interpolator.render([dark, light], [[Fraction(1, 3)]])
+    (new,) = interpolator.render([dark, light], [HALF])
 
-    assert np.unique(new).tolist() == [10_001]
+    assert np.unique(new).tolist() == [10_003]
 
 
 def test_every_run_gives_the_same_bytes(interpolator: Interpolator) -> None:

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import logging
 import os
-import re
 import signal
 import socket
 import sys
@@ -23,11 +22,12 @@ from typing import Any
 import uvicorn
 
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError
-from slowmo_pipeline.interpolation.catalog import factory_of
+from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
 from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.local_http import create_app
 from slowmo_pipeline.serving.request_log import RequestLog
+from slowmo_pipeline.serving.served import ServedEndpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
 from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
 from slowmo_pipeline.storage import Storage
@@ -36,20 +36,11 @@ from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 MAX_BODY_BYTES = MAX_TAR_BYTES
 """Of a chunk, as at SageMaker's asynchronous endpoints: 1 GB."""
 
-_ENDPOINT = re.compile(r"(?P<name>[a-zA-Z0-9](-*[a-zA-Z0-9])*)(=(?P<factory>.+))?")
 _GRACE_SECONDS = 2
 """For answers under way when the server ends."""
 _LOOK_FOR_USERS_SECONDS = 1
 
 logger = logging.getLogger(__name__)
-
-
-def parse_endpoint(entry: str) -> tuple[str, str]:
-    """Read `NAME`, an interpolator of the catalog, or `NAME=MODULE:CALLABLE`, one of your own; (name, factory)."""
-    match = _ENDPOINT.fullmatch(entry)
-    if match is None:
-        raise SettingsError(f"{entry!r} is no endpoint: write flow, or name=package.module:callable.")
-    return match["name"], match["factory"] or factory_of(match["name"])
 
 
 def serve(
@@ -63,20 +54,26 @@ def serve(
 ) -> None:
     """Serve on 127.0.0.1 until SIGTERM or SIGINT; requests that are then unfinished stay in the state folder.
 
-    `port` 0 takes a free one; `workers` None means one a core. Each worker loads all `endpoints` (see parse_endpoint).
-    With `until_unused` it also ends once nobody uses it (owner.use_endpoint). Raises HomeError when another server owns
-    the folder, and EndpointError when the port is taken or a worker cannot load its interpolators.
+    `port` 0 takes a free one. Each worker loads all `endpoints` (see ServedEndpoint.parse); `workers` None means one a
+    core, or one alone where an interpolator uses all cores by itself. With `until_unused` it also ends once nobody uses
+    it (owner.use_endpoint). Raises HomeError when another server owns the folder, and EndpointError when the port is
+    taken or a worker cannot load its interpolators.
     """
     state = ServerState(state_dir)
     storage = Storage(storage_url)
-    count = usable_cores() if workers is None else workers
+    served = [ServedEndpoint.parse(entry) for entry in endpoints]
+    count = _fitting_workers(served) if workers is None else workers
     if count < 1:
         raise SettingsError(f"workers = {count} must be at least 1.")
-    settings = WorkerSettings(storage.url, dict(parse_endpoint(entry) for entry in endpoints), count)
+    settings = WorkerSettings(storage.url, served, count)
     # Outermost, so that a user who waits for the end of an unused server finds the folder free.
     with state.users() as users, state.owned(), closing(RequestLog(state.requests)) as log:
         server = _Server(state, storage, log, settings, port, users if until_unused else None)
         asyncio.run(_until_signalled(server.run()))
+
+
+def _fitting_workers(served: Sequence[ServedEndpoint]) -> int:
+    return 1 if any(endpoint.recipe.factory in BUSY_ON_ALL_CORES for endpoint in served) else usable_cores()
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class _Server:
             for name, model_id in first.model_ids.items():
                 served = {"model_id": model_id, "max_body_bytes": MAX_BODY_BYTES}
                 await asyncio.to_thread(self.storage.write_json, endpoint_key(name), served)
-            dispatcher = Dispatcher(self.log, self.storage, self.workers.endpoints, lambda: Worker.start(self.workers))
+            dispatcher = Dispatcher(self.log, self.storage, first.model_ids, lambda: Worker.start(self.workers))
             with _listening(self.port) as listener:
                 await self._serve(listener, dispatcher, first)
         finally:
@@ -104,7 +101,6 @@ class _Server:
 
     async def _serve(self, listener: socket.socket, dispatcher: Dispatcher, first: Worker) -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        names = tuple(first.model_ids)
         app = create_app(dispatcher, self.storage, first.model_ids)
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", log_config=None, timeout_graceful_shutdown=_GRACE_SECONDS
@@ -115,10 +111,15 @@ class _Server:
         if self.users is not None:
             parts.add(asyncio.create_task(_until_unused(self.users)))
         logger.info(
-            "Serving %s on %s for %s with %d workers.", ", ".join(names), url, self.storage.url, self.workers.count
+            "Serving %s on %s for %s with %d workers.",
+            ", ".join(first.model_ids),
+            url,
+            self.storage.url,
+            self.workers.count,
         )
+        served = tuple(map(str, self.workers.endpoints))
         try:
-            with self.state.announced(EndpointAddress(url, os.getpid(), self.storage.url, names, time.time())):
+            with self.state.announced(EndpointAddress(url, os.getpid(), self.storage.url, served, time.time())):
                 ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()  # raises what ended it
@@ -173,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder for the server's log of requests and locks")
     parser.add_argument("--storage", required=True, help="root of the storage: a folder or s3://bucket/prefix")
     parser.add_argument("--port", type=int, default=0, help="default: a free one, named in endpoint.json")
-    parser.add_argument("--workers", type=int, help="default: one a core")
-    parser.add_argument("--endpoint", action="append", help="NAME or NAME=MODULE:CALLABLE; default: flow; repeatable")
+    parser.add_argument("--workers", type=int, help="default: one a core, for film one alone")
+    parser.add_argument("--endpoint", action="append", help="NAME or NAME=RECIPE; default: flow; repeatable")
     parser.add_argument("--until-unused", action="store_true", help="end with the last user")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

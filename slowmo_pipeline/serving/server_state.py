@@ -35,7 +35,7 @@ class EndpointAddress:
     storage: str
     """The storage's root, as in `Storage.url`."""
     endpoints: tuple[str, ...]
-    """Names."""
+    """As `str(ServedEndpoint)`."""
     started: float
     """Seconds since the epoch."""
 

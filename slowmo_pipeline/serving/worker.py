@@ -2,7 +2,7 @@
 
 It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers one line for
 each line it is sent. Bodies never cross the socket. Started by `workers.py` as
-`python -m slowmo_pipeline.serving.worker SOCKET STORAGE NAME=MODULE:FACTORY …`.
+`python -m slowmo_pipeline.serving.worker SOCKET STORAGE NAME=RECIPE …`.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.interpolation.catalog import load_factory
+from slowmo_pipeline.interpolation.catalog import Recipe
 from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.storage import Storage
@@ -35,7 +35,7 @@ def main() -> None:
     answers = connection.makefile("w", encoding="utf-8")
     storage = Storage(storage_url)
     try:
-        interpolators = {name: load_factory(factory) for name, factory in (entry.split("=", 1) for entry in endpoints)}
+        interpolators = {name: Recipe.parse(text).make() for name, text in (entry.split("=", 1) for entry in endpoints)}
     except SlowmoError as error:
         sys.exit(str(error))
     jobs: SimpleQueue[Any] = SimpleQueue()

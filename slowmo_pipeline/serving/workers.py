@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import Failure
 from slowmo_pipeline.serving.request_log import Request
+from slowmo_pipeline.serving.served import ServedEndpoint
 
 _START_SECONDS = 600
 """Loading a large model from a slow disk takes minutes; more means stuck."""
@@ -53,14 +54,13 @@ class WorkerSettings:
     """What every worker of a server is started with."""
 
     storage_url: str
-    endpoints: Mapping[str, str]
-    """Endpoint's name to interpolator's factory, `module:callable`."""
+    endpoints: Sequence[ServedEndpoint]
     count: int
     """How many workers share the machine."""
 
     def command(self, descriptor: int) -> list[str]:
         """The command line of a worker that answers on this socket."""
-        served = [f"{name}={factory}" for name, factory in self.endpoints.items()]
+        served = map(str, self.endpoints)
         return [sys.executable, "-m", "slowmo_pipeline.serving.worker", str(descriptor), self.storage_url, *served]
 
     def environment(self) -> dict[str, str]:
