@@ -1,15 +1,16 @@
 """The command line: a verb per step. Data goes to stdout, everything else to stderr."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, model_app
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SlowmoError, StorageError
+from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.running import Pipeline
@@ -22,10 +23,18 @@ app = typer.Typer(
 )
 endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes the new frames.")
 app.add_typer(endpoint_app, name="endpoint")
+app.add_typer(model_app, name="model")
 
 Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)]
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes of the local endpoint; unset: one a core.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Worker processes of the local endpoint; unset: one a core, for film only one."),
+]
+Interpolators = Annotated[list[str], typer.Option("--interpolator", help="What to serve: flow, film. Repeatable.")]
+Model = Annotated[
+    str | None, typer.Option(help="Of film: a SavedModel's folder, or the name of a fetched model; unset: film.")
+]
 
 _INTERRUPTED = 130
 """As shells report a program that SIGINT ended."""
@@ -40,7 +49,10 @@ def run(
     codec: Annotated[str | None, typer.Option(help="h264, h265 (MP4), prores (MOV) or ffv1 (MKV).")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality of h264 and h265; lower is better.")] = None,
     sound: Annotated[str | None, typer.Option(help="stretch (pitch kept) or none.")] = None,
-    interpolator: Annotated[str | None, typer.Option(help="What makes the new frames: flow.")] = None,
+    interpolator: Annotated[str | None, typer.Option(help="What makes the new frames: flow (default) or film.")] = None,
+    model: Model = None,
+    block_height: BlockHeight = None,
+    block_width: BlockWidth = None,
     workers: Workers = None,
 ) -> None:
     """Make slow motion of video files, and print where the results lie.
@@ -62,8 +74,10 @@ def run(
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
     settings = {clip: _settings_of(clip, given) for clip in clips}
+    used = sorted({str(each["interpolator"]) for each in settings.values()})
+    endpoints = _endpoints(used, model, block_height, block_width)
     failed = 0
-    with _pipeline(workers) as pipeline:
+    with _pipeline(workers, endpoints) as pipeline:
         for clip in clips:
             try:
                 with shown_progress(clip.name) as progress:
@@ -85,12 +99,17 @@ def run(
 @app.command()
 def up(
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    interpolators: Interpolators = ["flow"],  # noqa: B006  # Typer reads it, and copies
+    model: Model = None,
+    block_height: BlockHeight = None,
+    block_width: BlockWidth = None,
     workers: Workers = None,
 ) -> None:
     """Start the local endpoint and Dagster with both sensors on: drop files into the uploads folder and watch."""
     from slowmo_pipeline.services import up as serve_all
 
-    serve_all(current_home(), port=port, workers=workers)
+    endpoints = _endpoints(interpolators, model, block_height, block_width)
+    serve_all(current_home(), port=port, workers=workers, endpoints=endpoints)
 
 
 @app.command()
@@ -157,6 +176,10 @@ def doctor() -> None:
 @endpoint_app.command("serve")
 def endpoint_serve(
     port: Annotated[int, typer.Option(help="0 takes a free port.")] = 0,
+    interpolators: Interpolators = ["flow"],  # noqa: B006  # as above
+    model: Model = None,
+    block_height: BlockHeight = None,
+    block_width: BlockWidth = None,
     workers: Workers = None,
 ) -> None:
     """Serve the local endpoint until Ctrl-C."""
@@ -166,11 +189,31 @@ def endpoint_serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = current_home()
-    serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers)
+    endpoints = _endpoints(interpolators, model, block_height, block_width)
+    serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers, endpoints=endpoints)
+
+
+def _endpoints(
+    interpolators: Iterable[str], model: str | None, block_height: int | None, block_width: int | None
+) -> list[str]:
+    """The entries with which the local endpoint serves these interpolators."""
+    from slowmo_pipeline.interpolation.catalog import recipe_of
+    from slowmo_pipeline.models import resolve_model
+    from slowmo_pipeline.serving.served import ServedEndpoint
+
+    names = set(interpolators)
+    blocks = {"block_height": block_height, "block_width": block_width}
+    given = {name: count for name, count in blocks.items() if count is not None}
+    if "film" not in names and (model or given):
+        raise SettingsError("--model, --block-height and --block-width are for film: add --interpolator film.")
+    recipes = {name: recipe_of(name) for name in names - {"film"}}
+    if "film" in names:
+        recipes["film"] = recipe_of("film", saved_model_dir=str(resolve_model(current_home(), model)), **given)
+    return [str(ServedEndpoint(name, recipe)) for name, recipe in sorted(recipes.items())]
 
 
 @contextmanager
-def _pipeline(workers: int | None) -> Iterator["Pipeline"]:
+def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
     # Imports Dagster, which takes a second: not for --help.
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import Pipeline
@@ -179,7 +222,8 @@ def _pipeline(workers: int | None) -> Iterator["Pipeline"]:
 
     home = current_home()
     storage = Storage(home.storage_url)
-    with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=workers):
+    served = use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints)
+    with open_instance(home) as instance, served:
         yield Pipeline(home, instance, storage)
 
 

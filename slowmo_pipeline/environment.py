@@ -27,6 +27,11 @@ class Home:
         return self.root / "endpoint"
 
     @property
+    def models(self) -> Path:
+        """Models that were fetched, a folder each."""
+        return self.root / "models"
+
+    @property
     def locks(self) -> Path:
         """Files that processes lock."""
         return self.root / "locks"

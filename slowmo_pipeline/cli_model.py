@@ -1,0 +1,140 @@
+"""`slowmo model`: the weights of the interpolator `film`."""
+
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    from slowmo_pipeline.interpolation.film import FilmInterpolator
+
+model_app = typer.Typer(no_args_is_help=True, help="The model of the interpolator `film`.")
+
+PyramidLevels = Annotated[
+    int, typer.Option(min=1, help="Of the network; its weights cannot tell. Published models: 7.")
+]
+
+BlockHeight = Annotated[
+    int | None, typer.Option(min=1, help="Of film: tiles a frame is cut into, one above another; unset: as needed.")
+]
+BlockWidth = Annotated[int | None, typer.Option(min=1, help="Of film: tiles a frame is cut into, side by side.")]
+
+_TIMED_SIZE = (256, 448)
+"""Height and width of the frames that papers on interpolation time themselves with (Vimeo-90k's)."""
+
+
+@model_app.command()
+def fetch(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="An http(s) address or path of a .zip or .tar.gz, or a folder. Without it: the published FILM, by "
+            "kagglehub.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Keep it under this name.")] = "film",
+    member: Annotated[
+        str | None, typer.Option(help="The folder inside SOURCE, where several hold a SavedModel.")
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="Refuse any other content; of the SavedModel's files, as printed by fetch.")
+    ] = None,
+) -> None:
+    """Get a SavedModel, keep it in SLOWMO_HOME, and print where it lies and the SHA-256 of its content.
+
+    Fetch from where you would install programs from: a SavedModel is one, TensorFlow runs what its graph says.
+    """
+    from slowmo_pipeline.console import shown_progress
+    from slowmo_pipeline.models import fetch_model
+
+    # kagglehub draws bars of its own, which a second display would garble.
+    with shown_progress(name) if source else nullcontext(_unseen) as progress:
+        model = fetch_model(current_home(), source, name=name, member=member, sha256=sha256, progress=progress)
+    _print_facts(path=model.path, sha256=model.sha256)
+
+
+@model_app.command()
+def info(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Name of a fetched model, or path of a SavedModel. Default: film.", show_default=False),
+    ] = None,
+    pyramid_levels: PyramidLevels = 7,
+) -> None:
+    """Show what a model is, and how long it takes for a new frame of 448x256 pixels on this machine."""
+    from slowmo_pipeline.models import resolve_model
+    from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
+    from slowmo_pipeline.serving.workers import usable_cores
+
+    path = resolve_model(current_home(), model)
+    film = _loaded(path, pyramid_levels)
+    _print_facts(
+        path=path,
+        sha256=saved_model_sha256(path),
+        model_id=film.model_id,
+        parameters=film.parameters,
+        **asdict(film.options),
+        seconds_a_frame=f"{_seconds_a_frame(film):.3f}",
+        threads=usable_cores(),
+    )
+
+
+@model_app.command()
+def package(
+    model: Annotated[str, typer.Argument(help="Name of a fetched model, or path of a SavedModel.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model.tar.gz to write.")],
+    pyramid_levels: PyramidLevels = 7,
+    block_height: BlockHeight = None,
+    block_width: BlockWidth = None,
+) -> None:
+    """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
+    from slowmo_pipeline.models import resolve_model
+    from slowmo_pipeline.serving.package import write_package
+
+    path = resolve_model(current_home(), model)
+    _loaded(path, pyramid_levels)  # an endpoint would take minutes to say that it does not fit
+    blocks = {"block_height": block_height, "block_width": block_width}
+    given = {option: count for option, count in blocks.items() if count is not None}
+    try:
+        sha256 = write_package(output, path, {"pyramid_levels": pyramid_levels, **given})
+    except OSError as error:
+        raise ModelError(f"The package cannot be written: {error}. Choose another --output.") from error
+    _print_facts(path=output.absolute(), sha256=sha256)
+
+
+def _unseen(stage: str, done: int, total: int, unit: str) -> None:
+    """Progress that nobody is shown."""
+
+
+def _loaded(path: Path, pyramid_levels: int) -> "FilmInterpolator":
+    try:
+        from slowmo_pipeline.interpolation.film import load_film
+    except ImportError as error:
+        raise ModelError(f"FILM cannot be loaded: {error}. Install it: pip install 'slowmo_pipeline[film]'.") from error
+    return load_film(path, pyramid_levels=pyramid_levels)
+
+
+def _seconds_a_frame(film: "FilmInterpolator") -> float:
+    """Seconds for the new frame in the middle of two, once everything is traced and allocated."""
+    import numpy as np
+
+    frames = np.random.default_rng(0).integers(0, 256, (2, *_TIMED_SIZE, 3), dtype=np.uint8)
+    for _ in range(2):
+        started = time.perf_counter()
+        list(film.render(frames, [[Fraction(1, 2)]]))
+        seconds = time.perf_counter() - started
+    return seconds
+
+
+def _print_facts(**facts: object) -> None:
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"{name:<{width}}  {fact}")

@@ -1,0 +1,193 @@
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
+from slowmo_pipeline_tests.film_models import random_film, small_film
+from slowmo_pipeline_tests.local_server import eventually
+from slowmo_pipeline_tests.model_sources import BESIDE, MODEL, ModelServer, folder_of, model_server, zip_of
+
+COMMAND = [sys.executable, "-m", "slowmo_pipeline", "model"]
+
+HUB = "http://localhost/api/v1/models.ModelApiService"
+"""kagglehub's idea of a server of its developers' own."""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the commands keep models in."""
+    monkeypatch.setenv("SLOWMO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "models"
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with model_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A FILM with 4 pyramid levels."""
+    return random_film(tmp_path_factory.mktemp("film") / "saved_model")
+
+
+def slowmo_model(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def facts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What a command printed: a name, two spaces or more, a value."""
+    assert done.returncode == 0, done.stderr
+    found = [re.fullmatch(r"(\w+) {2,}(.+)", line) for line in done.stdout.splitlines()]
+    assert None not in found, done.stdout
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_fetch_prints_path_and_hash(models: Path, server: ModelServer) -> None:
+    done = slowmo_model("fetch", server.reply("/film.zip", zip_of(MODEL)))
+    assert facts(done) == {"path": str(models / "film"), "sha256": saved_model_sha256(models / "film")}
+    assert server.asked == ["/film.zip"]
+
+
+def test_a_fetched_model_is_no_copy_of_what_lies_beside_it(models: Path, tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "release", {**BESIDE, **{f"Style/{name}": data for name, data in MODEL.items()}})
+    slowmo_model("fetch", source, "--member", "Style", "--name", "style")
+    found = {path.relative_to(models / "style").as_posix() for path in models.glob("style/**/*") if path.is_file()}
+    assert found == MODEL.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fetch", "nowhere"], "nowhere does not exist"),
+        (["fetch", "http://127.0.0.1:1/film.zip"], "could not be downloaded: [Errno"),
+        (["fetch", "nowhere", "--sha256", "abc"], "'abc' is no SHA-256"),
+        (["fetch", "nowhere", "--name", "a/b"], "'a/b' is no name of a model"),
+        (["info"], "`slowmo model fetch`"),
+        (["info", "nowhere"], "there are: none"),
+        (["package", "nowhere", "-o", "model.tar.gz"], "there are: none"),
+    ],
+)
+def test_a_mistake_gets_one_message_and_exit_code_1(models: Path, arguments: list[str], told: str) -> None:
+    done = slowmo_model(*arguments)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_fetch_that_is_killed_leaves_no_model_and_the_next_cleans_up(models: Path, server: ModelServer) -> None:
+    data = zip_of(MODEL)
+    url = server.reply("/film.zip", data[: len(data) // 2], Content_Length=str(len(data)))
+    server.going_on.clear()
+    fetching = subprocess.Popen([*COMMAND, "fetch", url], stderr=subprocess.DEVNULL)
+    eventually(lambda: (models / ".incoming/download").exists())
+    fetching.kill()
+    fetching.wait()
+    server.going_on.set()
+    assert [path.name for path in models.iterdir()] == [".incoming"]
+    server.reply("/film.zip", data)
+    assert slowmo_model("fetch", url).returncode == 0
+    assert {path.name for path in models.iterdir()} == {"film", "film.json"}
+
+
+@pytest.fixture
+def hub(server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelServer:
+    """The server as what kagglehub finds behind its proxy."""
+    for name, value in {
+        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+        "http_proxy": server.url,
+        "no_proxy": "",
+        "HOME": str(tmp_path),
+        "KAGGLE_API_TOKEN": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+def test_without_a_source_the_published_model_comes_from_the_hub(
+    models: Path, hub: ModelServer, tmp_path: Path
+) -> None:
+    files = {**BESIDE, **MODEL}
+    listing = {"files": [{"name": name} for name in files], "nextPageToken": ""}
+    hub.reply(f"{HUB}/ListModelInstanceVersionFiles", json.dumps(listing).encode(), Content_Type="application/json")
+    for name, data in files.items():
+        hub.reply(f"{HUB}/DownloadModelInstanceVersion {name}", data)
+    done = slowmo_model("fetch")
+    assert facts(done) == {"path": str(models / "film"), "sha256": saved_model_sha256(models / "film")}
+    assert saved_model_sha256(models / "film") == saved_model_sha256(folder_of(tmp_path / "model", MODEL))
+    assert json.loads((models / "film.json").read_text())["source"] == "google/film/tensorFlow2/film/1"
+    assert '"ownerSlug": "google", "modelSlug": "film"' in hub.asked[0]
+    assert not (tmp_path / ".cache").exists()  # no second copy
+
+
+def test_a_hub_that_fails_is_told(models: Path, hub: ModelServer) -> None:
+    done = slowmo_model("fetch")
+    assert done.returncode == 1
+    assert "kagglehub could not fetch google/film/tensorFlow2/film/1: 404 Client Error" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(models.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "told"),
+    [("kagglehub", "fetch", "kagglehub, which fetches the published model,"), ("tensorflow", "info", "FILM cannot be")],
+)
+def test_a_missing_package_is_told(module: str, command: str, told: str, models: Path) -> None:
+    folder_of(models / "film", MODEL)
+    hidden = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['slowmo', 'model', {command!r}]"
+    program = f"{hidden}; from slowmo_pipeline.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(told)
+    assert "pip install 'slowmo_pipeline[film]'" in done.stderr
+
+
+def test_info_shows_what_the_model_is_and_how_fast(models: Path, film: Path) -> None:
+    slowmo_model("fetch", film)
+    shown = facts(slowmo_model("info", "--pyramid-levels", 4))
+    assert shown["path"] == str(models / "film")
+    assert shown["sha256"] == saved_model_sha256(film)
+    assert shown["parameters"] == str(sum(variable.numpy().size for variable in small_film().variables))
+    assert shown["model_id"].startswith("film-")
+    assert {name: shown[name] for name in ("pyramid_levels", "filters", "flow_filters")} == {
+        "pyramid_levels": "4",
+        "filters": "4",
+        "flow_filters": "(4, 4, 8)",
+    }
+    assert float(shown["seconds_a_frame"]) > 0
+    assert int(shown["threads"]) >= 1
+
+
+def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model.tar.gz"
+    done = slowmo_model("package", film, "-o", output, "--pyramid-levels", 4, "--block-height", 2)
+    assert facts(done) == {"path": str(output), "sha256": file_sha256(output)}
+    with tarfile.open(output) as archive:
+        properties = archive.extractfile("serving.properties")
+        assert properties is not None
+        lines = properties.read().decode().splitlines()
+    assert {"option.pyramid_levels=4", "option.block_height=2"} <= set(lines)
+
+
+def test_a_model_that_does_not_fit_is_not_packaged(models: Path, film: Path, tmp_path: Path) -> None:
+    done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", "--pyramid-levels", 2)
+    assert done.returncode == 1
+    assert "is this another model?" in done.stderr.lower()
+    assert not (tmp_path / "model.tar.gz").exists()
+
+
+def test_a_package_that_cannot_be_written_is_told(models: Path, film: Path, tmp_path: Path) -> None:
+    done = slowmo_model("package", film, "-o", tmp_path / "nowhere" / "model.tar.gz", "--pyramid-levels", 4)
+    assert done.returncode == 1
+    assert "The package cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
