@@ -25,6 +25,7 @@ lint: $(VENV)/dev-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/serving/Dockerfile
 
 bench: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks

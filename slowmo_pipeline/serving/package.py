@@ -1,0 +1,113 @@
+"""model.tar.gz: FILM's weights, the code that serves them and the settings, for a SageMaker endpoint.
+
+The same package serves in DJL Serving's image and in our own (deploy/serving). It carries its code, so that what was
+deployed is what runs, whatever the image holds. Equal inputs give equal bytes: the SHA-256 names the package.
+"""
+
+import ast
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.errors import ModelError, SettingsError
+from slowmo_pipeline.serving.model_folder import OPTIONS, PROPERTIES, SAVED_MODEL, film_options
+
+_SERVER = "slowmo_pipeline.serving.app"
+"""What our own image runs; DJL Serving runs model.py."""
+
+_CODE = "slowmo_pipeline"
+_CODE_FOLDER = Path(__file__).parents[2]
+"""Holds the folder `slowmo_pipeline`."""
+_DJL_FOLDER = Path(__file__).with_name("djl")
+_DJL_FILES = ("model.py", "requirements.txt")
+
+_GZIP_LEVEL = 1  # weights hardly shrink at any level
+
+
+def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str | int]) -> str:
+    """Write model.tar.gz to `output`, whole or not at all; return its SHA-256 as 64 hex digits.
+
+    `options` are keyword arguments of load_film by name, of those in model_folder.OPTIONS.
+    Raises ModelError when the folder holds no SavedModel, SettingsError for an unknown option or a bad value.
+    """
+    properties = _properties(options)
+    if not (saved_model_dir / "saved_model.pb").is_file():
+        raise ModelError(f"{saved_model_dir} is no SavedModel: give the folder that has saved_model.pb in it.")
+    aside = output.with_name(f".{output.name}.part")
+    try:
+        with aside.open("wb") as file:
+            _write(file, properties, saved_model_dir)
+        digest = file_sha256(aside)
+        aside.replace(output)
+    finally:
+        aside.unlink(missing_ok=True)
+    return digest
+
+
+def serving_code() -> list[Path]:
+    """The source files of this package that serving needs, relative to the folder that holds it, sorted.
+
+    Found by reading import statements, those inside functions too; nothing is imported.
+    """
+    found: set[Path] = set()
+    waiting = [_SERVER, *_imports(_DJL_FOLDER / "model.py")]
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name)
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting += [name.rpartition(".")[0], *_imports(path)]
+    return sorted(path.relative_to(_CODE_FOLDER) for path in found)
+
+
+def _imports(source: Path) -> Iterator[str]:
+    """Names that a source file imports from this package: modules, and what may be one."""
+    for node in ast.walk(ast.parse(source.read_bytes(), filename=str(source))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name.partition(".")[0] == _CODE)
+
+
+def _file_of(name: str) -> Path | None:
+    """The source of a module or a package; None for any other name."""
+    stem = _CODE_FOLDER.joinpath(*name.split("."))
+    return next((path for path in (stem / "__init__.py", stem.with_suffix(".py")) if path.is_file()), None)
+
+
+def _write(file: BinaryIO, properties: bytes, saved_model_dir: Path) -> None:
+    members = [(name, _DJL_FOLDER / name) for name in _DJL_FILES]
+    members += [(path.as_posix(), _CODE_FOLDER / path) for path in serving_code()]
+    weights = sorted(path for path in saved_model_dir.rglob("*") if path.is_file())
+    members += [(f"{SAVED_MODEL}/{path.relative_to(saved_model_dir).as_posix()}", path) for path in weights]
+    with (
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w|", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        tar.addfile(_member(PROPERTIES, len(properties)), io.BytesIO(properties))
+        for name, path in members:
+            with path.open("rb") as content:
+                tar.addfile(_member(name, path.stat().st_size), content)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    """A header that says nothing of this machine: time 0, user 0, readable by all."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    return info
+
+
+def _properties(options: Mapping[str, str | int]) -> bytes:
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise SettingsError(f"There is no option {unknown[0]!r} of FILM. Known: {', '.join(OPTIONS)}.")
+    lines = [f"option.{name}={value}\n" for name, value in sorted(film_options(options).items())]
+    text = (_DJL_FOLDER / PROPERTIES).read_text()
+    return "".join([text, "\n# FILM's options.\n", *lines] if lines else [text]).encode()

@@ -1,0 +1,248 @@
+"""What runs in a container, without one: an unpacked package, a Python with its requirements alone, the two servers."""
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slowmo_pipeline.locks import lock, opened
+from slowmo_pipeline.serving.package import write_package
+from slowmo_pipeline_tests import interpolators
+from slowmo_pipeline_tests.film_models import average_film
+from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
+from slowmo_pipeline_tests.processes import free_port
+
+REQUIREMENTS = (
+    REPOSITORY / "slowmo_pipeline" / "serving" / "djl" / "requirements.txt",
+    REPOSITORY / "deploy" / "serving" / "requirements.txt",
+)
+"""The model's, which DJL Serving installs, and what our own image adds."""
+
+STAND_IN = REPOSITORY / "slowmo_pipeline_tests" / "djl_stand_in"
+
+BROKEN = 9
+"""A grey value that makes the stand-in for FILM fail."""
+
+# Does what the frames say, names its options in its model id, and is loaded once `hold` is gone.
+SCRIPTED_FILM = f"""
+import time
+from pathlib import Path
+
+from slowmo_pipeline.interpolation.film.interpolators import Scripted
+
+
+class Film(Scripted):
+    def render(self, frames, times):
+        everything = list(frames)
+        if everything[0][0, 0, 0] == {BROKEN}:
+            raise RuntimeError("a kernel\\nfailed to launch")
+        return super().render(everything, times)
+
+
+def load_film(saved_model_dir, **options):
+    while Path(saved_model_dir, "hold").exists():
+        time.sleep(0.01)
+    film = Film()
+    film.model_id = "-".join(["scripted", *(f"{{name}}.{{value}}" for name, value in sorted(options.items()))])
+    return film
+"""
+
+
+def container_python(config: pytest.Config) -> Path:
+    """A Python that has the requirements of a container and nothing else, without CUDA: the image for CPUs.
+
+    Made once for each state of the requirements, and kept in pytest's cache: that takes half a minute.
+    """
+    requirements = [_without_cuda(path.read_text()) for path in REQUIREMENTS]
+    key = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()
+    folder = config.cache.mkdir("container")
+    python, made_of = folder / "venv" / "bin" / "python", folder / "made_of"
+    with opened(folder / "lock") as descriptor:
+        lock(descriptor)
+        if not made_of.exists() or made_of.read_text() != key:
+            made_of.unlink(missing_ok=True)
+            venv.create(folder / "venv", clear=True, with_pip=True)
+            (folder / "requirements.txt").write_text("\n".join(requirements))
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, "--requirement", str(folder / "requirements.txt")], check=True)
+            made_of.write_text(key)
+    return python
+
+
+def _without_cuda(requirements: str) -> str:
+    # Gigabytes that a machine without a GPU has no use for.
+    text, count = re.subn(r"^(tensorflow)\[and-cuda\]", r"\1", requirements, flags=re.MULTILINE)
+    assert count == requirements.count("\ntensorflow")
+    return text
+
+
+def average_model(factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel that renders the mean of two frames; one for all tests of a session."""
+    folder = factory.getbasetemp() / "average_model"
+    return folder if folder.exists() else average_film(folder)
+
+
+def film_folder(factory: pytest.TempPathFactory) -> Path:
+    """An unpacked package of `average_model`, for all tests of a session: not to be written to."""
+    folder = factory.getbasetemp() / "average_package"
+    if not folder.exists():
+        folder.mkdir()
+        unpack(folder, average_model(factory), {"block_height": 2})
+    return folder / "model"
+
+
+def scripted_folder(folder: Path, options: Mapping[str, str | int] | None = None) -> Path:
+    """An unpacked package whose FILM is replaced by Scripted."""
+    saved_model = folder / "saved_model"
+    saved_model.mkdir()
+    (saved_model / "saved_model.pb").touch()
+    unpacked = unpack(folder, saved_model, options or {})
+    film = unpacked / "slowmo_pipeline" / "interpolation" / "film"
+    shutil.rmtree(film)
+    film.mkdir()
+    (film / "__init__.py").write_text(SCRIPTED_FILM)
+    shutil.copyfile(interpolators.__file__, film / "interpolators.py")
+    return unpacked
+
+
+def unpack(folder: Path, saved_model: Path, options: Mapping[str, str | int]) -> Path:
+    """Make a package and unpack it, as SageMaker does."""
+    package = folder / "model.tar.gz"
+    write_package(package, saved_model, options)
+    unpacked = folder / "model"
+    with tarfile.open(package) as tar:
+        tar.extractall(unpacked, filter="data")
+    return unpacked
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file below a folder with its SHA-256, but for Python's bytecode."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _environment(scratch: Path, *python_path: Path) -> dict[str, str]:
+    """Of a process in a container: nothing of the tests' own Python, and a folder of its own for temporary files."""
+    scratch.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    # As the image sets it; and the unpacked package is compared afterwards.
+    settings = {"PYTHONPATH": os.pathsep.join(map(str, python_path)), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **settings, "TMPDIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered."""
+
+    code: int
+    content_type: str | None
+    body: bytes
+    message: str
+    """HTTP's reason phrase."""
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class DjlWorker:
+    """DJL Serving's Python worker in a with statement, started in a folder that is not the model's."""
+
+    def __init__(self, python: Path, model: Path, scratch: Path) -> None:
+        self.scratch = scratch
+        self._process = subprocess.Popen(
+            [python, STAND_IN / "engine.py", model],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(scratch, STAND_IN),
+            cwd=scratch,
+            text=True,
+        )
+
+    def __enter__(self) -> "DjlWorker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=20)
+
+    def call(self, body: bytes | None, **properties: str) -> Answer:
+        """Send one request; no body makes it the empty one."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        encoded = None if body is None else base64.b64encode(body).decode()
+        print(json.dumps({"properties": properties, "body": encoded}), file=self._process.stdin, flush=True)
+        answer = json.loads(self._process.stdout.readline())
+        content_type = answer["properties"].get("content-type")
+        return Answer(answer["code"], content_type, base64.b64decode(answer["body"]), answer["message"])
+
+
+class Server:
+    """The server of our own image, as `docker run IMAGE serve` starts it."""
+
+    def __init__(self, python: Path, model: Path, scratch: Path) -> None:
+        self.port = free_port()
+        self._log = scratch.with_suffix(".log")
+        command = [str(python), "-m", "slowmo_pipeline.serving.app", "serve"]
+        command += ["--model", str(model), "--host", "127.0.0.1", "--port", str(self.port)]
+        with self._log.open("wb") as log:
+            environment = _environment(scratch, model)
+            self.process = subprocess.Popen(command, env=environment, cwd=scratch, stdout=log, stderr=log)
+
+    @property
+    def log(self) -> str:
+        """What it said so far."""
+        return self._log.read_text()
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to it."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ping(self) -> int | None:
+        """The status of its health; None while nobody answers."""
+        try:
+            return self.request("GET", "/ping").code
+        except ConnectionError:
+            return None
+
+    def invoke(self, body: Any) -> Answer:
+        """Send a chunk: bytes, or an iterator of bytes, which goes without a length."""
+        return self.request("POST", "/invocations", body)
+
+    def request(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send any request."""
+        connection = self.connect()
+        connection.request(method, path, body, {"Content-Type": "application/x-tar"})
+        response = connection.getresponse()
+        answer = Answer(response.status, response.headers["content-type"], response.read(), response.reason)
+        connection.close()
+        return answer
+
+    def ready(self) -> "Server":
+        """Wait until it may be invoked."""
+        eventually(lambda: self.ping() == 200 or self.process.poll() is not None, seconds=60)
+        assert self.process.poll() is None, self.log
+        return self
+
+
+@contextmanager
+def serving(python: Path, model: Path, scratch: Path) -> Iterator[Server]:
+    """A server that ends with the with statement, unless it has ended before."""
+    server = Server(python, model, scratch)
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait(timeout=10)

@@ -1,0 +1,151 @@
+import ast
+import hashlib
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from slowmo_pipeline.errors import ModelError, SettingsError
+from slowmo_pipeline.interpolation.film import load_film
+from slowmo_pipeline.serving.model_folder import OPTIONS, read_properties
+from slowmo_pipeline.serving.package import serving_code, write_package
+from slowmo_pipeline_tests.containers import average_model, container_python, film_folder, unpack
+from slowmo_pipeline_tests.local_server import REPOSITORY
+
+OURS = "slowmo_pipeline"
+
+
+@pytest.fixture
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return average_model(tmp_path_factory)
+
+
+def test_equal_content_gives_equal_bytes_whatever_its_dates_and_rights(model: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(model, tmp_path / "copy")
+    for number, path in enumerate(copy.rglob("*")):
+        os.utime(path, (10**9 + number, 10**9 + number))
+        path.chmod(0o700)
+
+    first = write_package(tmp_path / "first.tar.gz", model, {"block_height": 2, "block_width": 3})
+    second = write_package(tmp_path / "another name.tar.gz", copy, {"block_width": "3", "block_height": "2"})
+
+    assert first == second
+    for name in ("first.tar.gz", "another name.tar.gz"):
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == first
+
+
+def test_every_member_is_dated_and_owned_alike_and_readable_by_all(model: Path, tmp_path: Path) -> None:
+    write_package(tmp_path / "model.tar.gz", model, {})
+
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        assert {(member.mtime, member.uid, member.gid, member.mode, member.isreg()) for member in tar} == {
+            (0, 0, 0, 0o644, True)
+        }
+
+
+def test_root_has_what_djl_serving_looks_for_and_nothing_it_would_mistake(model: Path, tmp_path: Path) -> None:
+    root = {path.name for path in unpack(tmp_path, model, {}).iterdir()}
+
+    assert root == {"serving.properties", "model.py", "requirements.txt", "slowmo_pipeline", "film"}
+
+
+def test_saved_model_arrives_whole(model: Path, tmp_path: Path) -> None:
+    unpacked = unpack(tmp_path, model, {}) / "film"
+
+    for path in (path for path in model.rglob("*") if path.is_file()):
+        assert (unpacked / path.relative_to(model)).read_bytes() == path.read_bytes()
+
+
+def test_code_imports_only_what_a_container_installs() -> None:
+    imported = set()
+    for path in serving_code():
+        for node in ast.walk(ast.parse((REPOSITORY / path).read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").partition(".")[0])
+
+    foreign = imported - sys.stdlib_module_names - {OURS}
+    assert foreign == {"cv2", "numpy", "qoi", "tensorflow", "starlette", "uvicorn"}
+
+
+def test_unpacked_code_imports_in_a_python_of_its_own(
+    pytestconfig: pytest.Config, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = film_folder(tmp_path_factory)
+    modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in serving_code()]
+    script = f"import sys; sys.path.insert(0, {str(folder)!r})\n" + "".join(f"import {name}\n" for name in modules)
+    script += "print(*sorted(name for name, module in sys.modules.items() if name.startswith('slowmo_pipeline')))\n"
+    script += "print({module.__file__.split('slowmo_pipeline')[0] for name, module in sys.modules.items()"
+    script += " if name.startswith('slowmo_pipeline')})\n"
+
+    python = container_python(pytestconfig)
+    run = subprocess.run([python, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+
+    assert run.returncode == 0, run.stderr
+    names, origins = run.stdout.splitlines()
+    assert names.split() == sorted(modules)
+    assert origins == repr({f"{folder}/"})
+
+
+def test_packing_runs_none_of_what_it_packs(model: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from slowmo_pipeline.serving.package import write_package\n"
+        "write_package(Path(sys.argv[1]), Path(sys.argv[2]), {})\n"
+        "print(*{'tensorflow', 'cv2', 'uvicorn'} & set(sys.modules))"
+    )
+
+    command = [sys.executable, "-c", script, str(tmp_path / "model.tar.gz"), str(model)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "\n"
+
+
+def test_options_stand_in_the_properties(model: Path, tmp_path: Path) -> None:
+    unpacked = unpack(tmp_path, model, {"tile_pixels": 262144, "block_height": 2})
+
+    lines = (unpacked / "serving.properties").read_text().splitlines()
+    assert lines[-2:] == ["option.block_height=2", "option.tile_pixels=262144"]
+    assert "option.entryPoint=model.py" in lines
+    assert read_properties(unpacked)["block_height"] == "2"
+
+
+def test_options_are_those_of_load_film() -> None:
+    assert set(OPTIONS) <= set(inspect.signature(load_film).parameters)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blocks": 2}, "There is no option 'blocks' of FILM. Known: pyramid_levels, block_height, block_width"),
+        ({"block_width": "two"}, "block_width = 'two' must be a whole number of at least 1"),
+        ({"block_width": 0}, "block_width = 0 must be a whole number of at least 1"),
+        ({"block_width": "2\noption.entryPoint=other.py"}, "must be a whole number"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, str | int], message: str, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=message):
+        write_package(tmp_path / "model.tar.gz", model, options)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_without_a_saved_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"give the folder that has saved_model\.pb in it"):
+        write_package(tmp_path / "model.tar.gz", tmp_path, {})
+
+
+def test_a_package_that_fails_leaves_the_one_before(model: Path, tmp_path: Path) -> None:
+    package = tmp_path / "model.tar.gz"
+    sha256 = write_package(package, model, {})
+    copy = shutil.copytree(model, tmp_path / "copy")
+    (copy / f"z{'z' * 200}").touch()
+
+    with pytest.raises(ValueError, match="name is too long"):
+        write_package(package, copy, {})
+
+    assert hashlib.sha256(package.read_bytes()).hexdigest() == sha256
+    assert {path.name for path in tmp_path.iterdir()} == {"model.tar.gz", "copy"}

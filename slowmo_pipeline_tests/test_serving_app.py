@@ -1,0 +1,201 @@
+import io
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
+from slowmo_pipeline.interpolation.film import load_film
+from slowmo_pipeline.tarstream import MAX_TAR_BYTES
+from slowmo_pipeline_tests.chunk_samples import chunk_bytes, reference_bytes
+from slowmo_pipeline_tests.containers import (
+    BROKEN,
+    Server,
+    average_model,
+    container_python,
+    content,
+    film_folder,
+    scripted_folder,
+    serving,
+)
+from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY, SLOW, SLOW_SECONDS, STUCK
+from slowmo_pipeline_tests.local_server import eventually, grey_chunk, grey_of
+
+_PIECE = bytes(2**20)
+
+
+@pytest.fixture(scope="module")
+def python(pytestconfig: pytest.Config) -> Path:
+    return container_python(pytestconfig)
+
+
+@pytest.fixture(scope="module")
+def film(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of FILM that is ready."""
+    with serving(python, film_folder(tmp_path_factory), tmp_path_factory.mktemp("film")) as server:
+        yield server.ready()
+
+
+@pytest.fixture(scope="module")
+def scripted(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that does what the frames say, and is ready."""
+    folder = tmp_path_factory.mktemp("scripted")
+    with serving(python, scripted_folder(folder, {"block_width": 3}), folder / "scratch") as server:
+        yield server.ready()
+
+
+@pytest.fixture
+def held(python: Path, tmp_path: Path) -> Iterator[Server]:
+    """A server whose model is loaded once the file `hold` is gone; it answers already."""
+    folder = scripted_folder(tmp_path)
+    (folder / "film" / "hold").touch()
+    with serving(python, folder, tmp_path / "scratch") as server:
+        eventually(server.ping)
+        yield server
+
+
+def test_result_is_the_one_that_film_gives_without_a_container(
+    film: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = film_folder(tmp_path_factory)
+    before = content(folder)
+
+    answer = film.invoke(chunk_bytes())
+
+    assert (answer.code, answer.content_type) == (200, "application/x-tar")
+    result = ResultReader(io.BytesIO(answer.body))
+    here = load_film(average_model(tmp_path_factory), block_height=2)
+    chunk = ChunkReader(io.BytesIO(chunk_bytes()))
+    expected = here.render((frame for _, frame in chunk.frames()), chunk.times)
+    assert result.model_id == here.model_id
+    for (_, frame), other in zip(result.frames(), expected, strict=True):
+        assert np.array_equal(frame, other)
+    assert content(folder) == before
+
+
+def test_chunks_of_the_reference_solution_are_taken(film: Server) -> None:
+    assert film.invoke(reference_bytes()).code == 200
+
+
+def test_a_body_may_come_without_its_length(scripted: Server) -> None:
+    assert grey_of(scripted.invoke(iter([grey_chunk(100)[:1000], grey_chunk(100)[1000:]])).body) == 120
+
+
+def test_options_of_the_package_reach_film(scripted: Server) -> None:
+    assert ResultReader(io.BytesIO(scripted.invoke(grey_chunk(100)).body)).model_id == "scripted-block_width.3"
+
+
+def test_bad_chunk_is_400_and_says_why(film: Server) -> None:
+    answer = film.invoke(chunk_bytes()[:700])
+
+    assert (answer.code, answer.content_type) == (400, "application/json")
+    assert answer.json()["error"] == "ChunkFormatError"
+    assert answer.json()["message"]
+
+
+def test_out_of_memory_is_507_and_the_server_lives_on(scripted: Server) -> None:
+    answer = scripted.invoke(grey_chunk(OUT_OF_MEMORY))
+
+    assert answer.code == 507
+    assert answer.json() == {"code": 507, "error": "MemoryError", "message": "no room for a frame"}
+    assert scripted.invoke(grey_chunk(100)).code == 200
+
+
+def test_any_other_error_is_500_and_says_what(scripted: Server) -> None:
+    answer = scripted.invoke(grey_chunk(BROKEN))
+
+    assert answer.code == 500
+    assert answer.json() == {"code": 500, "error": "RuntimeError", "message": "a kernel\nfailed to launch"}
+
+
+def test_a_body_over_the_limit_is_413(scripted: Server) -> None:
+    pieces = (_PIECE for _ in range(MAX_TAR_BYTES // len(_PIECE) + 1))
+
+    answer = scripted.invoke(pieces)
+
+    assert answer.code == 413
+    assert answer.json() == {
+        "code": 413,
+        "error": "PayloadTooLarge",
+        "message": "The chunk has more than 1000000000 bytes: plan smaller chunks.",
+    }
+
+
+def test_chunks_are_computed_one_after_another(scripted: Server) -> None:
+    started = time.monotonic()
+    with ThreadPoolExecutor() as clients:
+        answers = list(clients.map(scripted.invoke, [grey_chunk(SLOW)] * 3))
+
+    assert [answer.code for answer in answers] == [200] * 3
+    assert time.monotonic() - started >= 3 * SLOW_SECONDS
+
+
+def test_ping_answers_while_a_chunk_is_computed(scripted: Server) -> None:
+    with ThreadPoolExecutor() as clients:
+        chunk = clients.submit(scripted.invoke, grey_chunk(SLOW))
+        pings = []
+        while not chunk.done():
+            pings.append(scripted.ping())
+
+    assert len(pings) > 5
+    assert set(pings) == {200}
+
+
+def test_ping_is_503_until_the_model_is_loaded(held: Server, tmp_path: Path) -> None:
+    assert held.ping() == 503
+    assert held.invoke(grey_chunk(100)).json()["error"] == "NotReady"
+
+    (tmp_path / "model" / "film" / "hold").unlink()
+
+    held.ready()
+    assert held.invoke(grey_chunk(100)).code == 200
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_server(python: Path, tmp_path: Path) -> None:
+    folder = scripted_folder(tmp_path)
+    with (folder / "serving.properties").open("a") as properties:
+        properties.write("option.tile_pixels=lots\n")
+
+    with serving(python, folder, tmp_path / "scratch") as server:
+        assert server.process.wait(timeout=20) == 1
+
+    assert server.log.splitlines()[-1] == "tile_pixels = 'lots' must be a whole number of at least 1."
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_even_while_it_loads(held: Server, number: int) -> None:
+    os.kill(held.process.pid, number)
+
+    assert held.process.wait(timeout=10) == 0
+
+
+def test_sigterm_lets_a_chunk_finish(python: Path, tmp_path: Path) -> None:
+    with (
+        serving(python, scripted_folder(tmp_path), tmp_path / "scratch") as server,
+        ThreadPoolExecutor() as clients,
+    ):
+        chunk = clients.submit(server.ready().invoke, grey_chunk(SLOW))
+        time.sleep(SLOW_SECONDS / 2)
+        server.process.terminate()
+
+        assert grey_of(chunk.result().body) == SLOW + 20
+        assert server.process.wait(timeout=10) == 0
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_chunk_that_takes_too_long_before_sagemaker_kills(python: Path, tmp_path: Path) -> None:
+    with (
+        serving(python, scripted_folder(tmp_path), tmp_path / "scratch") as server,
+        ThreadPoolExecutor() as clients,
+    ):
+        chunk = clients.submit(server.ready().invoke, grey_chunk(STUCK))
+        time.sleep(1)
+        server.process.terminate()
+
+        assert server.process.wait(timeout=29) == 0
+        assert chunk.exception() is not None or chunk.result().code >= 500
