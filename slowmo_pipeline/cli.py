@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,8 +74,8 @@ def run(
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
     settings = {clip: _settings_of(clip, given) for clip in clips}
-    used = sorted({str(each["interpolator"]) for each in settings.values()})
-    endpoints = _endpoints(used, model, block_height, block_width)
+    used = {str(each["interpolator"]) for each in settings.values()}
+    endpoints = _endpoints(used - _deployed(used), model, block_height, block_width)
     failed = 0
     with _pipeline(workers, endpoints) as pipeline:
         for clip in clips:
@@ -193,6 +193,15 @@ def endpoint_serve(
     serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers, endpoints=endpoints)
 
 
+def _deployed(interpolators: Iterable[str]) -> set[str]:
+    """Those that Amazon SageMaker runs for the storage."""
+    from slowmo_pipeline.endpoint import is_deployed
+    from slowmo_pipeline.storage import Storage
+
+    storage = Storage(current_home().storage_url)
+    return {name for name in interpolators if is_deployed(storage, name)}
+
+
 def _endpoints(
     interpolators: Iterable[str], model: str | None, block_height: int | None, block_width: int | None
 ) -> list[str]:
@@ -205,7 +214,7 @@ def _endpoints(
     blocks = {"block_height": block_height, "block_width": block_width}
     given = {name: count for name, count in blocks.items() if count is not None}
     if "film" not in names and (model or given):
-        raise SettingsError("--model, --block-height and --block-width are for film: add --interpolator film.")
+        raise SettingsError("--model, --block-height and --block-width are for a local film: add --interpolator film.")
     recipes = {name: recipe_of(name) for name in names - {"film"}}
     if "film" in names:
         recipes["film"] = recipe_of("film", saved_model_dir=str(resolve_model(current_home(), model)), **given)
@@ -222,7 +231,9 @@ def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeli
 
     home = current_home()
     storage = Storage(home.storage_url)
-    served = use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints)
+    served = (
+        use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints) if endpoints else nullcontext()
+    )
     with open_instance(home) as instance, served:
         yield Pipeline(home, instance, storage)
 

@@ -75,7 +75,7 @@ def info(
     from slowmo_pipeline.serving.workers import usable_cores
 
     path = resolve_model(current_home(), model)
-    film = _loaded(path, pyramid_levels)
+    film = _loaded(path, pyramid_levels=pyramid_levels)
     _print_facts(
         path=path,
         sha256=saved_model_sha256(path),
@@ -94,32 +94,38 @@ def package(
     pyramid_levels: PyramidLevels = 7,
     block_height: BlockHeight = None,
     block_width: BlockWidth = None,
+    precision: Annotated[int, typer.Option(help="Bits of the floats inside: 32, or 16 on a GPU.")] = 32,
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
     from slowmo_pipeline.models import resolve_model
     from slowmo_pipeline.serving.package import write_package
 
     path = resolve_model(current_home(), model)
-    _loaded(path, pyramid_levels)  # an endpoint would take minutes to say that it does not fit
-    blocks = {"block_height": block_height, "block_width": block_width}
-    given = {option: count for option, count in blocks.items() if count is not None}
+    options = {
+        "pyramid_levels": pyramid_levels,
+        "block_height": block_height,
+        "block_width": block_width,
+        "precision": precision,
+    }
+    given = {option: value for option, value in options.items() if value is not None}
+    film = _loaded(path, **given)  # an endpoint would take minutes to say that it does not fit
     try:
-        sha256 = write_package(output, path, {"pyramid_levels": pyramid_levels, **given})
+        sha256 = write_package(output, path, given, model_id=film.model_id)
     except OSError as error:
         raise ModelError(f"The package cannot be written: {error}. Choose another --output.") from error
-    _print_facts(path=output.absolute(), sha256=sha256)
+    _print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
 
 
 def _unseen(stage: str, done: int, total: int, unit: str) -> None:
     """Progress that nobody is shown."""
 
 
-def _loaded(path: Path, pyramid_levels: int) -> "FilmInterpolator":
+def _loaded(path: Path, **options: int) -> "FilmInterpolator":
     try:
         from slowmo_pipeline.interpolation.film import load_film
     except ImportError as error:
         raise ModelError(f"FILM cannot be loaded: {error}. Install it: pip install 'slowmo_pipeline[film]'.") from error
-    return load_film(path, pyramid_levels=pyramid_levels)
+    return load_film(path, **options)
 
 
 def _seconds_a_frame(film: "FilmInterpolator") -> float:

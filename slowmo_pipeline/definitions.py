@@ -13,7 +13,7 @@ defs = dg.Definitions(
     sensors=[sensors.new_uploads, sensors.completed_outputs],
     resources={
         "storage": PipelineStorage(url=None),
-        "endpoint": SageMakerAsyncEndpoint(local=True, timeout_seconds=900, max_attempts=3),
+        "endpoint": SageMakerAsyncEndpoint(timeout_seconds=3600, max_attempts=3),
         "progress": LogProgress,
     },
     # One process a run: a step a process costs seconds each, and the steps take turns anyway.

@@ -37,10 +37,15 @@ _PERMANENT = range(400, 500)
 
 @dataclass(frozen=True)
 class Served:
-    """What an endpoint says of itself in the storage; written by whoever deploys or serves it."""
+    """What an endpoint is, as the storage tells; written by whoever deploys or serves it."""
 
     model_id: str
     max_body_bytes: int
+    """Of a chunk."""
+    sagemaker_endpoint: str | None = None
+    """The name of an endpoint of Amazon SageMaker; None: the local endpoint."""
+    instance_type: str | None = None
+    """What it runs on at SageMaker."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class AsyncEndpoint:
     `timeout_seconds` is the longest processing of one chunk (InvocationTimeoutSeconds, 1 to 3600).
     """
 
-    def __init__(self, name: str, storage: Storage, *, url: str | None, timeout_seconds: int = 900) -> None:
+    def __init__(self, name: str, storage: Storage, *, url: str | None, timeout_seconds: int = 3600) -> None:
         self.name = name
         self._storage = storage
         self._url = url
@@ -164,9 +169,25 @@ def served(storage: Storage, name: str) -> Served:
     if value is None:
         raise EndpointError(
             f"No endpoint named {name!r} has served the storage {storage.url} yet. Start the local one with "
-            "`slowmo endpoint serve` or `slowmo up`."
+            "`slowmo endpoint serve` or `slowmo up`, or deploy one with `slowmo endpoint deploy`."
         )
-    return Served(value["model_id"], value["max_body_bytes"])
+    return Served(**value)
+
+
+def is_deployed(storage: Storage, name: str) -> bool:
+    """Whether the endpoint of that name is one of Amazon SageMaker."""
+    value = storage.read_json(endpoint_key(name))
+    return value is not None and Served(**value).sagemaker_endpoint is not None
+
+
+def write_served(storage: Storage, name: str, served: Served) -> None:
+    """Say what the endpoint of that name is from now on."""
+    storage.write_json(endpoint_key(name), asdict(served))
+
+
+def forget_served(storage: Storage, name: str) -> None:
+    """Say that there is no endpoint of that name any more; harmless if there was none."""
+    storage.delete([endpoint_key(name)])
 
 
 def read_failure(data: bytes) -> ChunkFailure:

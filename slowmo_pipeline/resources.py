@@ -6,7 +6,7 @@ from collections.abc import Callable
 import dagster as dg
 from pydantic import Field
 
-from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.endpoint import AsyncEndpoint, served
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointUnreachableError
 from slowmo_pipeline.progress import Progress
@@ -28,24 +28,30 @@ class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the
 
 
 class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
-    """How asynchronous endpoints are reached; which one a video uses is its setting `interpolator`."""
+    """How asynchronous endpoints are reached.
 
-    local: bool = Field(True, description="Use the local endpoint of SLOWMO_HOME instead of Amazon SageMaker.")
-    timeout_seconds: int = Field(900, ge=1, le=3600, description="Longest processing of one chunk.")
+    Which one a video uses is its setting `interpolator`; whether that is one of Amazon SageMaker or the local one of
+    SLOWMO_HOME, the storage tells (see `endpoint.Served`).
+    """
+
+    timeout_seconds: int = Field(3600, ge=1, le=3600, description="Longest processing of one chunk.")
     max_attempts: int = Field(3, ge=1, description="How often a chunk is tried when the endpoint fails.")
 
     def connect(self, name: str, storage: Storage) -> AsyncEndpoint:
-        """The endpoint of that name. Raises EndpointUnreachableError when the local one does not run."""
-        url = None
-        if self.local:
-            address = live_endpoint(current_home().endpoint)
-            if address is None:
-                raise EndpointUnreachableError(
-                    f"No local endpoint runs for {current_home().root}. Start one with `slowmo endpoint serve` or "
-                    "`slowmo up`."
-                )
-            url = address.url
-        return AsyncEndpoint(name, storage, url=url, timeout_seconds=self.timeout_seconds)
+        """The endpoint of that name.
+
+        Raises EndpointError when the storage knows none, and EndpointUnreachableError when the local one does not run.
+        """
+        deployed = served(storage, name).sagemaker_endpoint
+        if deployed is not None:
+            return AsyncEndpoint(deployed, storage, url=None, timeout_seconds=self.timeout_seconds)
+        address = live_endpoint(current_home().endpoint)
+        if address is None:
+            raise EndpointUnreachableError(
+                f"No local endpoint runs for {current_home().root}. Start one with `slowmo endpoint serve` or "
+                "`slowmo up`."
+            )
+        return AsyncEndpoint(name, storage, url=address.url, timeout_seconds=self.timeout_seconds)
 
 
 ProgressFor = Callable[[logging.Logger], Progress]

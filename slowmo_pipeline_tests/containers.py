@@ -19,7 +19,9 @@ from typing import Any
 
 import pytest
 
+from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.locks import lock, opened
+from slowmo_pipeline.serving.model_folder import read_properties
 from slowmo_pipeline.serving.package import write_package
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.film_models import average_film
@@ -101,7 +103,8 @@ def film_folder(factory: pytest.TempPathFactory) -> Path:
     folder = factory.getbasetemp() / "average_package"
     if not folder.exists():
         folder.mkdir()
-        unpack(folder, average_model(factory), {"block_height": 2})
+        model = average_model(factory)
+        unpack(folder, model, {"block_height": 2}, model_id=load_film(model, block_height=2).model_id)
     return folder / "model"
 
 
@@ -110,7 +113,8 @@ def scripted_folder(folder: Path, options: Mapping[str, str | int] | None = None
     saved_model = folder / "saved_model"
     saved_model.mkdir()
     (saved_model / "saved_model.pb").touch()
-    unpacked = unpack(folder, saved_model, options or {})
+    options = options or {}
+    unpacked = unpack(folder, saved_model, options, model_id=scripted_model_id(options))
     film = unpacked / "slowmo_pipeline" / "interpolation" / "film"
     shutil.rmtree(film)
     film.mkdir()
@@ -119,10 +123,15 @@ def scripted_folder(folder: Path, options: Mapping[str, str | int] | None = None
     return unpacked
 
 
-def unpack(folder: Path, saved_model: Path, options: Mapping[str, str | int]) -> Path:
+def scripted_model_id(options: Mapping[str, str | int]) -> str:
+    """What Scripted calls itself in a package."""
+    return "-".join(["scripted", *(f"{name}.{value}" for name, value in sorted(options.items()))])
+
+
+def unpack(folder: Path, saved_model: Path, options: Mapping[str, str | int], *, model_id: str) -> Path:
     """Make a package and unpack it, as SageMaker does."""
     package = folder / "model.tar.gz"
-    write_package(package, saved_model, options)
+    write_package(package, saved_model, options, model_id=model_id)
     unpacked = folder / "model"
     with tarfile.open(package) as tar:
         tar.extractall(unpacked, filter="data")
@@ -163,6 +172,7 @@ class DjlWorker:
 
     def __init__(self, python: Path, model: Path, scratch: Path) -> None:
         self.scratch = scratch
+        self._settings = read_properties(model)
         self._process = subprocess.Popen(
             [python, STAND_IN / "engine.py", model],
             stdin=subprocess.PIPE,
@@ -179,7 +189,9 @@ class DjlWorker:
         self._process.communicate(timeout=20)
 
     def call(self, body: bytes | None, **properties: str) -> Answer:
-        """Send one request; no body makes it the empty one."""
+        """Send one request; no body makes it the empty one, which brings the settings of serving.properties."""
+        if body is None:
+            properties = {**self._settings, **properties}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         encoded = None if body is None else base64.b64encode(body).decode()

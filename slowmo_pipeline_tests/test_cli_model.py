@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
 from slowmo_pipeline_tests.film_models import random_film, small_film
 from slowmo_pipeline_tests.local_server import eventually
@@ -171,7 +172,8 @@ def test_info_shows_what_the_model_is_and_how_fast(models: Path, film: Path) -> 
 def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.tar.gz"
     done = slowmo_model("package", film, "-o", output, "--pyramid-levels", 4, "--block-height", 2)
-    assert facts(done) == {"path": str(output), "sha256": file_sha256(output)}
+    model_id = load_film(film, pyramid_levels=4, block_height=2).model_id
+    assert facts(done) == {"path": str(output), "sha256": file_sha256(output), "model_id": model_id}
     with tarfile.open(output) as archive:
         properties = archive.extractfile("serving.properties")
         assert properties is not None
@@ -182,7 +184,7 @@ def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_pat
 def test_a_model_that_does_not_fit_is_not_packaged(models: Path, film: Path, tmp_path: Path) -> None:
     done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", "--pyramid-levels", 2)
     assert done.returncode == 1
-    assert "is this another model?" in done.stderr.lower()
+    assert "pyramid_levels = 2, but these variables need at least 3" in done.stderr
     assert not (tmp_path / "model.tar.gz").exists()
 
 

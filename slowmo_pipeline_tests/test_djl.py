@@ -17,6 +17,7 @@ from slowmo_pipeline_tests.containers import (
     content,
     film_folder,
     scripted_folder,
+    scripted_model_id,
 )
 from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY
 from slowmo_pipeline_tests.local_server import grey_chunk, grey_of
@@ -91,11 +92,13 @@ def test_a_request_leaves_no_files_behind(film: DjlWorker, tmp_path_factory: pyt
     assert [content(folder) for folder in folders] == before
 
 
-def test_options_of_the_first_request_reach_film(scripted: DjlWorker) -> None:
-    assert scripted.call(None, block_height="2", tile_pixels="65536", predict_timeout="3600").code == 204
+def test_options_of_the_first_request_reach_film(python: Path, tmp_path: Path) -> None:
+    options: dict[str, str | int] = {"block_height": 2, "tile_pixels": 65536}
+    with DjlWorker(python, scripted_folder(tmp_path, options), tmp_path / "scratch") as worker:
+        assert worker.call(None).code == 204
+        answer = worker.call(grey_chunk(100))
 
-    result = ResultReader(io.BytesIO(scripted.call(grey_chunk(100)).body))
-    assert result.model_id == "scripted-block_height.2-tile_pixels.65536"
+    assert ResultReader(io.BytesIO(answer.body)).model_id == scripted_model_id(options)
 
 
 def test_out_of_memory_is_507_and_the_worker_lives_on(scripted: DjlWorker) -> None:

@@ -1,4 +1,5 @@
 import ast
+import gzip
 import hashlib
 import inspect
 import os
@@ -12,12 +13,13 @@ import pytest
 
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.serving.model_folder import OPTIONS, read_properties
-from slowmo_pipeline.serving.package import serving_code, write_package
+from slowmo_pipeline.serving.model_folder import OPTIONS, load_warm, read_properties
+from slowmo_pipeline.serving.package import packaged_model_id, serving_code, write_package
 from slowmo_pipeline_tests.containers import average_model, container_python, film_folder, unpack
 from slowmo_pipeline_tests.local_server import REPOSITORY
 
 OURS = "slowmo_pipeline"
+MODEL_ID = "film-1-0123abcd"
 
 
 @pytest.fixture
@@ -31,8 +33,9 @@ def test_equal_content_gives_equal_bytes_whatever_its_dates_and_rights(model: Pa
         os.utime(path, (10**9 + number, 10**9 + number))
         path.chmod(0o700)
 
-    first = write_package(tmp_path / "first.tar.gz", model, {"block_height": 2, "block_width": 3})
-    second = write_package(tmp_path / "another name.tar.gz", copy, {"block_width": "3", "block_height": "2"})
+    first = write_package(tmp_path / "first.tar.gz", model, {"block_height": 2, "block_width": 3}, model_id=MODEL_ID)
+    same = {"block_width": "3", "block_height": "2"}
+    second = write_package(tmp_path / "another name.tar.gz", copy, same, model_id=MODEL_ID)
 
     assert first == second
     for name in ("first.tar.gz", "another name.tar.gz"):
@@ -40,7 +43,7 @@ def test_equal_content_gives_equal_bytes_whatever_its_dates_and_rights(model: Pa
 
 
 def test_every_member_is_dated_and_owned_alike_and_readable_by_all(model: Path, tmp_path: Path) -> None:
-    write_package(tmp_path / "model.tar.gz", model, {})
+    write_package(tmp_path / "model.tar.gz", model, {}, model_id=MODEL_ID)
 
     with tarfile.open(tmp_path / "model.tar.gz") as tar:
         assert {(member.mtime, member.uid, member.gid, member.mode, member.isreg()) for member in tar} == {
@@ -49,13 +52,13 @@ def test_every_member_is_dated_and_owned_alike_and_readable_by_all(model: Path, 
 
 
 def test_root_has_what_djl_serving_looks_for_and_nothing_it_would_mistake(model: Path, tmp_path: Path) -> None:
-    root = {path.name for path in unpack(tmp_path, model, {}).iterdir()}
+    root = {path.name for path in unpack(tmp_path, model, {}, model_id=MODEL_ID).iterdir()}
 
     assert root == {"serving.properties", "model.py", "requirements.txt", "slowmo_pipeline", "film"}
 
 
 def test_saved_model_arrives_whole(model: Path, tmp_path: Path) -> None:
-    unpacked = unpack(tmp_path, model, {}) / "film"
+    unpacked = unpack(tmp_path, model, {}, model_id=MODEL_ID) / "film"
 
     for path in (path for path in model.rglob("*") if path.is_file()):
         assert (unpacked / path.relative_to(model)).read_bytes() == path.read_bytes()
@@ -96,7 +99,7 @@ def test_unpacked_code_imports_in_a_python_of_its_own(
 def test_packing_runs_none_of_what_it_packs(model: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from slowmo_pipeline.serving.package import write_package\n"
-        "write_package(Path(sys.argv[1]), Path(sys.argv[2]), {})\n"
+        "write_package(Path(sys.argv[1]), Path(sys.argv[2]), {}, model_id='film-1-00000000')\n"
         "print(*{'tensorflow', 'cv2', 'uvicorn'} & set(sys.modules))"
     )
 
@@ -104,8 +107,30 @@ def test_packing_runs_none_of_what_it_packs(model: Path, tmp_path: Path) -> None
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "\n"
 
 
+def test_the_model_id_is_read_back_from_the_package(model: Path, tmp_path: Path) -> None:
+    write_package(tmp_path / "model.tar.gz", model, {}, model_id=MODEL_ID)
+
+    assert packaged_model_id(tmp_path / "model.tar.gz") == MODEL_ID
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(bytes(10240))])
+def test_other_files_are_no_package(content: bytes, tmp_path: Path) -> None:
+    other = tmp_path / "other.tar.gz"
+    other.write_bytes(content)
+
+    with pytest.raises(ModelError, match=r"other\.tar\.gz"):
+        packaged_model_id(other)
+
+
+def test_a_package_that_says_another_model_is_not_served(model: Path, tmp_path: Path) -> None:
+    unpacked = unpack(tmp_path, model, {}, model_id=MODEL_ID)
+
+    with pytest.raises(ModelError, match=rf"says {MODEL_ID}: package it again"):
+        load_warm(unpacked, read_properties(unpacked))
+
+
 def test_options_stand_in_the_properties(model: Path, tmp_path: Path) -> None:
-    unpacked = unpack(tmp_path, model, {"tile_pixels": 262144, "block_height": 2})
+    unpacked = unpack(tmp_path, model, {"tile_pixels": 262144, "block_height": 2}, model_id=MODEL_ID)
 
     lines = (unpacked / "serving.properties").read_text().splitlines()
     assert lines[-2:] == ["option.block_height=2", "option.tile_pixels=262144"]
@@ -128,24 +153,24 @@ def test_options_are_those_of_load_film() -> None:
 )
 def test_bad_options_are_refused(options: dict[str, str | int], message: str, model: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=message):
-        write_package(tmp_path / "model.tar.gz", model, options)
+        write_package(tmp_path / "model.tar.gz", model, options, model_id=MODEL_ID)
 
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_saved_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"give the folder that has saved_model\.pb in it"):
-        write_package(tmp_path / "model.tar.gz", tmp_path, {})
+        write_package(tmp_path / "model.tar.gz", tmp_path, {}, model_id=MODEL_ID)
 
 
 def test_a_package_that_fails_leaves_the_one_before(model: Path, tmp_path: Path) -> None:
     package = tmp_path / "model.tar.gz"
-    sha256 = write_package(package, model, {})
+    sha256 = write_package(package, model, {}, model_id=MODEL_ID)
     copy = shutil.copytree(model, tmp_path / "copy")
     (copy / f"z{'z' * 200}").touch()
 
     with pytest.raises(ValueError, match="name is too long"):
-        write_package(package, copy, {})
+        write_package(package, copy, {}, model_id=MODEL_ID)
 
     assert hashlib.sha256(package.read_bytes()).hexdigest() == sha256
     assert {path.name for path in tmp_path.iterdir()} == {"model.tar.gz", "copy"}

@@ -91,8 +91,7 @@ class _Server:
         first = await Worker.start(self.workers)
         try:
             for name, model_id in first.model_ids.items():
-                served = {"model_id": model_id, "max_body_bytes": MAX_BODY_BYTES}
-                await asyncio.to_thread(self.storage.write_json, endpoint_key(name), served)
+                await asyncio.to_thread(_announce, self.storage, name, model_id)
             dispatcher = Dispatcher(self.log, self.storage, first.model_ids, lambda: Worker.start(self.workers))
             with _listening(self.port) as listener:
                 await self._serve(listener, dispatcher, first)
@@ -129,6 +128,17 @@ class _Server:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+
+
+def _announce(storage: Storage, name: str, model_id: str) -> None:
+    """Tell the storage's users what the endpoint of that name is."""
+    record = storage.read_json(endpoint_key(name))
+    if record is not None and record.get("sagemaker_endpoint"):
+        raise EndpointError(
+            f"For {storage.url}, {name} is the endpoint {record['sagemaker_endpoint']} of Amazon SageMaker. Delete it "
+            "with `slowmo endpoint delete`, or use another SLOWMO_STORAGE."
+        )
+    storage.write_json(endpoint_key(name), {"model_id": model_id, "max_body_bytes": MAX_BODY_BYTES})
 
 
 async def _until_unused(users: Users) -> None:

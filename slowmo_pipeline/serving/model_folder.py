@@ -1,6 +1,7 @@
 """The unpacked model.tar.gz, as package.py packs it and both kinds of container find it.
 
-    serving.properties   settings of DJL Serving; its lines `option.NAME=…` hold FILM's options, in either container
+    serving.properties   settings of DJL Serving; its lines `option.NAME=…` hold the model id and FILM's options, in
+                         either container
     model.py             what DJL Serving calls
     requirements.txt     what DJL Serving installs
     slowmo_pipeline/     the code that serves
@@ -10,7 +11,7 @@ Nothing here writes to it: SageMaker mounts it read-only.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 
 from slowmo_pipeline.chunkconfig import Want
 from slowmo_pipeline.chunkfile import write_chunk
-from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.serving.handler import handle
@@ -28,6 +29,8 @@ PROPERTIES = "serving.properties"
 SAVED_MODEL = "film"
 OPTIONS = ("pyramid_levels", "block_height", "block_width", "tile_pixels", "precision")
 """The keyword arguments of load_film that a package may set."""
+MODEL_ID = "model_id"
+"""The property that says which model the package holds: whoever deploys it need not load it."""
 
 _WARM_PIXELS = 64  # a side; what the published weights need at least
 
@@ -35,12 +38,18 @@ _WARM_PIXELS = 64  # a side; what the published weights need at least
 def load_warm(folder: Path, properties: Mapping[str, str]) -> Interpolator:
     """Load the FILM of an unpacked package and run one small chunk through it, so that the first request is no slower.
 
-    `properties` may hold any of OPTIONS, and whatever else a server adds.
-    Raises SettingsError for an option that is no whole number, ModelError for a SavedModel that does not fit.
+    `properties` hold MODEL_ID, any of OPTIONS, and whatever else a server adds.
+    Raises SettingsError for an option that is no whole number, ModelError for a SavedModel that does not fit or is not
+    the model that it should be.
     """
     from slowmo_pipeline.interpolation.film import load_film  # TensorFlow: only where a model is loaded
 
     interpolator = load_film(folder / SAVED_MODEL, **film_options(properties))
+    if interpolator.model_id != properties.get(MODEL_ID):
+        raise ModelError(
+            f"The package holds the model {interpolator.model_id}, but says {properties.get(MODEL_ID)}: package it "
+            "again with `slowmo model package`."
+        )
     handle(_small_chunk(), interpolator)
     return interpolator
 
@@ -59,7 +68,11 @@ def film_options(properties: Mapping[str, str | int]) -> dict[str, Any]:
 
 def read_properties(folder: Path) -> dict[str, str]:
     """What the package's `option.NAME=value` lines say, as DJL Serving hands them to a model: `{name: value}`."""
-    lines = (folder / PROPERTIES).read_text().splitlines()
+    return parse_properties((folder / PROPERTIES).read_text().splitlines())
+
+
+def parse_properties(lines: Iterable[str]) -> dict[str, str]:
+    """What `option.NAME=value` lines say: `{name: value}`."""
     settings = (line.partition("=") for line in lines if line.startswith("option."))
     return {name.removeprefix("option.").strip(): value.strip() for name, _, value in settings}
 

@@ -14,7 +14,14 @@ from typing import BinaryIO
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import ModelError, SettingsError
-from slowmo_pipeline.serving.model_folder import OPTIONS, PROPERTIES, SAVED_MODEL, film_options
+from slowmo_pipeline.serving.model_folder import (
+    MODEL_ID,
+    OPTIONS,
+    PROPERTIES,
+    SAVED_MODEL,
+    film_options,
+    parse_properties,
+)
 
 _SERVER = "slowmo_pipeline.serving.app"
 """What our own image runs; DJL Serving runs model.py."""
@@ -25,16 +32,18 @@ _CODE_FOLDER = Path(__file__).parents[2]
 _DJL_FOLDER = Path(__file__).with_name("djl")
 _DJL_FILES = ("model.py", "requirements.txt")
 
+_LARGEST_PROPERTIES = 1 << 16
 _GZIP_LEVEL = 1  # weights hardly shrink at any level
 
 
-def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str | int]) -> str:
+def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str | int], *, model_id: str) -> str:
     """Write model.tar.gz to `output`, whole or not at all; return its SHA-256 as 64 hex digits.
 
-    `options` are keyword arguments of load_film by name, of those in model_folder.OPTIONS.
+    `options` are keyword arguments of load_film by name, of those in model_folder.OPTIONS; `model_id` is that of what
+    load_film makes of them.
     Raises ModelError when the folder holds no SavedModel, SettingsError for an unknown option or a bad value.
     """
-    properties = _properties(options)
+    properties = _properties(options, model_id)
     if not (saved_model_dir / "saved_model.pb").is_file():
         raise ModelError(f"{saved_model_dir} is no SavedModel: give the folder that has saved_model.pb in it.")
     aside = output.with_name(f".{output.name}.part")
@@ -46,6 +55,21 @@ def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str
     finally:
         aside.unlink(missing_ok=True)
     return digest
+
+
+def packaged_model_id(package: Path) -> str:
+    """The model id of a package; ModelError for any other file. Reads only its beginning."""
+    try:
+        with tarfile.open(package, "r:gz") as tar:
+            first = tar.next()
+            properties = tar.extractfile(first) if first is not None and first.name == PROPERTIES else None
+            lines = properties.read(_LARGEST_PROPERTIES).decode().splitlines() if properties else []
+    except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
+        raise ModelError(f"{package} cannot be read as a package: {error}.") from error
+    model_id = parse_properties(lines).get(MODEL_ID)
+    if model_id is None:
+        raise ModelError(f"{package} is no package of a model: make one with `slowmo model package`.")
+    return model_id
 
 
 def serving_code() -> list[Path]:
@@ -105,9 +129,10 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     return info
 
 
-def _properties(options: Mapping[str, str | int]) -> bytes:
+def _properties(options: Mapping[str, str | int], model_id: str) -> bytes:
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise SettingsError(f"There is no option {unknown[0]!r} of FILM. Known: {', '.join(OPTIONS)}.")
     lines = [f"option.{name}={value}\n" for name, value in sorted(film_options(options).items())]
     text = (_DJL_FOLDER / PROPERTIES).read_text()
-    return "".join([text, "\n# FILM's options.\n", *lines] if lines else [text]).encode()
+    head = f"\n# Which model this is, and FILM's options.\noption.{MODEL_ID}={model_id}\n"
+    return "".join([text, head, *lines]).encode()
