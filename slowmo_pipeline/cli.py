@@ -61,6 +61,8 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings; options win over it.
     """
     from slowmo_pipeline.console import shown_progress, stderr
+    from slowmo_pipeline.steps.probe import defaults
+    from slowmo_pipeline.storage import Storage
 
     options = {
         "slowdown": slowdown,
@@ -73,7 +75,8 @@ def run(
     given = {name: value for name, value in options.items() if value is not None}
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
-    settings = {clip: _settings_of(clip, given) for clip in clips}
+    common = defaults(Storage(current_home().storage_url))
+    settings = {clip: _settings_of(clip, common, given) for clip in clips}
     used = {str(each["interpolator"]) for each in settings.values()}
     endpoints = _endpoints(used - _deployed(used), model, block_height, block_width)
     failed = 0
@@ -205,9 +208,10 @@ def _deployed(interpolators: Iterable[str]) -> set[str]:
 def _endpoints(
     interpolators: Iterable[str], model: str | None, block_height: int | None, block_width: int | None
 ) -> list[str]:
-    """The entries with which the local endpoint serves these interpolators."""
+    """What the local endpoint is to serve: how to make it, unless a live one has it and nothing special is asked."""
     from slowmo_pipeline.interpolation.catalog import recipe_of
     from slowmo_pipeline.models import resolve_model
+    from slowmo_pipeline.serving.owner import live_endpoint
     from slowmo_pipeline.serving.served import ServedEndpoint
 
     names = set(interpolators)
@@ -215,10 +219,18 @@ def _endpoints(
     given = {name: count for name, count in blocks.items() if count is not None}
     if "film" not in names and (model or given):
         raise SettingsError("--model, --block-height and --block-width are for a local film: add --interpolator film.")
-    recipes = {name: recipe_of(name) for name in names - {"film"}}
-    if "film" in names:
-        recipes["film"] = recipe_of("film", saved_model_dir=str(resolve_model(current_home(), model)), **given)
-    return [str(ServedEndpoint(name, recipe)) for name, recipe in sorted(recipes.items())]
+    live = live_endpoint(current_home().endpoint)
+    entries = []
+    for name in sorted(names):
+        special = name == "film" and (model or given)
+        if live is not None and live.serves(name) and not special:
+            entries.append(name)
+        elif name == "film":
+            recipe = recipe_of(name, saved_model_dir=str(resolve_model(current_home(), model)), **given)
+            entries.append(str(ServedEndpoint(name, recipe)))
+        else:
+            entries.append(str(ServedEndpoint(name, recipe_of(name))))
+    return entries
 
 
 @contextmanager
@@ -238,14 +250,14 @@ def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeli
         yield Pipeline(home, instance, storage)
 
 
-def _settings_of(clip: Path, options: Mapping[str, object]) -> dict[str, object]:
+def _settings_of(clip: Path, common: Mapping[str, object], options: Mapping[str, object]) -> dict[str, object]:
     """All settings of a clip, spelled out: the same command makes the same video, whatever was run before."""
     from slowmo_pipeline.settings import parse_settings, read_sidecar
     from slowmo_pipeline.steps.upload import sidecar_of
 
     sidecar = sidecar_of(clip)
     told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
-    settings = parse_settings({**told, **options}, origin=f"The settings of {clip.name}")
+    settings = parse_settings({**common, **told, **options}, origin=f"The settings of {clip.name}")
     return {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
 
 

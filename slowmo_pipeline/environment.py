@@ -45,3 +45,13 @@ class Home:
 def current_home() -> Home:
     """SLOWMO_HOME, by default `slowmo_data` in the working directory."""
     return Home(Path(os.environ.get("SLOWMO_HOME") or "slowmo_data").absolute())
+
+
+def operator_topic() -> str | None:
+    """ARN of the SNS topic that hears of finished and failed videos: SLOWMO_OPERATOR_TOPIC."""
+    return os.environ.get("SLOWMO_OPERATOR_TOPIC") or None
+
+
+def ui_url() -> str | None:
+    """Where people reach Dagster's UI, for links in messages: SLOWMO_UI_URL."""
+    return os.environ.get("SLOWMO_UI_URL") or None

@@ -10,6 +10,8 @@ FAILURES = "failures/"
 PENDING = "pending/"
 VIDEOS = "videos/"
 SIDECAR_SUFFIX = ".slowmo.json"
+SETTINGS = "settings.json"
+"""Settings for all videos of the storage, where nothing else is said."""
 
 
 def video_id_of(upload_key: str) -> str:

@@ -131,7 +131,7 @@ def test_server_of_another_storage_is_not_used(state: Path, storage: Storage, tm
 
 
 def test_server_without_the_endpoint_is_not_used(state: Path, storage: Storage) -> None:
-    with LocalServer(state, storage), pytest.raises(HomeError, match=r"serves scripted on .*, not flow"):
+    with LocalServer(state, storage), pytest.raises(HomeError, match=r"serves scripted=.* on .*, not flow"):
         use_endpoint(state, storage.url, endpoints=["flow"]).__enter__()
 
 

@@ -16,7 +16,7 @@ from slowmo_pipeline.errors import (
     UnreadableVideoError,
     VideoTooLargeError,
 )
-from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
+from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.probe import joint_version, look
 from slowmo_pipeline.steps.records import Source, read_info, read_source
@@ -155,6 +155,24 @@ def test_sidecar_written_later_wins_over_what_was_in_force(looked: Looker) -> No
 
     assert looked.slowdown() == 8
     assert looked.stages <= {"read"}
+
+
+def test_settings_of_the_storage_are_the_defaults(looked: Looker) -> None:
+    looked.storage.write_json(SETTINGS, {"slowdown": 9, "codec": "prores"})
+
+    assert looked.slowdown() == 9
+    looked.write_sidecar(slowdown=8)
+    settings = looked()[0].settings
+    assert settings.slowdown == 8
+    assert settings.codec == "prores"
+    assert looked.slowdown(codec="ffv1") == 9
+
+
+def test_bad_settings_of_the_storage_are_named(looked: Looker) -> None:
+    looked.storage.write_json(SETTINGS, {"slowdown": 0})
+
+    with pytest.raises(SettingsError, match=r"settings\.json: slowdown = 0"):
+        looked(codec="ffv1")
 
 
 def test_sidecar_that_is_gone_leaves_its_settings(looked: Looker) -> None:

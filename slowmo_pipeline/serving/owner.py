@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from slowmo_pipeline.errors import EndpointError, HomeError
-from slowmo_pipeline.serving.served import ServedEndpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage import Storage
 
@@ -57,18 +56,18 @@ def use_endpoint(
 
     A server that is started here runs detached and ends once its last user has left or died. `workers` (default: the
     server's) and `endpoints` (as the server's --endpoint) are for starting. Raises HomeError when a live server has
-    another storage or lacks an endpoint, and EndpointError when the one that was started ends before it is ready.
+    another storage or lacks one of the endpoints (see EndpointAddress.serves), and EndpointError when the one that was
+    started ends before it is ready.
     """
     state = ServerState(state_dir)
     storage_url = Storage(storage_url).url
     with state.used():
         with state.starting():
             address = _other_server(state) or _start(state, storage_url, workers, endpoints)
-        wanted = tuple(str(ServedEndpoint.parse(entry)) for entry in endpoints)
-        if address.storage != storage_url or not set(wanted) <= set(address.endpoints):
+        if address.storage != storage_url or not all(map(address.serves, endpoints)):
             raise HomeError(
                 f"The endpoint server of {state_dir} (pid {address.pid}) serves {', '.join(address.endpoints)} on "
-                f"{address.storage}, not {', '.join(wanted)} on {storage_url}: end it first, or choose another "
+                f"{address.storage}, not {', '.join(endpoints)} on {storage_url}: end it first, or choose another "
                 "SLOWMO_HOME."
             )
         yield address.url

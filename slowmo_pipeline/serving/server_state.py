@@ -39,6 +39,11 @@ class EndpointAddress:
     started: float
     """Seconds since the epoch."""
 
+    def serves(self, entry: str) -> bool:
+        """Whether it has that endpoint: `NAME`, however that is made, or `NAME=RECIPE` exactly."""
+        names = {served.partition("=")[0] for served in self.endpoints}
+        return entry in names or entry in self.endpoints
+
 
 class ServerState:
     """One state folder; made by the first who needs a lock in it."""

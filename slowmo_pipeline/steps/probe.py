@@ -6,7 +6,7 @@ from typing import Any
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import SettingsError, StorageError, UnknownVideoError, UnreadableVideoError
-from slowmo_pipeline.keys import VideoKeys, sidecar_key
+from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
 from slowmo_pipeline.steps.records import Source, read_info
@@ -14,7 +14,7 @@ from slowmo_pipeline.storage import Entry, Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 
-_MAX_SIDECAR_BYTES = 64 * 1024
+_MAX_SETTINGS_BYTES = 64 * 1024
 
 
 def joint_version(upload: Entry, sidecar: Entry | None) -> str:
@@ -39,7 +39,7 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     """Look at an upload: resolve its settings, hash and probe it if it is new or changed, store what was found.
 
     The settings are `chosen` when there are any, else the sidecar if it was written since the last look, else those
-    in force, else the sidecar or the defaults: what was said last holds.
+    in force, else the sidecar or the defaults: what was said last holds. What it does not say is as `defaults` says.
 
     Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.
     """
@@ -56,7 +56,7 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     if entry is None:
         raise UnknownVideoError(f"The upload {storage.location(upload)} is gone. Put it back, or delete its partition.")
     version = joint_version(entry, sidecar)
-    settings = _resolve(storage, upload, chosen, before, sidecar)
+    settings = _resolve(storage, chosen, before, sidecar)
     known = _stored_info(storage, video_id)
     same_limits = before is not None and limits_of(before.settings) == limits_of(settings)
     if before and before.version == version and known and same_limits:
@@ -89,16 +89,29 @@ def _stored_info(storage: Storage, video_id: str) -> VideoInfo | None:
 
 
 def _resolve(
-    storage: Storage, upload: str, chosen: Mapping[str, Any], before: Source | None, sidecar: Entry | None
+    storage: Storage, chosen: Mapping[str, Any], before: Source | None, sidecar: Entry | None
 ) -> SlowMotionSettings:
     if chosen:
-        return parse_settings(chosen, origin="The run's settings")
+        return parse_settings({**defaults(storage), **chosen}, origin="The run's settings")
     if sidecar and (before is None or before.sidecar_version != sidecar.version):
-        key = sidecar_key(upload)
-        if sidecar.size > _MAX_SIDECAR_BYTES:
-            raise SettingsError(f"{key} has {sidecar.size} bytes, allowed are {_MAX_SIDECAR_BYTES}: a few settings.")
-        return parse_settings(read_sidecar(storage.read(key), origin=key), origin=key)
-    return before.settings if before else parse_settings({}, origin="The defaults")
+        return parse_settings({**defaults(storage), **_read_settings(storage, sidecar)}, origin=sidecar.key)
+    return before.settings if before else parse_settings(defaults(storage), origin=SETTINGS)
+
+
+def defaults(storage: Storage) -> dict[str, Any]:
+    """What the storage's own settings file says, checked; names that it does not say are missing."""
+    entry = storage.stat(SETTINGS)
+    if entry is None:
+        return {}
+    values = _read_settings(storage, entry)
+    parse_settings(values, origin=SETTINGS)
+    return values
+
+
+def _read_settings(storage: Storage, entry: Entry) -> dict[str, Any]:
+    if entry.size > _MAX_SETTINGS_BYTES:
+        raise SettingsError(f"{entry.key} has {entry.size} bytes, allowed are {_MAX_SETTINGS_BYTES}: a few settings.")
+    return read_sidecar(storage.read(entry.key), origin=entry.key)
 
 
 def limits_of(settings: SlowMotionSettings) -> Limits:
