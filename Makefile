@@ -1,12 +1,13 @@
 # make demo    the sample clip, four times slower        make test       everything but the slow tests
 # make up      endpoint, Dagster UI and sensors          make test-slow  the slow tests
 # make lint    what the CI checks before the tests       make bench      the numbers of the README
+#                                                        make bench-film those of FILM
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo up test test-slow lint bench clean
+.PHONY: demo up test test-slow lint bench bench-film clean
 
 demo: $(VENV)/installed
 	$(BIN)/slowmo run examples/big_buck_bunny.mp4 --slowdown 4
@@ -29,6 +30,9 @@ lint: $(VENV)/dev-installed
 
 bench: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks
+
+bench-film: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks.film
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

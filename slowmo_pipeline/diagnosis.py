@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import EncodeError, SlowmoError
 from slowmo_pipeline.home import locked
+from slowmo_pipeline.models import fetched_models
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.video.binary import encoders, ffmpeg_binary
@@ -36,6 +38,7 @@ def diagnose(home: Home) -> Iterator[Finding]:
     yield _looked_at("home", lambda: _home(home))
     yield _looked_at("storage", lambda: _storage(home))
     yield _disk(home)
+    yield Finding(True, "film", _film(home))
     address = live_endpoint(home.endpoint)
     yield Finding(
         True, "endpoint", f"live at {address.url}" if address else "none runs; `slowmo run` and `up` start one"
@@ -54,6 +57,13 @@ def _ffmpeg() -> str:
     if missing:
         raise EncodeError(f"{ffmpeg_binary()} cannot encode {', '.join(sorted(missing))}: unset FFMPEG_BINARY.")
     return ffmpeg_binary()
+
+
+def _film(home: Home) -> str:
+    if find_spec("tensorflow") is None:
+        return "TensorFlow is not installed: pip install 'slowmo_pipeline[film]', if it is wanted"
+    names = fetched_models(home)
+    return f"models: {', '.join(names)}" if names else "no model; `slowmo model fetch` gets one, if it is wanted"
 
 
 def _home(home: Home) -> str:

@@ -91,8 +91,13 @@ def resolve_model(home: Home, given: str | None) -> Path:
         raise ModelError(f"{path} is no SavedModel: it has no {GRAPH}. Give the folder that holds it.")
     raise ModelError(
         f"{given} is neither a folder nor the name of a fetched model. `slowmo model fetch --name` fetches one; there "
-        f"are: {', '.join(_fetched_names(home)) or 'none'}."
+        f"are: {', '.join(fetched_models(home)) or 'none'}."
     )
+
+
+def fetched_models(home: Home) -> list[str]:
+    """Names of the models that the home keeps, sorted."""
+    return sorted(name for graph in home.models.glob(f"*/{GRAPH}") if _NAME.fullmatch(name := graph.parent.name))
 
 
 def _obtained(source: str | None, incoming: Path, progress: Progress) -> Path:
@@ -147,10 +152,6 @@ def _recorded_sha256(path: Path) -> str | None:
         return str(json.loads(record.read_text())["sha256"])
     except (ValueError, LookupError, TypeError) as error:
         raise ModelError(f"{record} is damaged. Delete it and {path}, and fetch the model again.") from error
-
-
-def _fetched_names(home: Home) -> list[str]:
-    return sorted(name for graph in home.models.glob(f"*/{GRAPH}") if _NAME.fullmatch(name := graph.parent.name))
 
 
 @contextmanager
