@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
+from slowmo_pipeline.cost import cost_of, price_per_hour
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
@@ -16,6 +17,7 @@ from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.ensure import Ensurer
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.steps.speed import made_on
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
@@ -159,9 +161,11 @@ def final_video(
 
     with told_as_failure():
         opened = storage.open()
-        final, made = assemble(opened, context.partition_key, progress=progress(context.log))
         in_force = read_in_force(opened, context.partition_key)
-        report = write_report(opened, context.partition_key, in_force, final)
+        # Before assembling, which may delete the receipts that tell it.
+        instance_type = made_on(opened, context.partition_key, in_force)
+        final, made = assemble(opened, context.partition_key, progress=progress(context.log))
+        report = write_report(opened, context.partition_key, in_force, final, instance_type=instance_type)
     timeline = in_force.plan.timeline
     seconds = sum(final.chunk_seconds)
     return dg.MaterializeResult(
@@ -175,6 +179,7 @@ def final_video(
             "seconds": float(timeline.duration),
             "endpoint_seconds": round(seconds, 3),
             "endpoint_seconds_per_new_frame": round(seconds / max(in_force.plan.new_frame_count, 1), 4),
+            **_estimated_cost(seconds, instance_type),
             "model": in_force.current.model_id,
             "made_now": made,
             "notes": list(final.notes),
@@ -182,6 +187,12 @@ def final_video(
         },
         data_version=dg.DataVersion(final.sha256[:16]),
     )
+
+
+def _estimated_cost(seconds: float, instance_type: str | None) -> dict[str, float]:
+    """The list price of so many endpoint seconds, where it is known; a number, so that the UI plots it."""
+    usd_per_hour = price_per_hour(instance_type) if instance_type else None
+    return {"estimated_cost_usd": round(float(cost_of(seconds, usd_per_hour)), 6)} if usd_per_hour else {}
 
 
 def _table(rows: Sequence[Mapping[Any, Any]]) -> dg.TableMetadataValue | str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.cli_cost import cost
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, model_app
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError
@@ -24,6 +25,7 @@ app = typer.Typer(
 endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes the new frames.")
 app.add_typer(endpoint_app, name="endpoint")
 app.add_typer(model_app, name="model")
+app.command()(cost)
 
 Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)]
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]

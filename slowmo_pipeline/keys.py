@@ -9,6 +9,7 @@ UPLOADS = "uploads/"
 FAILURES = "failures/"
 PENDING = "pending/"
 VIDEOS = "videos/"
+FINALS = "final/"
 SIDECAR_SUFFIX = ".slowmo.json"
 SETTINGS = "settings.json"
 """Settings for all videos of the storage, where nothing else is said."""
@@ -128,11 +129,11 @@ class VideoKeys:
     @property
     def finals(self) -> tuple[str, str]:
         """The two keys beside the final video: what it was made from, and its report."""
-        return f"final/{self.video_id}.json", f"final/{self.video_id}.html"
+        return f"{FINALS}{self.video_id}.json", f"{FINALS}{self.video_id}.html"
 
     def final(self, suffix: str) -> str:
         """The slow-motion video; `suffix` with its dot."""
-        return f"final/{self.video_id}{suffix}"
+        return f"{FINALS}{self.video_id}{suffix}"
 
     def plan(self, plan_hash: str) -> PlanKeys:
         """Keys of one of its plans."""

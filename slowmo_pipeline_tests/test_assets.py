@@ -159,6 +159,33 @@ def test_numbers_that_plot_are_reported(pipeline: TestPipeline) -> None:
     assert [record.data["new frames"] for record in reported["chunk_table"].records] == [15]
 
 
+@pytest.fixture
+def deployed(pipeline: TestPipeline) -> Iterator[None]:
+    """The endpoint's record says that it runs on an instance of SageMaker's."""
+    record = pipeline.storage.read_json(endpoint_key("flow"))
+    pipeline.storage.write_json(endpoint_key("flow"), {**record, "instance_type": "ml.g5.xlarge"})
+    yield
+    pipeline.storage.write_json(endpoint_key("flow"), record)
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("keep_results", [True, False])
+def test_what_the_endpoint_spent_and_what_that_costs_is_reported(pipeline: TestPipeline, keep_results: bool) -> None:
+    video_id = pipeline.drop(f"spent_{keep_results}.mp4")
+    reported = materialized(pipeline.run(video_id, keep_results=keep_results), "final_video")
+    assert reported["endpoint_seconds"] > 0
+    assert reported["estimated_cost_usd"] == pytest.approx(reported["endpoint_seconds"] * 1.408 / 3600, abs=1e-6)
+    page = pipeline.storage.read(VideoKeys(video_id).finals[1]).decode()
+    assert "s on ml.g5.xlarge, about 0.00" in page
+    assert "USD (1.408 USD an hour in us-east-1, 2025-12)" in page
+
+
+def test_what_a_local_endpoint_made_costs_nothing(pipeline: TestPipeline) -> None:
+    reported = materialized(pipeline.run(pipeline.drop("local.mp4")), "final_video")
+    assert reported["endpoint_seconds"] > 0
+    assert "estimated_cost_usd" not in reported
+
+
 def test_the_report_names_what_the_video_was_made_from(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("report.mp4")
     assert pipeline.run(video_id).success

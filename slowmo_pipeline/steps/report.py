@@ -5,6 +5,7 @@ from html import escape
 
 import pandas as pd
 
+from slowmo_pipeline.cost import cost_of, packaged_prices, price_per_hour
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import Final, InForce
@@ -43,8 +44,8 @@ def chunk_frame(in_force: InForce, final: Final) -> pd.DataFrame:
     return table
 
 
-def write_report(storage: Storage, video_id: str, in_force: InForce, final: Final) -> str:
-    """Store the page beside the final video and return its key."""
+def write_report(storage: Storage, video_id: str, in_force: InForce, final: Final, *, instance_type: str | None) -> str:
+    """Store the page beside the final video and return its key; `instance_type` is None unless SageMaker made it."""
     source, info, timeline = in_force.source, in_force.info, in_force.plan.timeline
     rate = f"{timeline.source.nominal_rate} frames/s"
     facts = {
@@ -58,6 +59,7 @@ def write_report(storage: Storage, video_id: str, in_force: InForce, final: Fina
         "duration": f"{float(timeline.source.duration):.3f} s in, {float(timeline.duration):.3f} s out",
         "plan": in_force.current.plan,
         "model": in_force.current.model_id,
+        "endpoint": _work(sum(final.chunk_seconds), instance_type),
         "SHA-256": final.sha256,
     }
     settings = source.settings.model_dump(mode="json")
@@ -73,6 +75,18 @@ def write_report(storage: Storage, video_id: str, in_force: InForce, final: Fina
     key = VideoKeys(video_id).finals[1]
     storage.write(key, page.encode())
     return key
+
+
+def _work(seconds: float, instance_type: str | None) -> str:
+    """What the endpoint did, and the list price of that where it is known."""
+    told = f"{seconds:.1f} s"
+    if instance_type is None:
+        return told
+    usd_per_hour = price_per_hour(instance_type)
+    if usd_per_hour is None:
+        return f"{told} on {instance_type}"
+    price = f"{usd_per_hour} USD an hour in {packaged_prices().origin}"
+    return f"{told} on {instance_type}, about {cost_of(seconds, usd_per_hour):.4f} USD ({price})"
 
 
 def _table(facts: Mapping[str, object]) -> str:

@@ -1,0 +1,145 @@
+"""`slowmo cost`: what clips would cost on an endpoint of Amazon SageMaker, before anything is spent."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.errors import SlowmoError, StorageError
+
+if TYPE_CHECKING:
+    from slowmo_pipeline.cost import Estimate
+
+SCALE_IN_COOLDOWN_SECONDS = 600
+"""Of an endpoint as it is deployed unless told otherwise."""
+
+_HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
+
+
+def cost(
+    clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
+    slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
+    frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
+    instance_type: Annotated[str, typer.Option(help="What the endpoint runs on.")] = "ml.g5.xlarge",
+    interpolator: Annotated[str, typer.Option(help="The endpoint whose speed was measured.")] = "film",
+    seconds_per_megapixel: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds for a million pixels of new frames; unset: measured on the videos that the endpoint finished."
+        ),
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A price table (JSON) to use instead of the one that comes with this program.")
+    ] = None,
+) -> None:
+    """Estimate what the new frames of video files cost on Amazon SageMaker. Nothing is uploaded.
+
+    Every clip is decoded once, since its new frames are counted, not guessed. A file CLIP.slowmo.json beside a clip
+    holds settings; options win over it. A clip that fails does not stop the others; the exit code is 1 then.
+    """
+    from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
+
+    table = read_prices(prices) if prices else packaged_prices()
+    usd_per_hour = known_price(instance_type, table)
+    speed, measurement = _speed(seconds_per_megapixel, interpolator, instance_type)
+    options = {"slowdown": slowdown, "frame_rate": frame_rate}
+    given = {name: value for name, value in options.items() if value is not None}
+    estimates: list[tuple[str, Estimate]] = []
+    for clip in clips:
+        try:
+            estimates.append((clip.name, _estimate(clip, given, speed, usd_per_hour)))
+        except SlowmoError as error:
+            print(f"{clip.name}: {error}", file=sys.stderr)
+    if estimates:
+        _print_table(estimates)
+        for line in (
+            f"Price: {usd_per_hour} USD an hour for each {instance_type} ({table.origin}). {table.note}".rstrip(),
+            f"Speed: {speed:.4g} seconds a megapixel of new frames, {measurement}.",
+            f"Idle tail: one scale-in cooldown of {SCALE_IN_COOLDOWN_SECONDS} s, for each instance that is started; "
+            "the alarm that ends an instance takes minutes of its own.",
+            "Not in it: the minutes in which an instance starts, more idle time between requests, failed attempts, S3, "
+            "data transfer.",
+        ):
+            print(line, file=sys.stderr)
+    if len(estimates) < len(clips):
+        raise typer.Exit(1)
+
+
+def _speed(given: float | None, interpolator: str, instance_type: str) -> tuple[float, str]:
+    """Seconds a megapixel, and where they come from."""
+    from slowmo_pipeline.cost import check_speed
+    from slowmo_pipeline.steps.speed import measured_speed
+    from slowmo_pipeline.storage import Storage
+
+    if given is not None:
+        check_speed(given)
+        return given, "as given"
+    storage = Storage(current_home().storage_url)
+    measured = measured_speed(storage, interpolator, instance_type=instance_type)
+    return measured.seconds_per_megapixel, f"measured on the latest videos of {measured.model_id} ({measured.videos})"
+
+
+def _estimate(clip: Path, options: Mapping[str, str], speed: float, usd_per_hour: Decimal) -> "Estimate":
+    from slowmo_pipeline.console import shown_progress
+    from slowmo_pipeline.cost import estimate
+    from slowmo_pipeline.settings import parse_settings, read_sidecar
+    from slowmo_pipeline.steps.cut import plan_of
+    from slowmo_pipeline.steps.probe import limits_of
+    from slowmo_pipeline.steps.upload import sidecar_of
+    from slowmo_pipeline.video.reader import probe
+
+    sidecar = sidecar_of(clip)
+    told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
+    settings = parse_settings({**told, **options}, origin=f"The settings of {clip.name}")
+    if not clip.is_file():
+        raise StorageError(f"{clip} is not a file. Give the path of a video.")
+    with shown_progress(clip.name) as progress:
+        info = probe(
+            clip,
+            limits=limits_of(settings),
+            on_picture=lambda number, picture: progress("probe", number + 1, 0, "frames"),
+        )
+    return estimate(
+        new_frames=plan_of(info, settings).new_frame_count,
+        width=info.width,
+        height=info.height,
+        seconds_per_megapixel=speed,
+        usd_per_hour=usd_per_hour,
+    )
+
+
+def _print_table(estimates: Sequence[tuple[str, "Estimate"]]) -> None:
+    from slowmo_pipeline.cost import Estimate
+
+    usd_per_hour = estimates[0][1].usd_per_hour
+    rows = [(name, *_cells(found)) for name, found in estimates]
+    if len(estimates) > 1:
+        found = [each for _, each in estimates]
+        total = Estimate(
+            new_frames=sum(each.new_frames for each in found),
+            pixels=sum(each.pixels for each in found),
+            endpoint_seconds=sum(each.endpoint_seconds for each in found),
+            usd_per_hour=usd_per_hour,
+        )
+        rows.append(("all clips", *_cells(total)))
+    idle = Estimate(0, 0, SCALE_IN_COOLDOWN_SECONDS, usd_per_hour)
+    rows.append(("idle tail", "", "", "", *_cells(idle)[-2:]))
+    table = [_HEADER, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for name, *cells in table:
+        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        print("  ".join((name.ljust(widths[0]), *numbers)))
+
+
+def _cells(found: "Estimate") -> tuple[str, str, str, str, str]:
+    return (
+        str(found.new_frames),
+        f"{found.megapixels:.1f}",
+        f"{found.endpoint_seconds:.1f}",
+        f"{found.instance_hours:.4f}",
+        f"{found.usd:.4f}",
+    )

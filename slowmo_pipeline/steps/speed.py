@@ -1,0 +1,104 @@
+"""How fast an endpoint is, measured on the videos that it has finished.
+
+The same model may have run elsewhere before it was deployed: on a laptop, say, a hundred times slower. So a result
+counts for an instance type only if its chunk was submitted after the endpoint's record, which names the type, was
+written. Both times are the storage's own, so no clocks are compared.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from slowmo_pipeline.endpoint import Served, served
+from slowmo_pipeline.errors import SettingsError, UnknownVideoError
+from slowmo_pipeline.keys import FINALS, VideoKeys, endpoint_key
+from slowmo_pipeline.steps.records import Final, InForce, read_final, read_in_force, recipe_of
+from slowmo_pipeline.storage import Storage
+
+MEASURED_VIDEOS = 20
+"""The latest that are looked at: each costs several requests."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A measured speed, and what it was measured on."""
+
+    seconds_per_megapixel: float
+    """Seconds that the endpoint spent on a million pixels of new frames, reading and writing the images included."""
+    videos: int
+    model_id: str
+
+
+def made_on(storage: Storage, video_id: str, in_force: InForce) -> str | None:
+    """The SageMaker instance type that all results of the plan in force come from.
+
+    None when it is not known: the local endpoint made some, the model is no longer deployed, or was deployed after
+    they were made, or their receipts have been cleaned away.
+    """
+    found = _record(storage, in_force.current.interpolator)
+    if found is None:
+        return None
+    record, written = found
+    if record.model_id != in_force.current.model_id:
+        return None
+    keys = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id)
+    submitted = {entry.key: entry.modified for entry in storage.list(keys.receipts)}
+    times = [submitted.get(keys.receipt(chunk.index)) for chunk in in_force.plan.chunks]
+    return record.instance_type if all(time is not None and time >= written for time in times) else None
+
+
+def measured_speed(storage: Storage, interpolator: str, *, instance_type: str) -> Speed:
+    """The mean over the latest videos that the endpoint of that name, on that type of instance, has finished.
+
+    Raises SettingsError when there are none.
+    """
+    found = _record(storage, interpolator)
+    if found is None:
+        raise _unmeasured(interpolator, instance_type, f"no endpoint of that name serves {storage.url}")
+    record, written = found
+    if record.instance_type != instance_type:
+        actual = record.instance_type or "a local machine"
+        raise _unmeasured(interpolator, instance_type, f"the endpoint runs on {actual}")
+    seconds, pixels, videos = 0.0, 0, 0
+    for video_id in _finished_since(storage, written)[:MEASURED_VIDEOS]:
+        made = _made(storage, video_id)
+        if made is None:
+            continue
+        in_force, final = made
+        if in_force.current.interpolator == interpolator and made_on(storage, video_id, in_force) == instance_type:
+            seconds += sum(final.chunk_seconds)
+            pixels += in_force.plan.new_frame_count * in_force.info.width * in_force.info.height
+            videos += 1
+    if pixels == 0 or seconds == 0:
+        raise _unmeasured(interpolator, instance_type, "it has finished no video yet")
+    return Speed(seconds / (pixels / 1e6), videos, record.model_id)
+
+
+def _record(storage: Storage, interpolator: str) -> tuple[Served, datetime] | None:
+    """What an endpoint is, and when that was written."""
+    entry = storage.stat(endpoint_key(interpolator))
+    return (served(storage, interpolator), entry.modified) if entry else None
+
+
+def _finished_since(storage: Storage, moment: datetime) -> list[str]:
+    """Ids of the videos finished since then, the latest first."""
+    entries = [entry for entry in storage.list(FINALS) if entry.key.endswith(".json") and entry.modified >= moment]
+    entries.sort(key=lambda entry: entry.modified, reverse=True)
+    return [PurePosixPath(entry.key).stem for entry in entries]
+
+
+def _made(storage: Storage, video_id: str) -> tuple[InForce, Final] | None:
+    """A finished video with the plan it was made from; None when another plan is in force by now."""
+    final = read_final(storage, video_id)
+    try:
+        in_force = read_in_force(storage, video_id)
+    except UnknownVideoError:
+        return None
+    return (in_force, final) if final and final.recipe == recipe_of(in_force.source, in_force.current) else None
+
+
+def _unmeasured(interpolator: str, instance_type: str, reason: str) -> SettingsError:
+    return SettingsError(
+        f"The speed of {interpolator} on {instance_type} is not measured: {reason}. Give --seconds-per-megapixel, the "
+        "seconds that a million pixels of new frames take there, or let that endpoint finish one short video first."
+    )
