@@ -147,17 +147,3 @@ def test_a_home_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert done.returncode == 1
     assert "SLOWMO_HOME" in done.stderr or "SLOWMO_STORAGE" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_the_readme_names_only_commands_and_options_that_exist() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    commands = re.findall(r"^ +slowmo (?P<words>[a-z]+(?: [a-z]+)?)(?P<rest>.*)$", readme, re.MULTILINE)
-    assert commands
-    for words, rest in commands:
-        helped = next(
-            found
-            for count in (2, 1)
-            if (found := slowmo(*words.split()[:count], "--help")).returncode == 0 and words.split()[:count]
-        )
-        for option in re.findall(r"--[a-z-]+", rest):
-            assert option in helped.stdout

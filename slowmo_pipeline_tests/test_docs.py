@@ -1,0 +1,56 @@
+"""What the documentation tells people to type is what the program takes."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from slowmo_pipeline.cli import app
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *(REPOSITORY / "deploy").rglob("*.md")]
+COMMAND = re.compile(r"^ {4}(slowmo .*)$|^(slowmo .*)$|`(slowmo [^`]*)`", re.MULTILINE)
+
+
+def documented() -> list[str]:
+    found = {"".join(groups) for page in PAGES for groups in COMMAND.findall(page.read_text())}
+    return sorted(" ".join(command.split()) for command in found)
+
+
+def test_the_pages_show_commands() -> None:
+    assert len(documented()) > 20
+
+
+def parse(command: str) -> None:
+    """Read a command line as the program would, without running it."""
+    words = shlex.split(command, comments=True)[1:]
+    found: Any = typer.main.get_command(app)
+    while isinstance(found, TyperGroup):
+        name = words.pop(0)
+        inner = found.commands.get(name)
+        assert inner is not None, f"there is no command {name}"
+        found = inner
+        if not words:
+            return  # a command named in a sentence stands without its arguments
+    found.make_context("slowmo", words)
+
+
+@pytest.mark.parametrize("command", documented())
+def test_a_documented_command_is_one(command: str) -> None:
+    parse(command)
+
+
+@pytest.mark.parametrize("command", ["slowmo nonsense", "slowmo model nonsense", "slowmo run a.mp4 --speed 3"])
+def test_other_commands_would_be_noticed(command: str) -> None:
+    with pytest.raises(Exception, match=r"no command|No such option"):
+        parse(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
