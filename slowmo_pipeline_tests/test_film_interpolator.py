@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.film import FilmInterpolator, load_film
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
@@ -169,3 +170,20 @@ def test_overlap_brings_tiles_closer_to_the_whole_and_smooths_their_join(folder:
     steps = [float(np.abs(np.diff(error, axis=1)).max()) for error in errors]
     assert mean[0] > 2 * mean[1] > 4 * mean[2]
     assert steps[0] > 5 * steps[1] > 10 * steps[2]
+
+
+def test_sixteen_bit_floats_inside_change_little_and_say_so(moving: FilmInterpolator, folder: Path) -> None:
+    half = load_film(folder, pyramid_levels=LEVELS, precision=16)
+    before, after = noise(48, 64, seed=1), noise(48, 64, seed=2)
+
+    (coarse,), (fine,) = (list(each.render([before, after], [HALF])) for each in (half, moving))
+
+    difference = np.abs(coarse.astype(int) - fine)
+    # Of these random weights: 0.1 levels in the mean, as features have 11 bits.
+    assert 0 < difference.mean() < 1
+    assert half.model_id != moving.model_id
+
+
+def test_other_precisions_are_refused(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="precision = 8 must be 32 or 16"):
+        load_film(folder, pyramid_levels=LEVELS, precision=8)
