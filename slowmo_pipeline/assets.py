@@ -8,6 +8,8 @@ import dagster as dg
 from pydantic import Field, create_model
 
 from slowmo_pipeline.cost import cost_of, price_per_hour
+from slowmo_pipeline.endpoint_asset import GROUP, made_with
+from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
@@ -20,8 +22,6 @@ from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.steps.speed import made_on
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline.timeline import ConstantRate
-
-GROUP = "slow_motion"
 
 TABLE_ROWS = 200
 """Dagster's UI grows slow beyond."""
@@ -114,7 +114,13 @@ def frame_chunks(
     )
 
 
-@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"sagemaker"}, deps=[frame_chunks], output_required=False)
+@dg.asset(
+    partitions_def=videos,
+    group_name=GROUP,
+    kinds={"sagemaker"},
+    deps=[frame_chunks, endpoint_of_videos],
+    output_required=False,
+)
 def interpolated_chunks(
     context: dg.AssetExecutionContext,
     config: InterpolatedChunksConfig,
@@ -148,6 +154,7 @@ def interpolated_chunks(
             "new_frames": in_force.plan.new_frame_count,
         },
         data_version=dg.DataVersion(f"{in_force.current.plan}-{in_force.current.model_id}"),
+        tags=made_with(context, opened, in_force.current),
     )
 
 

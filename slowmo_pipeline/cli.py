@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from slowmo_pipeline.cli_cost import cost
+from slowmo_pipeline.cli_endpoint import endpoint_app
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, model_app
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError
@@ -22,7 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turns ordinary video into super slow motion.",
 )
-endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes the new frames.")
 app.add_typer(endpoint_app, name="endpoint")
 app.add_typer(model_app, name="model")
 app.command()(cost)
@@ -134,10 +134,10 @@ def upload(clips: Clips) -> None:
 
 @app.command()
 def status(video: OneVideo = None) -> None:
-    """Show where each video stands: its result, or why its last run failed."""
+    """Show where each video stands: its result, whether its endpoint runs another model by now, or why it failed."""
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import failure_of
-    from slowmo_pipeline.steps.overview import FINISHED, known_videos, overview
+    from slowmo_pipeline.steps.overview import FINISHED, OUTDATED, known_videos, overview
     from slowmo_pipeline.storage import Storage
 
     storage = Storage(current_home().storage_url)
@@ -146,7 +146,8 @@ def status(video: OneVideo = None) -> None:
         print("No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
         return
     with open_instance(current_home()) as instance:
-        failures = {row.video_id: failure_of(instance, row.video_id) for row in rows if row.state != FINISHED}
+        unfinished = [row.video_id for row in rows if row.state not in (FINISHED, OUTDATED)]
+        failures = {video_id: failure_of(instance, video_id) for video_id in unfinished}
     _print_columns(
         (row.video_id, "failed", reason)
         if (reason := failures.get(row.video_id))

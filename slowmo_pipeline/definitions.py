@@ -2,15 +2,27 @@
 
 import dagster as dg
 
-from slowmo_pipeline import assets, checks, jobs, sensors
+from slowmo_pipeline import assets, checks, deployment_jobs, endpoint_asset, jobs, sensors, status_sensors
 from slowmo_pipeline.progress import LogProgress
 from slowmo_pipeline.resources import PipelineStorage, SageMakerAsyncEndpoint
 
 defs = dg.Definitions(
-    assets=[assets.raw_video, assets.frame_chunks, assets.interpolated_chunks, assets.final_video],
+    assets=[
+        assets.raw_video,
+        assets.frame_chunks,
+        endpoint_asset.endpoint,
+        assets.interpolated_chunks,
+        assets.final_video,
+    ],
     asset_checks=[checks.upload_decodes, checks.final_video_as_planned],
-    jobs=[jobs.slow_motion, jobs.finish_video],
-    sensors=[sensors.new_uploads, sensors.completed_outputs],
+    jobs=[jobs.slow_motion, jobs.finish_video, deployment_jobs.deploy_endpoint, deployment_jobs.delete_endpoint],
+    sensors=[
+        sensors.new_uploads,
+        sensors.completed_outputs,
+        endpoint_asset.served_models,
+        status_sensors.finished_videos,
+        status_sensors.failed_videos,
+    ],
     resources={
         "storage": PipelineStorage(url=None),
         "endpoint": SageMakerAsyncEndpoint(timeout_seconds=3600, max_attempts=3),

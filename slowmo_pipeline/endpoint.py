@@ -6,7 +6,7 @@ The local endpoint speaks the same call, so nothing here knows which of the two 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
+from botocore.exceptions import ConnectionError as NotConnectedError
 from botocore.parsers import ResponseParserError
 
+from slowmo_pipeline.aws_errors import DENIED, EXPIRED, GRANT, SIGN_IN, THROTTLED
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.keys import endpoint_key
+from slowmo_pipeline.keys import FAILURES, endpoint_key
 from slowmo_pipeline.serving.owner import ping
 from slowmo_pipeline.storage import Storage
 
@@ -46,6 +48,13 @@ class Served:
     """The name of an endpoint of Amazon SageMaker; None: the local endpoint."""
     instance_type: str | None = None
     """What it runs on at SageMaker."""
+    deployed_at: float | None = None
+    """When that endpoint was created, in seconds since the epoch. What was submitted before is gone."""
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Served":
+        """The record that `write_served` stored; a later version may have written more."""
+        return Served(**{field.name: value[field.name] for field in fields(Served) if field.name in value})
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,9 @@ class AsyncEndpoint:
     def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
         """Queue one chunk; the result will appear under `result_key`.
 
-        Raises EndpointUnreachableError when nobody answers and EndpointError when the request is refused.
+        Throttling, 5xx and lost connections are tried five times, with jitter. A connection that is lost after the
+        request was accepted makes it run twice: an InferenceId is no idempotency token at SageMaker.
+        Raises EndpointUnreachableError when it may be tried again later, EndpointError when that would not help.
         """
         result = PurePosixPath(result_key)
         try:
@@ -125,11 +136,15 @@ class AsyncEndpoint:
                 InvocationTimeoutSeconds=self._timeout_seconds,
             )
         except ClientError as error:
+            raise self._refusal(error, input_key) from error
+        except (HTTPClientError, NotConnectedError) as error:
+            raise EndpointUnreachableError(f"The endpoint {self.name} cannot be reached: {error}") from error
+        except NoRegionError as error:
             raise EndpointError(
-                f"The endpoint {self.name} refused {input_key}: {error.response['Error'].get('Message', error)}"
+                f"There is no AWS region for the endpoint {self.name}: set AWS_DEFAULT_REGION."
             ) from error
         except BotoCoreError as error:
-            raise EndpointUnreachableError(f"The endpoint {self.name} cannot be reached: {error}") from error
+            raise EndpointError(f"There are no AWS credentials for {self.name} ({error}): {SIGN_IN}.") from error
         except (ResponseParserError, ValueError) as error:
             # Something else may have got the port of a server that died.
             raise EndpointError(f"What answers for the endpoint {self.name} is no such endpoint: {error}") from error
@@ -139,15 +154,40 @@ class AsyncEndpoint:
                 f"The endpoint {self.name} would write to {output} instead of {expected}: its output path must be the "
                 "storage root."
             )
+        failure = answer.get("FailureLocation")
+        if failure is not None and not failure.startswith(self._storage.location(FAILURES)):
+            raise EndpointError(
+                f"The endpoint {self.name} would report a failure in {failure}: its failure path must be "
+                f"{self._storage.location(FAILURES)}."
+            )
         now = time.time()
         return Receipt(
             inference_id=inference_id,
             output_location=output,
-            failure_location=answer.get("FailureLocation"),
+            failure_location=failure,
             submitted_at=now,
             deadline=now + QUEUE_SECONDS + self._timeout_seconds + DEADLINE_SLACK_SECONDS,
             attempt=attempt,
         )
+
+    def _refusal(self, error: ClientError, input_key: str) -> EndpointError:
+        """What a refused request means, with the next step."""
+        code = error.response["Error"].get("Code", "")
+        message = error.response["Error"].get("Message") or str(error)
+        if code in EXPIRED:
+            return EndpointError(f"AWS does not take the credentials for {self.name} ({code}): {SIGN_IN}.")
+        if code in DENIED:
+            return EndpointError(f"AWS does not let these credentials use {self.name}: {GRANT}. It says: {message}")
+        if code in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            return EndpointUnreachableError(
+                f"The endpoint {self.name} is busy or broken: run again later, nothing done is lost. It says: {message}"
+            )
+        if code.startswith("Validation") and "not found" in message:
+            return EndpointError(
+                f"There is no endpoint {self.name}: deploy it with `slowmo endpoint deploy`, then run again. "
+                f"The answer was: {message}"
+            )
+        return EndpointError(f"The endpoint {self.name} refused {input_key}: {message}")
 
     def check_alive(self) -> None:
         """Raise EndpointUnreachableError when a local endpoint is gone; SageMaker is not asked."""
@@ -171,13 +211,13 @@ def served(storage: Storage, name: str) -> Served:
             f"No endpoint named {name!r} has served the storage {storage.url} yet. Start the local one with "
             "`slowmo endpoint serve` or `slowmo up`, or deploy one with `slowmo endpoint deploy`."
         )
-    return Served(**value)
+    return Served.from_json(value)
 
 
 def is_deployed(storage: Storage, name: str) -> bool:
     """Whether the endpoint of that name is one of Amazon SageMaker."""
     value = storage.read_json(endpoint_key(name))
-    return value is not None and Served(**value).sagemaker_endpoint is not None
+    return value is not None and Served.from_json(value).sagemaker_endpoint is not None
 
 
 def write_served(storage: Storage, name: str, served: Served) -> None:

@@ -60,5 +60,9 @@ class ModelError(SlowmoError, ValueError):
     """A model cannot be fetched or read, or its weights do not fit the network."""
 
 
+class NotificationError(SlowmoError, RuntimeError):
+    """A message to the operator could not be sent."""
+
+
 class HomeError(SlowmoError, RuntimeError):
     """SLOWMO_HOME cannot be used, or another process holds what only one may hold."""

@@ -10,6 +10,7 @@ FAILURES = "failures/"
 PENDING = "pending/"
 VIDEOS = "videos/"
 FINALS = "final/"
+ENDPOINTS = "endpoints/"
 SIDECAR_SUFFIX = ".slowmo.json"
 SETTINGS = "settings.json"
 """Settings for all videos of the storage, where nothing else is said."""
@@ -42,7 +43,7 @@ def video_id_of_pending(key: str) -> str:
 
 def endpoint_key(name: str) -> str:
     """Key of what an endpoint says of itself: its model id and body limit."""
-    return f"endpoints/{name}.json"
+    return f"{ENDPOINTS}{name}.json"
 
 
 @dataclass(frozen=True)

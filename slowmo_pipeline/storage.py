@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, S3Store
 
+from slowmo_pipeline.bucket import Bucket, part_bytes, told_as_storage_error
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import UPLOADS
 
@@ -42,16 +43,19 @@ class Storage:
 
     `url` is a folder (a path or `file://…`, made when missing) or `s3://bucket/prefix`. Objects appear whole or not
     at all, on both. S3 honours `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL`, and takes its credentials from boto3's
-    usual chain. A missing key is a `FileNotFoundError` on reading; deleting it is no error.
+    usual chain. A missing key is a `FileNotFoundError` on reading; deleting it is no error. What S3 refuses, or still
+    fails at after half a minute, is a StorageError.
     """
 
     def __init__(self, url: str) -> None:
         self.root: Path | None = None
         """The folder, or None on S3."""
+        self._store: LocalStore | S3Store
         parts = urlsplit(url)
         if parts.scheme == "s3" and parts.netloc:
             self.url = url.rstrip("/")
-            self._store: LocalStore | S3Store = _s3_store(self.url)
+            self._bucket = Bucket(self.url)
+            self._store = self._bucket.store
         elif parts.scheme in ("", "file"):
             self.root = Path(unquote(parts.path) if parts.scheme else url).absolute()
             try:
@@ -83,7 +87,8 @@ class Storage:
 
     def read(self, key: str) -> bytes:
         """The whole object."""
-        return bytes(obstore.get(self._store, key).bytes())
+        with self._told():
+            return bytes(obstore.get(self._store, key).bytes())
 
     def read_json(self, key: str) -> Any:
         """The object parsed as JSON, or None when there is none."""
@@ -94,47 +99,58 @@ class Storage:
 
     def write(self, key: str, data: bytes | memoryview) -> None:
         """Write the object, replacing what was there."""
-        obstore.put(self._store, key, data)
+        with self._told():
+            obstore.put(self._store, key, data)
 
     def write_json(self, key: str, value: Any) -> None:
         """Write a value as readable JSON."""
         self.write(key, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode())
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write the object unless there is one; False when there was."""
+        """Write the object unless there is one; False when there was.
+
+        On S3 it can be this very write: one whose answer was lost is tried again.
+        """
         try:
-            obstore.put(self._store, key, data, mode="create")
+            with self._told():
+                obstore.put(self._store, key, data, mode="create")
         except AlreadyExistsError:
             return False
         return True
 
     def upload(self, path: Path, key: str) -> None:
         """Stream a local file into an object."""
-        obstore.put(self._store, key, path)
+        with self._told():
+            obstore.put(self._store, key, path, chunk_size=part_bytes(path.stat().st_size), max_concurrency=4)
 
     def stat(self, key: str) -> Entry | None:
         """The object without its content, or None when there is none."""
         try:
-            return _entry(obstore.head(self._store, key))
+            with self._told():
+                return _entry(obstore.head(self._store, key))
         except FileNotFoundError:
             return None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """All objects below a prefix that ends in a slash, in no order."""
-        for batch in obstore.list(self._store, prefix):
-            yield from (_entry(meta) for meta in batch)
+        with self._told():
+            for batch in obstore.list(self._store, prefix):
+                yield from (_entry(meta) for meta in batch)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         """Names of the folders right below a prefix that ends in a slash, sorted."""
-        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
+        with self._told():
+            found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
         return tuple(sorted(PurePosixPath(name).name for name in found))
 
     def fetch(self, key: str, path: Path) -> None:
         """Copy an object to a local path, whole or not at all."""
-        with self.local_file(key) as found:
-            aside = path.with_name(f".{path.name}.part")
-            shutil.copyfile(found, aside)
-            aside.replace(path)
+        aside = path.with_name(f".{path.name}.part")
+        if self.root is None:
+            self._download(key, aside)
+        else:
+            shutil.copyfile(self.root / key, aside)
+        aside.replace(path)
 
     def uploads(self) -> Iterator[Entry]:
         """All objects that people dropped, whatever they are called.
@@ -142,7 +158,10 @@ class Storage:
         Not by obstore, whose listing fails as a whole when one name has a newline, or an S3 key two slashes in a row.
         """
         if self.root is None:
-            yield from _s3_entries(self.url, UPLOADS)
+            with self._told():
+                for key, found in self._bucket.objects(UPLOADS):
+                    if {"", ".", ".."}.isdisjoint(key.split("/")):  # obstore cannot address these, and nobody means to
+                        yield Entry(key, found["Size"], found["LastModified"], found["ETag"].strip('"'))
             return
         for folder, _, names in os.walk(self.root / UPLOADS):
             for name in names:
@@ -156,11 +175,13 @@ class Storage:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; missing ones are no error."""
+        if self.root is None:
+            with self._told():
+                obstore.delete(self._store, list(keys))  # a request for each thousand
+            return
         for key in keys:
-            try:
+            with suppress(FileNotFoundError):
                 obstore.delete(self._store, key)
-            except FileNotFoundError:
-                continue
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
@@ -188,10 +209,18 @@ class Storage:
             return
         with tempfile.TemporaryDirectory(prefix="slowmo-") as folder:
             path = Path(folder, PurePosixPath(key).name)
-            with path.open("wb") as file:
-                for piece in obstore.get(self._store, key).stream():
-                    file.write(piece)
+            self._download(key, path)
             yield path
+
+    def _download(self, key: str, path: Path) -> None:
+        with self._told():
+            pieces = obstore.get(self._store, key).stream()
+            with path.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+
+    def _told(self) -> AbstractContextManager[None]:
+        return told_as_storage_error(self.url) if self.root is None else nullcontext()
 
 
 def is_staged(key: str) -> bool:
@@ -217,35 +246,4 @@ def _file_entry(root: Path, path: Path) -> Entry | None:
         size=found.st_size,
         modified=datetime.fromtimestamp(found.st_mtime, timezone.utc),
         version=f"{found.st_mtime_ns:x}-{found.st_size:x}",
-    )
-
-
-def _s3_entries(url: str, prefix: str) -> Iterator[Entry]:
-    import boto3  # here for the reason given in _s3_store
-
-    bucket, _, root = url.removeprefix("s3://").partition("/")
-    root = root and f"{root}/"
-    for page in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root + prefix):
-        for found in page.get("Contents", []):
-            key = found["Key"].removeprefix(root)
-            if {"", ".", ".."}.isdisjoint(key.split("/")):  # obstore cannot address these, and nobody means to
-                yield Entry(key, found["Size"], found["LastModified"], found["ETag"].strip('"'))
-
-
-def _s3_store(url: str) -> S3Store:
-    # boto3's part of obstore imports boto3 (0.3 s), which a folder never needs.
-    import boto3
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    session = boto3.Session()
-    if session.get_credentials() is None:
-        raise StorageError(f"There are no AWS credentials for {url}: set AWS_PROFILE or run `aws configure`.")
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    return S3Store(
-        bucket,
-        prefix=prefix or None,
-        endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        region=session.region_name or "us-east-1",
-        credential_provider=Boto3CredentialProvider(session),
-        client_options={"allow_http": True},  # only an explicit endpoint is ever plain HTTP
     )

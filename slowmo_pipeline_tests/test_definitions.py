@@ -40,7 +40,7 @@ def test_no_tool_block_wins_over_the_workspace() -> None:
 
 def test_all_assets_share_the_partitions_of_videos() -> None:
     definitions = [asset.partitions_def for asset in defs.resolve_all_asset_specs()]
-    assert len(definitions) == 4
+    assert len(definitions) == 5
     assert all(isinstance(found, dg.DynamicPartitionsDefinition) and found.name == "videos" for found in definitions)
 
 
@@ -53,11 +53,14 @@ def test_an_unknown_setting_is_refused_by_the_launchpad() -> None:
         dg.validate_run_config(defs.resolve_job_def("slow_motion"), {"ops": {"raw_video": {"config": {"speed": "4"}}}})
 
 
-def test_only_the_sensor_that_spends_no_money_runs_by_itself() -> None:
+def test_only_sensors_that_spend_no_money_run_by_themselves() -> None:
     running = {sensor.name: sensor.default_status for sensor in defs.sensors or []}
     assert running == {
         "new_uploads": dg.DefaultSensorStatus.STOPPED,
         "completed_outputs": dg.DefaultSensorStatus.RUNNING,
+        "served_models": dg.DefaultSensorStatus.RUNNING,
+        "finished_videos": dg.DefaultSensorStatus.RUNNING,
+        "failed_videos": dg.DefaultSensorStatus.RUNNING,
     }
 
 

@@ -1,26 +1,23 @@
 """From chunks to results: submit what is neither there nor under way, and see it to its end.
 
-Every chunk is in one of four states, all of them told by stored objects alone:
-
-    done        its result is there
-    failed      its receipt names a failure object that is there, or the receipt's deadline has passed
-    under way   it has a receipt and none of the above
-    missing     it has no receipt
-
+Where chunks stand is told by stored objects alone (`standing.py`), so whatever dies, the next run goes on.
 A crash between submitting a chunk and storing its receipt costs one needless inference: the next run submits it again,
 and both write the same result to the same key.
 """
 
+import random
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 
-from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, read_failure, served
+from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, Served, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, UnknownVideoError
-from slowmo_pipeline.keys import FAILURES, ResultKeys, VideoKeys
-from slowmo_pipeline.plan import Chunk, Plan
+from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.plan import Chunk
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.records import is_finished, read_in_force
+from slowmo_pipeline.steps.standing import Standing, Watch
 from slowmo_pipeline.storage import Storage
 
 MAX_UNDER_WAY = 200
@@ -29,17 +26,10 @@ MAX_UNDER_WAY = 200
 RESTART_SECONDS = 20
 """How long a local endpoint may be gone before a run gives up."""
 
-_EXPIRED = ChunkFailure("neither a result nor a failure appeared before the deadline", permanent=False)
+BUSY_SECONDS = 120
+"""How long an endpoint may be throttled or broken before a run gives up, beyond the five attempts of each request."""
 
-
-@dataclass
-class Progressing:
-    """Where the chunks of a plan stand after one look."""
-
-    done: list[Chunk] = field(default_factory=list)
-    under_way: list[Chunk] = field(default_factory=list)
-    missing: list[Chunk] = field(default_factory=list)
-    failed: list[tuple[Chunk, Receipt, ChunkFailure]] = field(default_factory=list)
+_BUSY_PAUSE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -89,19 +79,20 @@ class Ensurer:
         self._current = self._in_force.current
         self._keys_of_plan = VideoKeys(video_id).plan(self._current.plan)
         self._keys = self._keys_of_plan.model(self._current.model_id)
-        self._receipts = _read_receipts(storage, self._keys, self._plan.chunks)
+        self._watch = Watch(storage, self._keys, self._plan.chunks, self._served)
+        self._sizes: dict[str, int] | None = None
 
     def ensure(self, *, wait: bool) -> Ensured:
         """Submit what is missing or failed and may be tried again; with `wait`, return once all results are there.
 
         Raises InterpolationFailedError when a chunk has failed for good; its receipt is forgotten, so that the next
-        run tries it afresh.
+        run tries it afresh. EndpointError when the endpoint can make no result any more.
         """
         submitted = 0
         if is_finished(self._storage, self._video_id, self._in_force.source, self._current):
             return Ensured(True, 0, len(self._plan.chunks))  # its results may be gone by choice
         while True:
-            state = self.look()
+            state = self._watch.look()
             self._progress("interpolate", len(state.done), len(self._plan.chunks), "chunks")
             self._give_up_on_hopeless(state)
             if len(state.done) == len(self._plan.chunks):
@@ -115,31 +106,7 @@ class Ensurer:
                 return Ensured(False, submitted, len(self._plan.chunks))
             time.sleep(self._reached().poll_seconds)
 
-    def look(self) -> Progressing:
-        """One listing of results and one of failures tell where every chunk stands."""
-        results = {entry.key for entry in self._storage.list(self._keys.results)}
-        failures = {entry.key for entry in self._storage.list(FAILURES)} if self._receipts else set()
-        state = Progressing()
-        for chunk in self._plan.chunks:
-            receipt = self._receipts.get(chunk.index)
-            if self._keys.result(chunk.index) in results:
-                state.done.append(chunk)
-            elif receipt is None:
-                state.missing.append(chunk)
-            elif failure := self._failure_of(receipt, failures):
-                state.failed.append((chunk, receipt, failure))
-            else:
-                state.under_way.append(chunk)
-        return state
-
-    def _failure_of(self, receipt: Receipt, failures: set[str]) -> ChunkFailure | None:
-        if receipt.failure_location:
-            key = self._storage.key_of(receipt.failure_location)
-            if key in failures:
-                return read_failure(self._storage.read(key))
-        return _EXPIRED if time.time() > receipt.deadline else None
-
-    def _give_up_on_hopeless(self, state: Progressing) -> None:
+    def _give_up_on_hopeless(self, state: Standing) -> None:
         hopeless = [
             (chunk, receipt, failure)
             for chunk, receipt, failure in state.failed
@@ -155,28 +122,40 @@ class Ensurer:
             f"{receipt.attempt}: {failure.message}. The other results are kept; run again once the cause is mended."
         )
 
-    def _submit(self, state: Progressing) -> int:
+    def _submit(self, state: Standing) -> int:
         failed = {chunk.index: receipt for chunk, receipt, _ in state.failed}
         room = max(MAX_UNDER_WAY - len(state.under_way), 0)
         chunks = ([chunk for chunk, _, _ in state.failed] + state.missing)[:room]
         if not chunks:
             return 0
         self._check_acceptable(chunks)
-        endpoint = self._endpoint or self._reached()
         for chunk in chunks:
             before = failed.get(chunk.index)
-            attempt = before.attempt + 1 if before else 1
-            receipt = endpoint.submit(
-                input_key=self._keys_of_plan.chunk(chunk.index),
-                result_key=self._keys.result(chunk.index),
-                inference_id=f"{self._current.plan}-{chunk.index}-{attempt}",
-                attempt=attempt,
-            )
+            receipt = self._submitted(chunk, attempt=before.attempt + 1 if before else 1)
             self._storage.write_json(self._keys.receipt(chunk.index), receipt.to_json())
-            self._receipts[chunk.index] = receipt
+            self._watch.receipts[chunk.index] = receipt
             if before:
-                self._delete_failure(before)
+                self._storage.delete(self._failures_of([before]))
         return len(chunks)
+
+    def _submitted(self, chunk: Chunk, *, attempt: int) -> Receipt:
+        """Submit a chunk; an endpoint that is busy, or being started again, is given time."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            endpoint = self._endpoint or self._reached()
+            try:
+                return endpoint.submit(
+                    input_key=self._keys_of_plan.chunk(chunk.index),
+                    result_key=self._keys.result(chunk.index),
+                    inference_id=f"{self._current.plan}-{chunk.index}-{attempt}",
+                    attempt=attempt,
+                )
+            except EndpointUnreachableError:
+                if time.monotonic() > deadline:
+                    raise
+                self._endpoint = None
+                # Other runs wait for the same endpoint: not all at the same moment.
+                time.sleep(_BUSY_PAUSE_SECONDS * random.uniform(0.5, 1))
 
     def _reached(self) -> AsyncEndpoint:
         """The endpoint, alive. A local one that died is given time: `slowmo up` starts it again, at a new address."""
@@ -194,87 +173,92 @@ class Ensurer:
                     raise
                 time.sleep(1)
 
-    def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
-        """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""
-        endpoint = served(self._storage, self._current.interpolator)
-        if endpoint.model_id != self._current.model_id:
+    def _served(self) -> Served:
+        """What the endpoint is now; EndpointError when it is none that can make these results."""
+        found = served(self._storage, self._current.interpolator)
+        if found.model_id != self._current.model_id:
             raise EndpointError(
-                f"The endpoint {self._current.interpolator} now runs {endpoint.model_id}, the chunks were cut for "
+                f"The endpoint {self._current.interpolator} now runs {found.model_id}, the chunks were cut for "
                 f"{self._current.model_id}: materialise frame_chunks again."
             )
-        sizes = {entry.key: entry.size for entry in self._storage.list(self._keys_of_plan.chunks)}
+        return found
+
+    def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
+        """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""
+        limit = self._served().max_body_bytes
+        if self._sizes is None:
+            self._sizes = {entry.key: entry.size for entry in self._storage.list(self._keys_of_plan.chunks)}
         for chunk in chunks:
             key = self._keys_of_plan.chunk(chunk.index)
-            if key not in sizes:
+            if key not in self._sizes:
                 raise UnknownVideoError(f"{key} is not there any more: materialise frame_chunks again.")
-            if sizes[key] > endpoint.max_body_bytes:
+            if self._sizes[key] > limit:
                 raise EndpointError(
-                    f"{key} has {sizes[key]} bytes, the endpoint {self._current.interpolator} accepts "
-                    f"{endpoint.max_body_bytes}: raise its limit, or set images to jpeg."
+                    f"{key} has {self._sizes[key]} bytes, the endpoint {self._current.interpolator} accepts "
+                    f"{limit}: raise its limit, or set images to jpeg."
                 )
 
     def _mark_pending(self) -> None:
         before = read_pending(self._storage, self._video_id)
+        same = before is not None and (before.plan, before.model_id) == (self._current.plan, self._current.model_id)
+        # Of chunks that were done from the start no receipt was read: the marker remembers the last submission.
+        submissions: list[Pending | Receipt] = [*self._watch.receipts.values()]
+        if before is not None and same:
+            submissions.append(before)
         # A run that cannot submit must not look like a submission: the sensor would start the next such run at once.
         began = before.submitted_at if before else time.time()
         pending = Pending(
             plan=self._current.plan,
             model_id=self._current.model_id,
-            submitted_at=max((receipt.submitted_at for receipt in self._receipts.values()), default=began),
-            deadline=max((receipt.deadline for receipt in self._receipts.values()), default=began),
+            submitted_at=max((submission.submitted_at for submission in submissions), default=began),
+            deadline=max((submission.deadline for submission in submissions), default=began),
         )
         self._storage.write_json(VideoKeys(self._video_id).pending, asdict(pending))
 
     def _forget(self, failed: Iterable[tuple[Chunk, Receipt, ChunkFailure]]) -> None:
-        for chunk, receipt, _ in failed:
-            self._storage.delete([self._keys.receipt(chunk.index)])
-            self._delete_failure(receipt)
+        self._storage.delete(self._keys.receipt(chunk.index) for chunk, _, _ in failed)
+        self._storage.delete(self._failures_of(receipt for _, receipt, _ in failed))
 
-    def _delete_failure(self, receipt: Receipt) -> None:
-        """Every look lists all failures: one that was acted on goes."""
-        if receipt.failure_location:
-            self._storage.delete([self._storage.key_of(receipt.failure_location)])
+    def _failures_of(self, receipts: Iterable[Receipt]) -> Iterator[str]:
+        """Keys of the failure objects of these receipts: many looks list all failures, so what was acted on goes."""
+        for receipt in receipts:
+            if receipt.failure_location:
+                yield self._storage.key_of(receipt.failure_location)
 
 
 def has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:
-    """Whether everything submitted of a pending plan has a result or a failure, or the deadline has passed.
+    """Whether a pending plan needs a run: all that was submitted has ended, or nothing more can come of it.
 
-    `failures` are the keys of all failure objects. Costs two listings, and reads receipts only when failures could
-    account for all that is still open.
+    `failures` are the keys of all failure objects. Costs one listing and, while the answer is no, two small objects;
+    receipts are read only when failures could account for all that is still open.
     """
     if time.time() > pending.deadline:
         return True
-    plan_keys = VideoKeys(video_id).plan(pending.plan)
-    stored = storage.read_json(plan_keys.plan)
-    if stored is None:
-        return True  # cleaned meanwhile: the run that follows says so
-    plan, keys = Plan.from_json(stored), plan_keys.model(pending.model_id)
-    results = {entry.key for entry in storage.list(keys.results)}
-    submitted = {entry.key for entry in storage.list(keys.receipts)}
-    still_open = [
-        chunk
-        for chunk in plan.chunks
-        if keys.result(chunk.index) not in results and keys.receipt(chunk.index) in submitted
-    ]
-    if len(still_open) > len(failures):
-        return False
-    receipts = _read_receipts(storage, keys, still_open).values()
-    return all(
-        receipt.failure_location is not None and storage.key_of(receipt.failure_location) in failures
-        for receipt in receipts
-    )
+    keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
+    stored = {entry.key for entry in storage.list(keys.prefix)}
+    submitted = {int(PurePosixPath(key).stem) for key in stored if key.startswith(keys.receipts)}
+    still_open = {chunk for chunk in submitted if keys.result(chunk) not in stored}
+    if len(still_open) <= len(failures):
+        receipts = [Receipt.from_json(storage.read_json(keys.receipt(chunk))) for chunk in still_open]
+        told = {storage.location(key) for key in failures}
+        if all(receipt.failure_location in told for receipt in receipts):
+            return True
+    return not _may_still_come(storage, video_id, pending)
+
+
+def _may_still_come(storage: Storage, video_id: str, pending: Pending) -> bool:
+    """Whether the endpoint that the plan was submitted to is still there, with the same model."""
+    current = storage.read_json(VideoKeys(video_id).current)
+    if current is None:
+        return True
+    try:
+        endpoint = served(storage, current["interpolator"])
+    except EndpointError:
+        return False  # deleted: the run that follows says so
+    return endpoint.model_id == pending.model_id and (endpoint.deployed_at or 0) <= pending.submitted_at
 
 
 def read_pending(storage: Storage, video_id: str) -> Pending | None:
     """The marker of a video, or None when nothing of it is under way."""
     value = storage.read_json(VideoKeys(video_id).pending)
     return Pending(**value) if value else None
-
-
-def _read_receipts(storage: Storage, keys: ResultKeys, chunks: Iterable[Chunk]) -> dict[int, Receipt]:
-    there = {entry.key for entry in storage.list(keys.receipts)}
-    return {
-        chunk.index: Receipt.from_json(storage.read_json(keys.receipt(chunk.index)))
-        for chunk in chunks
-        if keys.receipt(chunk.index) in there
-    }

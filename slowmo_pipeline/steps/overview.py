@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from slowmo_pipeline.errors import UnknownVideoError
+from slowmo_pipeline.endpoint import Served, served
+from slowmo_pipeline.errors import EndpointError, UnknownVideoError
 from slowmo_pipeline.keys import VIDEOS, VideoKeys
 from slowmo_pipeline.steps.records import is_finished, read_final, read_in_force
 from slowmo_pipeline.storage import Storage
 
 FINISHED = "finished"
+OUTDATED = "finished, with an older model"
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,25 @@ def _state(storage: Storage, video_id: str) -> str:
     except UnknownVideoError:
         return "registered"
     if is_finished(storage, video_id, in_force.source, in_force.current):
-        return FINISHED
+        return OUTDATED if is_outdated(storage, video_id) else FINISHED
     results = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id).results
     done = sum(1 for _ in storage.list(results))
     return f"{done} of {len(in_force.plan.chunks)} chunks interpolated"
+
+
+def is_outdated(storage: Storage, video_id: str) -> bool:
+    """Whether the final video was made by another model than the endpoint of its interpolator runs now."""
+    final, current = read_final(storage, video_id), storage.read_json(VideoKeys(video_id).current)
+    now = served_now(storage, current["interpolator"]) if current else None
+    return final is not None and now is not None and final.recipe["model_id"] != now.model_id
+
+
+def served_now(storage: Storage, interpolator: str) -> Served | None:
+    """What the endpoint of an interpolator runs; None once it was deleted: nothing newer is known then."""
+    try:
+        return served(storage, interpolator)
+    except EndpointError:
+        return None
 
 
 def known_videos(storage: Storage) -> tuple[str, ...]:

@@ -1,0 +1,164 @@
+"""`slowmo endpoint`: the life of an endpoint at Amazon SageMaker."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic.fields import FieldInfo
+
+from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from slowmo_pipeline.deployment.status import EndpointStatus
+    from slowmo_pipeline.progress import Progress
+
+endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes the new frames.")
+
+Name = Annotated[str, typer.Option(help="Of the deployment.")]
+
+
+def deploy(**given: Any) -> None:
+    """Deploy an endpoint at SageMaker, or make the one of that name what the options say; wait until it runs.
+
+    Prints what it changed, or that nothing was to be changed. Cut off anywhere, the same command goes on where it was.
+    """
+    from slowmo_pipeline.deployment.deploy import deploy as deploy_endpoint
+    from slowmo_pipeline.storage import Storage
+
+    settings = parse_deployment({**given, "environment": dict(map(_assignment, given["environment"] or []))})
+    changes: list[str] = []
+    with _shown(settings.name, changes) as progress:
+        storage = Storage(current_home().storage_url)
+        deployed = deploy_endpoint(storage, settings, told=changes.append, progress=progress)
+    if not changes:
+        print("unchanged")
+    _print_facts(endpoint=deployed.endpoint, model_id=deployed.model_id, image_uri=deployed.image_uri)
+
+
+def _deploy_signature() -> inspect.Signature:
+    """An option for each setting: what it means, its default and its bounds stand there, once."""
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=_option(name, field), default=default)
+            for name, field in DeploymentSettings.model_fields.items()
+            for default in [inspect.Parameter.empty if field.is_required() else None]
+        ]
+    )
+
+
+def _option(name: str, field: FieldInfo) -> Any:
+    if name == "package":
+        return Annotated[Path, typer.Argument(help=field.description, show_default=False)]
+    if name == "environment":
+        told = f"NAME=VALUE, repeatable. {field.description}"
+        return Annotated[list[str] | None, typer.Option(help=told, show_default=False)]
+    kind = next((kind for kind in (int, float) if field.annotation in (kind, kind | None)), str)
+    shown = str(field.default) if not field.is_required() and field.default is not None else False
+    return Annotated[
+        kind if field.is_required() else kind | None, typer.Option(help=field.description, show_default=shown)
+    ]
+
+
+# Typer reads the signature of a command when it is registered.
+deploy.__signature__ = _deploy_signature()  # type: ignore[attr-defined]  # a function takes one, mypy does not know
+endpoint_app.command()(deploy)
+
+
+@endpoint_app.command()
+def status(name: Name = DEFAULT_NAME) -> None:
+    """Show how an endpoint at SageMaker stands: instances, what waits, what an hour costs, what failed last."""
+    from slowmo_pipeline.deployment.status import endpoint_status
+    from slowmo_pipeline.storage import Storage
+
+    storage = Storage(current_home().storage_url)
+    found = endpoint_status(storage, name)
+    _print_facts(**_facts(found))
+    for failure in found.failures:
+        message = " ".join(failure.message.split())
+        print(f"failure  {failure.at:%Y-%m-%d %H:%M:%S} UTC  {storage.shown(failure.key)}  {message}")
+
+
+@endpoint_app.command()
+def scale(
+    min_instances: Annotated[int, typer.Option("--min-instances", "--min", min=0, help="Instances that stay.")],
+    max_instances: Annotated[int, typer.Option("--max-instances", "--max", min=1, help="Instances at most.")],
+    backlog_target: Annotated[
+        float | None,
+        typer.Option("--backlog-target", "--target", min=0.01, help="Chunks for each instance; unset: as it is."),
+    ] = None,
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Change how many instances an endpoint at SageMaker may have, until it is deployed again."""
+    from slowmo_pipeline.deployment.scale import scale as scale_endpoint
+    from slowmo_pipeline.deployment.scaling import Bounds
+
+    changes: list[str] = []
+    scale_endpoint(name, Bounds(min_instances, max_instances), backlog_target=backlog_target, told=changes.append)
+    _print_lines(changes or ["unchanged"])
+
+
+@endpoint_app.command()
+def delete(name: Name = DEFAULT_NAME) -> None:
+    """Delete a deployment at SageMaker with everything that was made for it; print what was removed.
+
+    Also what a deploy left that was cut off. Videos, chunks and results stay.
+    """
+    from slowmo_pipeline.deployment.delete import delete as delete_endpoint
+    from slowmo_pipeline.storage import Storage
+
+    removed: list[str] = []
+    with _shown(name, removed) as progress:
+        delete_endpoint(Storage(current_home().storage_url), name, told=removed.append, progress=progress)
+    if not removed:
+        print(f"nothing of {name} was there")
+
+
+@contextmanager
+def _shown(title: str, changes: Iterable[str]) -> Iterator["Progress"]:
+    """Progress while it lasts, and at the end, also at a bad one, what was changed."""
+    from slowmo_pipeline.console import shown_progress
+
+    try:
+        with shown_progress(title) as progress:
+            yield progress
+    finally:
+        _print_lines(changes)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise SettingsError(f"--environment {text!r} must be NAME=VALUE.")
+    return name, value
+
+
+def _facts(found: "EndpointStatus") -> dict[str, object]:
+    scaling = found.scaling
+    facts = {
+        "endpoint": f"{found.endpoint} in {found.region}",
+        "status": found.status,
+        "failed": found.failure_reason,
+        "instances": f"{found.instances} of {found.desired_instances} wanted, {found.instance_type}",
+        "scaling": f"{scaling.min_instances} to {scaling.max_instances} instances" if scaling else "none",
+        "backlog": "not known" if found.backlog is None else f"{found.backlog} requests",
+        "oldest": "not known" if found.oldest_seconds is None else timedelta(seconds=found.oldest_seconds),
+        "price": "not known" if found.price_per_hour is None else f"${found.price_per_hour} an hour (list price)",
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _print_facts(**facts: object) -> None:
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"{name:<{width}}  {fact}")
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)

@@ -1,0 +1,32 @@
+"""Deleting: everything that a deployment made, found by its names and its tag, also after half a deploy."""
+
+from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.changes import Told
+from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours
+from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.scaling import remove_scaling
+from slowmo_pipeline.deployment.stored import delete_packages, forget_records, require_bucket
+from slowmo_pipeline.deployment.topics import delete_topics
+from slowmo_pipeline.deployment.versions import delete_versions
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.storage import Storage
+
+
+def delete(storage: Storage, name: str, *, told: Told, progress: Progress, poll_seconds: float = POLL_SECONDS) -> None:
+    """Delete the deployment of that name, and wait until it is gone; `told` hears of everything that was removed.
+
+    What is gone already is no error. Requests that wait at the endpoint go with it: the pipeline sends them again.
+    Raises StorageError, and EndpointError when AWS refuses something or the endpoint is not of this deployment.
+    """
+    require_bucket(storage)
+    aws, names = Aws(), Names(name)
+    with told_plainly():
+        describe_ours(aws, names)
+        remove_scaling(aws, names, told)
+        if HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds).delete():
+            told(f"deleted endpoint {names.endpoint}")
+        delete_versions(aws, names, told)
+        delete_topics(aws, names, told)
+        # Last: what costs money goes even if the bucket has gone before.
+        forget_records(storage, names, told)
+        delete_packages(storage, names, told)

@@ -1,0 +1,110 @@
+"""Deploying: what the settings say comes to be. What is already so is left alone.
+
+    package ─► topics ─► model ─► endpoint configuration ─► endpoint ─► scaling ─► record ─► what it replaced goes
+
+Every step looks first, so a deploy that was cut off anywhere goes on where it was when the same command runs again.
+"""
+
+from dataclasses import dataclass
+
+from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.changes import Told
+from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours, is_broken, running_instances
+from slowmo_pipeline.deployment.image import djl_image
+from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.scaling import ensure_scaling, remove_scaling
+from slowmo_pipeline.deployment.settings import DeploymentSettings
+from slowmo_pipeline.deployment.stored import (
+    delete_packages,
+    ensure_package,
+    ensure_record,
+    forget_records,
+    require_bucket,
+)
+from slowmo_pipeline.deployment.topics import delete_topics, ensure_topics
+from slowmo_pipeline.deployment.versions import (
+    config_content,
+    delete_versions,
+    ensure_config,
+    ensure_model,
+    model_content,
+)
+from slowmo_pipeline.endpoint import Served
+from slowmo_pipeline.keys import FAILURES
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.serving.package import packaged_model_id
+from slowmo_pipeline.storage import Storage
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What runs once deploying is done."""
+
+    endpoint: str
+    model_id: str
+    image_uri: str
+
+
+def deploy(
+    storage: Storage,
+    settings: DeploymentSettings,
+    *,
+    told: Told,
+    progress: Progress,
+    poll_seconds: float = POLL_SECONDS,
+) -> Deployed:
+    """Make the deployment what the settings say, and wait until it runs; `told` hears of every change, or of none.
+
+    Raises ModelError for a file that is no package, StorageError, SettingsError, and EndpointError when AWS refuses
+    something, the endpoint fails, or something of that name is not of this deployment.
+    """
+    require_bucket(storage)
+    model_id = packaged_model_id(settings.package)
+    aws, names = Aws(), Names(settings.name)
+    endpoint = HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds)
+    with told_plainly():
+        describe_ours(aws, names)
+        image = settings.image_uri or djl_image(aws.region)
+        package = ensure_package(storage, names, settings.package, progress, told)
+        topics = ensure_topics(aws, names, settings, told)
+        content = model_content(settings, image=image, package=storage.location(package))
+        model = ensure_model(aws, names, content, told)
+        content = config_content(
+            settings,
+            model=model,
+            results=storage.url,
+            failures=storage.location(FAILURES),
+            topics=topics,
+        )
+        config = ensure_config(aws, names, content, told)
+        _start_endpoint(aws, names, endpoint, config, told)
+        running = endpoint.settled()
+        if running is not None and not is_broken(running):
+            # Also when it went back to what it ran before: it is paid for, and must be able to fall asleep.
+            ensure_scaling(aws, names, settings, told)
+        endpoint.require_running(running, config)
+        served = Served(model_id, settings.max_body_bytes, names.endpoint, settings.instance_type)
+        ensure_record(storage, settings.interpolator, served, told)
+        forget_records(storage, names, told, keep=settings.interpolator)
+        delete_versions(aws, names, told, keep=(config, model))
+        delete_topics(aws, names, told, keep=topics)
+        delete_packages(storage, names, told, keep=package)
+    return Deployed(names.endpoint, model_id, image)
+
+
+def _start_endpoint(aws: Aws, names: Names, endpoint: HostedEndpoint, config: str, told: Told) -> None:
+    """Start what makes the endpoint run the configuration, if it does not."""
+    found = endpoint.settled()
+    if found is not None and is_broken(found):
+        remove_scaling(aws, names, told)
+        endpoint.delete()
+        told(f"deleted endpoint {names.endpoint}, which had failed")
+        found = None
+    if found is None:
+        endpoint.create(config)
+        told(f"created endpoint {names.endpoint}")
+    elif found["EndpointConfigName"] != config:
+        # SageMaker refuses to change the instance type of what scales, and blocks scaling during any change.
+        remove_scaling(aws, names, told)
+        endpoint.update(config, instances=running_instances(found))
+        told(f"changing endpoint {names.endpoint} to {config}")

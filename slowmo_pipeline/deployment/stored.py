@@ -1,0 +1,66 @@
+"""What a deployment keeps in the storage: its packages, and the record that tells the pipeline of it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+
+from slowmo_pipeline.deployment.changes import Told
+from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.endpoint import Served, forget_served, write_served
+from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.keys import endpoint_key
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.storage import Storage
+
+_RECORDS = f"{PurePosixPath(endpoint_key('any')).parent}/"
+
+
+def require_bucket(storage: Storage) -> None:
+    """Raise StorageError for a storage that SageMaker cannot reach."""
+    if storage.root is not None:
+        raise StorageError(
+            f"An endpoint of SageMaker cannot reach the folder {storage.root}: set SLOWMO_STORAGE to s3://bucket/prefix."
+        )
+
+
+def ensure_package(storage: Storage, names: Names, package: Path, progress: Progress, told: Told) -> str:
+    """Upload the package unless it is there; return its key."""
+    key = names.package(file_sha256(package, progress))
+    if storage.stat(key) is None:
+        size = package.stat().st_size
+        progress("upload", 0, size, "bytes")
+        storage.upload(package, key)
+        progress("upload", size, size, "bytes")
+        told(f"uploaded {storage.location(key)}")
+    return key
+
+
+def delete_packages(storage: Storage, names: Names, told: Told, *, keep: str | None = None) -> None:
+    """Delete the deployment's packages but the one to keep."""
+    for key in sorted(entry.key for entry in storage.list(names.packages) if entry.key != keep):
+        storage.delete([key])
+        told(f"deleted {storage.location(key)}")
+
+
+def ensure_record(storage: Storage, interpolator: str, wanted: Served, told: Told) -> None:
+    """Tell the pipeline what the endpoint of that name is."""
+    if storage.read_json(endpoint_key(interpolator)) != asdict(wanted):
+        write_served(storage, interpolator, wanted)
+        told(f"wrote {storage.location(endpoint_key(interpolator))}")
+
+
+def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | None = None) -> None:
+    """Tell the pipeline that the deployment serves nothing, but for the interpolator to keep."""
+    for interpolator in sorted(_interpolators(storage, names)):
+        if interpolator != keep:
+            forget_served(storage, interpolator)
+            told(f"deleted {storage.location(endpoint_key(interpolator))}")
+
+
+def _interpolators(storage: Storage, names: Names) -> Iterator[str]:
+    """What the records say that the deployment serves; those of other endpoints are not its own."""
+    for entry in storage.list(_RECORDS):
+        record = storage.read_json(entry.key)
+        if record is not None and Served(**record).sagemaker_endpoint == names.endpoint:
+            yield PurePosixPath(entry.key).stem

@@ -1,0 +1,115 @@
+"""Models and endpoint configurations: neither can be changed, so each is named after its content."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from slowmo_pipeline.deployment.aws import Aws
+from slowmo_pipeline.deployment.changes import Told
+from slowmo_pipeline.deployment.names import VARIANT, Names
+from slowmo_pipeline.deployment.settings import DeploymentSettings
+
+
+def model_content(settings: DeploymentSettings, *, image: str, package: str) -> dict[str, Any]:
+    """The arguments of CreateModel but for name and tags; `package` is an address in S3."""
+    return {
+        "ExecutionRoleArn": settings.role_arn,
+        "PrimaryContainer": {
+            "Image": image,
+            "ModelDataUrl": package,
+            "Environment": settings.container_environment,
+        },
+    }
+
+
+def config_content(
+    settings: DeploymentSettings, *, model: str, results: str, failures: str, topics: tuple[str, str]
+) -> dict[str, Any]:
+    """The arguments of CreateEndpointConfig but for name and tags.
+
+    `results` and `failures` are addresses in S3, `topics` the ARNs for successes and for errors.
+    """
+    success, error = topics
+    variant: dict[str, Any] = {
+        "VariantName": VARIANT,
+        "ModelName": model,
+        "InstanceType": settings.instance_type,
+        # The least that is allowed, even if the endpoint may sleep later: so a start proves that the container runs.
+        "InitialInstanceCount": 1,
+        "ModelDataDownloadTimeoutInSeconds": settings.download_timeout,
+        "ContainerStartupHealthCheckTimeoutInSeconds": settings.startup_timeout,
+    }
+    if settings.volume_gb is not None:
+        variant["VolumeSizeInGB"] = settings.volume_gb
+    output: dict[str, Any] = {
+        "S3OutputPath": results,
+        "S3FailurePath": failures,
+        "NotificationConfig": {"SuccessTopic": success, "ErrorTopic": error},
+    }
+    content: dict[str, Any] = {
+        "ProductionVariants": [variant],
+        "AsyncInferenceConfig": {
+            "OutputConfig": output,
+            "ClientConfig": {"MaxConcurrentInvocationsPerInstance": settings.invocations_per_instance},
+        },
+    }
+    if settings.kms_key is not None:
+        output["KmsKeyId"] = settings.kms_key
+        content["KmsKeyId"] = settings.kms_key
+    return content
+
+
+def ensure_model(aws: Aws, names: Names, content: dict[str, Any], told: Told) -> str:
+    """Make the model unless there is one with that content; return its name."""
+    name = names.version(content)
+    if name not in models(aws, names):
+        aws.sagemaker.create_model(ModelName=name, Tags=[names.tag], **content)
+        told(f"created model {name}")
+    return name
+
+
+def ensure_config(aws: Aws, names: Names, content: dict[str, Any], told: Told) -> str:
+    """Make the endpoint configuration unless there is one with that content; return its name."""
+    name = names.version(content)
+    if name not in configs(aws, names):
+        aws.sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=[names.tag], **content)
+        told(f"created endpoint configuration {name}")
+    return name
+
+
+def delete_versions(aws: Aws, names: Names, told: Told, *, keep: Collection[str] = ()) -> None:
+    """Delete all endpoint configurations and models of the deployment but those to keep."""
+    for name in sorted(set(configs(aws, names)) - set(keep)):
+        aws.sagemaker.delete_endpoint_config(EndpointConfigName=name)
+        told(f"deleted endpoint configuration {name}")
+    for name in sorted(set(models(aws, names)) - set(keep)):
+        aws.sagemaker.delete_model(ModelName=name)
+        told(f"deleted model {name}")
+
+
+def models(aws: Aws, names: Names) -> list[str]:
+    """Names of the deployment's models."""
+    pages = aws.sagemaker.get_paginator("list_models").paginate(NameContains=names.deployment)
+    found = ((model["ModelName"], model["ModelArn"]) for page in pages for model in page["Models"])
+    return list(_ours(aws, names, found))
+
+
+def configs(aws: Aws, names: Names) -> list[str]:
+    """Names of the deployment's endpoint configurations."""
+    pages = aws.sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=names.deployment)
+    found = (
+        (config["EndpointConfigName"], config["EndpointConfigArn"])
+        for page in pages
+        for config in page["EndpointConfigs"]
+    )
+    return list(_ours(aws, names, found))
+
+
+def _ours(aws: Aws, names: Names, found: Iterator[tuple[str, str]]) -> Iterator[str]:
+    for name, arn in found:
+        if names.is_version(name) and is_ours(aws, names, arn):
+            yield name
+
+
+def is_ours(aws: Aws, names: Names, arn: str) -> bool:
+    """Whether something of SageMaker's carries the deployment's tag."""
+    return names.tag in aws.sagemaker.list_tags(ResourceArn=arn)["Tags"]

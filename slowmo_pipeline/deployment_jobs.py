@@ -1,0 +1,76 @@
+"""Jobs that deploy and delete an endpoint. Not assets: nothing that is materialised or backfilled ever deploys."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from slowmo_pipeline.assets import told_as_failure
+from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
+from slowmo_pipeline.resources import PipelineStorage, ProgressFor
+
+
+def _config_fields() -> dict[str, Any]:
+    """The settings as config fields: a path is a string here, and the bounds are checked by `parse_deployment`."""
+    kinds: dict[Any, Any] = {int: int, int | None: int, float: float, dict[str, str]: dict[str, str]}
+    return {
+        name: (kind, Field(description=field.description))
+        if field.is_required()
+        else (kind | None, Field(None, description=field.description))
+        for name, field in DeploymentSettings.model_fields.items()
+        for kind in [kinds.get(field.annotation, str)]
+    }
+
+
+DeployEndpointConfig = create_model("DeployEndpointConfig", __base__=dg.Config, **_config_fields())
+"""The settings of a deployment; those not given take their defaults."""
+
+
+class DeleteEndpointConfig(dg.Config):
+    """What shall be deleted."""
+
+    name: str = Field(DEFAULT_NAME, description="Of the deployment.")
+
+
+@dg.op
+def deploy_to_sagemaker(
+    context: dg.OpExecutionContext,
+    config: DeployEndpointConfig,
+    storage: PipelineStorage,
+    progress: dg.ResourceParam[ProgressFor],
+) -> None:
+    """Deploy an endpoint, or make the one of that name what the settings say."""
+    from slowmo_pipeline.deployment.deploy import deploy
+
+    with told_as_failure():
+        settings = parse_deployment(config.model_dump())
+        deployed = deploy(storage.open(), settings, told=context.log.info, progress=progress(context.log))
+    context.add_output_metadata(
+        {"endpoint": deployed.endpoint, "model": deployed.model_id, "image": deployed.image_uri}
+    )
+
+
+@dg.op
+def delete_from_sagemaker(
+    context: dg.OpExecutionContext,
+    config: DeleteEndpointConfig,
+    storage: PipelineStorage,
+    progress: dg.ResourceParam[ProgressFor],
+) -> None:
+    """Delete an endpoint with everything that was made for it."""
+    from slowmo_pipeline.deployment.delete import delete
+
+    with told_as_failure():
+        delete(storage.open(), config.name, told=context.log.info, progress=progress(context.log))
+
+
+@dg.job(description="Deploy an asynchronous endpoint of Amazon SageMaker, or change the one of that name.")
+def deploy_endpoint() -> None:
+    """One op."""
+    deploy_to_sagemaker()
+
+
+@dg.job(description="Delete an endpoint of Amazon SageMaker with everything that was made for it.")
+def delete_endpoint() -> None:
+    """One op."""
+    delete_from_sagemaker()

@@ -1,0 +1,175 @@
+"""Sensors that tell the operator of finished and of failed videos, whoever ran them and by which job.
+
+Dagster's own run status sensors move on when their function raises, so that one outage of SNS would lose a message.
+These move their cursor only past what was told: a message may come twice, but none is lost.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType, RunsFilter
+
+from slowmo_pipeline.assets import final_video
+from slowmo_pipeline.environment import operator_topic, ui_url
+from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
+from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.resources import PipelineStorage
+from slowmo_pipeline.sensors import completed_outputs
+from slowmo_pipeline.steps.ensure import read_pending
+from slowmo_pipeline.storage import Storage
+
+EVENTS_A_TICK = 50
+"""A message takes a tenth of a second, and Dagster ends a tick after 60 s."""
+
+SETTLING_SECONDS = 5
+"""Dagster stores that a run failed, and a moment later whether it will retry the run."""
+
+Told = tuple[int, Notice | None]
+"""Storage id of an event, and what to tell of it."""
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells the topic SLOWMO_OPERATOR_TOPIC of every finished video.",
+)
+def finished_videos(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Tell of every final video that was made since the last tick."""
+    instance = context.instance
+    newest = instance.fetch_materializations(final_video.key, limit=1).records
+    return _tell(context, newest, lambda after: _finished(instance, after))
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells the topic SLOWMO_OPERATOR_TOPIC of every video that failed for good: nothing will run it again "
+    "by itself.",
+)
+def failed_videos(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SkipReason:
+    """Tell of every run of a video that failed since the last tick and is the end of it."""
+    instance = context.instance
+    newest = instance.fetch_run_status_changes(DagsterEventType.RUN_FAILURE, limit=1).records
+    return _tell(context, newest, lambda after: _failed(instance, storage, after))
+
+
+def _tell(
+    context: dg.SensorEvaluationContext,
+    newest: Sequence[dg.EventLogRecord],
+    look: Callable[[int], Iterator[Told]],
+) -> dg.SkipReason:
+    """Publish what `look` finds after the cursor, and move the cursor along."""
+    topic = operator_topic()
+    if topic is None or context.cursor is None:
+        # Whoever sets a topic wants to hear of what comes, not of a year of archive.
+        context.update_cursor(str(newest[0].storage_id if newest else 0))
+        return dg.SkipReason("SLOWMO_OPERATOR_TOPIC is not set." if topic is None else "Tells of what comes from now.")
+    told = 0
+    try:
+        for storage_id, notice in look(int(context.cursor)):
+            if notice is not None:
+                notify(topic, notice)
+                told += 1
+            context.update_cursor(str(storage_id))
+    except Exception as error:
+        if not told:
+            raise
+        # A failed tick would forget where the cursor is; the next one begins here, and fails if this still does.
+        return dg.SkipReason(f"Messages sent: {told}. Then stopped: {error}")
+    return dg.SkipReason(f"Messages sent: {told}.")
+
+
+def _finished(instance: dg.DagsterInstance, after: int) -> Iterator[Told]:
+    made = dg.AssetRecordsFilter(final_video.key, after_storage_id=after)
+    for record in instance.fetch_materializations(made, limit=EVENTS_A_TICK, ascending=True).records:
+        yield record.storage_id, _finished_notice(instance, record)
+
+
+def _finished_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> Notice | None:
+    event, video_id = record.asset_materialization, record.partition_key
+    if event is None or video_id is None or "path" not in event.metadata:
+        return None  # somebody reported it by hand
+    version = _data_version(event)
+    earlier = dg.AssetRecordsFilter(final_video.key, asset_partitions=[video_id], before_storage_id=record.storage_id)
+    before = instance.fetch_materializations(earlier, limit=1).records
+    if before and before[0].asset_materialization and _data_version(before[0].asset_materialization) == version:
+        return None  # run again, and found to be finished
+    return Notice(
+        id=f"{video_id}:finished:{version}",
+        video_id=video_id,
+        state="finished",
+        run_id=record.run_id,
+        run_url=_run_url(record.run_id),
+        video=str(event.metadata["path"].value),
+        report=str(event.metadata["report"].value),
+        notes=_notes(event.metadata["notes"]),
+    )
+
+
+def _notes(value: dg.MetadataValue[Any]) -> tuple[str, ...]:
+    return tuple(map(str, value.value))
+
+
+def _failed(instance: dg.DagsterInstance, storage: PipelineStorage, after: int) -> Iterator[Told]:
+    failures = dg.RunStatusChangeRecordsFilter(DagsterEventType.RUN_FAILURE, after_storage_id=after)
+    for record in instance.fetch_run_status_changes(failures, limit=EVENTS_A_TICK, ascending=True).records:
+        if record.timestamp > time.time() - SETTLING_SECONDS:
+            return
+        yield record.storage_id, _failed_notice(instance, storage, record)
+
+
+def _failed_notice(instance: dg.DagsterInstance, storage: PipelineStorage, record: dg.EventLogRecord) -> Notice | None:
+    run, event = instance.get_run_by_id(record.run_id), record.event_log_entry.dagster_event
+    video_id = run.tags.get("dagster/partition") if run else None
+    if run is None or event is None or video_id is None:
+        return None
+    if not instance.has_dynamic_partition(str(videos.name), video_id):
+        return None  # another pipeline's, or a video that was deleted meanwhile
+    if run.tags.get("dagster/will_retry") == "true" or _goes_on(instance, storage.open(), video_id):
+        return None
+    return Notice(
+        id=f"{video_id}:failed:{run.run_id}",
+        video_id=video_id,
+        state="failed",
+        run_id=run.run_id,
+        run_url=_run_url(run.run_id),
+        reason=reason_of(event)[:MAX_REASON],
+    )
+
+
+def _goes_on(instance: dg.DagsterInstance, storage: Storage, video_id: str) -> bool:
+    """Whether the sensor of completed outputs will run the video again: it does so once after each submission."""
+    pending = read_pending(storage, video_id)
+    if pending is None:
+        return False
+    taken_up = RunsFilter(
+        tags={"dagster/partition": video_id, "dagster/sensor_name": completed_outputs.name},
+        created_after=datetime.fromtimestamp(pending.submitted_at, timezone.utc),
+    )
+    return not instance.get_runs(taken_up, limit=1)
+
+
+def reason_of(event: dg.DagsterEvent) -> str:
+    """Why a run failed, in the words of the step that failed or of who ended the run."""
+    # Whoever ends a run from outside says so in the message alone.
+    step = event.job_failure_data.first_step_failure_event if event.event_specific_data else None
+    if step is None:
+        return event.message or "No reason was given."
+    data = step.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error and (data.error.cause or data.error)
+    message = error.message.strip() if error else "no reason given"
+    return f"An error that should not happen, in {step.step_key}: {message}"
+
+
+def _data_version(event: dg.AssetMaterialization) -> str:
+    return (event.tags or {})["dagster/data_version"]
+
+
+def _run_url(run_id: str) -> str | None:
+    address = ui_url()
+    return address and f"{address.rstrip('/')}/runs/{run_id}"

@@ -1,0 +1,92 @@
+"""Where the chunks of a plan stand. Every chunk is in one of four states, told by stored objects alone:
+
+    done        its result is there, whatever else is: a failure, a second request, a receipt out of time
+    failed      its receipt names a failure object that is there; or the receipt's deadline has passed; or the endpoint
+                that it was sent to was deleted, and its queue with it
+    under way   it has a receipt and none of the above
+    missing     it has no receipt
+
+No order is assumed, of submissions, results or failures. What an earlier attempt leaves after the chunk was submitted
+again counts if it is a result, and is nobody's if it is a failure.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from slowmo_pipeline.endpoint import ChunkFailure, Receipt, Served, read_failure
+from slowmo_pipeline.keys import FAILURES, ResultKeys
+from slowmo_pipeline.plan import Chunk
+from slowmo_pipeline.storage import Storage
+
+_EXPIRED = ChunkFailure("neither a result nor a failure appeared before the deadline", permanent=False)
+_GONE = ChunkFailure("the endpoint that it was sent to was deleted", permanent=False)
+
+
+@dataclass
+class Standing:
+    """Where the chunks of a plan stand after one look."""
+
+    done: list[Chunk] = field(default_factory=list)
+    under_way: list[Chunk] = field(default_factory=list)
+    missing: list[Chunk] = field(default_factory=list)
+    failed: list[tuple[Chunk, Receipt, ChunkFailure]] = field(default_factory=list)
+
+
+class Watch:
+    """Looks at the chunks of a plan again and again."""
+
+    def __init__(
+        self, storage: Storage, keys: ResultKeys, chunks: Sequence[Chunk], find_served: Callable[[], Served]
+    ) -> None:
+        """`find_served` tells what the endpoint is now, and raises when it can make no result any more."""
+        self._storage = storage
+        self._keys = keys
+        self._chunks = chunks
+        self._find_served = find_served
+        self._done_before: int | None = None
+        self.receipts: dict[int, Receipt] = {}
+        """By chunk: those of chunks that were not done when they were first looked at, and what was added since."""
+
+    def look(self) -> Standing:
+        """One listing. A look that finds no result more than the last one also asks what became of the others.
+
+        So does the first one. That takes another listing, of failures, and what `find_served` asks.
+        """
+        stored = {entry.key for entry in self._storage.list(self._keys.prefix)}
+        standing = Standing(done=[chunk for chunk in self._chunks if self._keys.result(chunk.index) in stored])
+        submitted: list[tuple[Chunk, Receipt]] = []
+        for chunk in self._chunks:
+            if self._keys.result(chunk.index) in stored:
+                continue
+            if self._keys.receipt(chunk.index) in stored:
+                submitted.append((chunk, self._receipt(chunk)))
+            else:
+                standing.missing.append(chunk)
+        stands_still = len(standing.done) == self._done_before or self._done_before is None
+        self._done_before = len(standing.done)
+        if stands_still and submitted:
+            failure_keys = {entry.key for entry in self._storage.list(FAILURES)}
+            began = self._find_served().deployed_at or 0.0
+        else:
+            failure_keys, began = set(), 0.0
+        for chunk, receipt in submitted:
+            if failure := self._failure_of(receipt, failure_keys, began):
+                standing.failed.append((chunk, receipt, failure))
+            else:
+                standing.under_way.append(chunk)
+        return standing
+
+    def _receipt(self, chunk: Chunk) -> Receipt:
+        if chunk.index not in self.receipts:
+            self.receipts[chunk.index] = Receipt.from_json(self._storage.read_json(self._keys.receipt(chunk.index)))
+        return self.receipts[chunk.index]
+
+    def _failure_of(self, receipt: Receipt, failure_keys: set[str], began: float) -> ChunkFailure | None:
+        if receipt.failure_location:
+            key = self._storage.key_of(receipt.failure_location)
+            if key in failure_keys:
+                return read_failure(self._storage.read(key))
+        if receipt.submitted_at < began:
+            return _GONE
+        return _EXPIRED if time.time() > receipt.deadline else None

@@ -1,0 +1,61 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from slowmo_pipeline import deployment_jobs
+from slowmo_pipeline.deployment.settings import DeploymentSettings
+from slowmo_pipeline.deployment_jobs import DeployEndpointConfig
+from slowmo_pipeline.progress import LogProgress
+from slowmo_pipeline.resources import PipelineStorage
+from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage
+
+
+@pytest.fixture
+def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
+        yield stage
+        stage.delete()
+
+
+def run(stage: Stage, job: dg.JobDefinition, op: str, **config: Any) -> dg.ExecuteInProcessResult:
+    return job.execute_in_process(
+        run_config={"ops": {op: {"config": {"name": stage.name, **config}}}},
+        resources={"storage": PipelineStorage(url=stage.storage.url), "progress": LogProgress},
+        raise_on_error=False,
+    )
+
+
+def deploy(stage: Stage, **config: Any) -> dg.ExecuteInProcessResult:
+    given = {"package": str(stage.package), "role_arn": ROLE, "image_uri": IMAGE, **config}
+    return run(stage, deployment_jobs.deploy_endpoint, "deploy_to_sagemaker", **given)
+
+
+def test_the_job_takes_the_settings_of_the_command() -> None:
+    assert set(DeployEndpointConfig.model_fields) == set(DeploymentSettings.model_fields)
+
+
+def test_the_jobs_deploy_and_delete(stage: Stage) -> None:
+    before = stage.everything()
+    done = deploy(stage, max_instances=2, backlog_target=3.5, environment={"A": "b"})
+    assert done.success
+    assert stage.endpoint()["EndpointStatus"] == "InService"
+    assert stage.model()["PrimaryContainer"]["Environment"]["A"] == "b"
+    assert stage.everything()["targets"][0]["MaxCapacity"] == 2
+    assert run(stage, deployment_jobs.delete_endpoint, "delete_from_sagemaker").success
+    assert stage.everything() == before
+
+
+def test_a_bad_setting_is_a_failure_that_is_not_retried(stage: Stage) -> None:
+    done = deploy(stage, max_instances=0)
+    assert not done.success
+    [failure] = [event.step_failure_data for event in done.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert failure.user_failure_data is not None
+    assert "max_instances = 0" in (failure.user_failure_data.description or "")
+
+
+def test_nothing_that_is_materialised_deploys() -> None:
+    for job in (deployment_jobs.deploy_endpoint, deployment_jobs.delete_endpoint):
+        assert not job.asset_layer.executable_asset_keys

@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
+from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
+from slowmo_pipeline.tarstream import MAX_TAR_BYTES
+
+GIVEN = {"package": "model.tar.gz", "role_arn": "arn:aws:iam::123456789012:role/slowmo"}
+
+
+def settings(**changes: Any) -> DeploymentSettings:
+    return parse_deployment({**GIVEN, **changes})
+
+
+def test_defaults_are_those_of_the_reference_solution() -> None:
+    found = settings()
+    assert found.package == Path("model.tar.gz")
+    assert (found.min_instances, found.max_instances, found.backlog_target) == (0, 5, 5)
+    assert (found.scale_in_cooldown, found.scale_out_cooldown) == (600, 300)
+    assert found.invocations_per_instance == 1
+
+
+def test_unset_settings_take_their_defaults() -> None:
+    assert settings(image_uri=None, max_instances=None) == settings()
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert all(field.description for field in DeploymentSettings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "slowmo_film"}, r"name = 'slowmo_film' .*up to 54 characters"),
+        ({"name": "s" * 55}, r"at most 54 characters"),
+        ({"name": "slowmo-"}, r"name = 'slowmo-'"),
+        ({"role_arn": "slowmo"}, r"role_arn = 'slowmo' .*ARN of the role"),
+        ({"role_arn": None}, r"role_arn must be given: ARN of the role"),
+        ({"package": None}, r"package must be given: The model\.tar\.gz"),
+        ({"instance_type": "g5.xlarge"}, r"instance_type = 'g5\.xlarge'"),
+        ({"max_instances": 0}, r"max_instances = 0 should be greater than or equal to 1"),
+        ({"min_instances": 6}, r"^min_instances = 6 must not exceed max_instances = 5\.$"),
+        ({"startup_timeout": 3601}, r"startup_timeout = 3601 should be less than or equal to 3600"),
+        ({"success_topic": "slowmo"}, r"success_topic = 'slowmo'"),
+        ({"environment": {"SERVING_MAX_REQUEST_SIZE": "1G"}}, r"SERVING_MAX_REQUEST_SIZE = '1G' .*number of bytes"),
+        ({"environment": {"A": 1}}, r"environment\.A = 1 should be a valid string"),
+        ({"speed": 1}, r"speed = 1 .*known are name, interpolator"),
+    ],
+)
+def test_bad_settings_are_quoted_with_what_is_allowed(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        settings(**changes)
+
+
+def test_the_environment_adds_to_what_large_chunks_need() -> None:
+    environment = settings(environment={"JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}).container_environment
+    assert environment == {**DJL_ENVIRONMENT, "JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}
+
+
+@pytest.mark.parametrize(("limit", "body"), [("1000", 1000), ("99999999999", MAX_TAR_BYTES)])
+def test_the_body_limit_is_the_lowest_on_the_way(limit: str, body: int) -> None:
+    assert settings(environment={"SERVING_MAX_REQUEST_SIZE": limit}).max_body_bytes == body
+
+
+def test_another_content_gets_another_name() -> None:
+    names = Names("slowmo-film")
+    first = names.version({"Image": "a", "Role": "r"})
+    assert first == names.version({"Role": "r", "Image": "a"})
+    assert first != names.version({"Image": "b", "Role": "r"})
+    assert names.is_version(first)
+
+
+def test_names_of_a_deployment_whose_name_begins_alike_are_not_its_own() -> None:
+    assert not Names("slowmo").is_version(Names("slowmo-film").version({}))
+    assert not Names("slowmo").is_version("slowmo-film")
+    assert not Names("slow.o").is_version(Names("slowmo").version({}))
+
+
+def test_names_fit_what_sagemaker_takes() -> None:
+    assert len(Names(settings(name="s" * 54).name).version({})) == 63
