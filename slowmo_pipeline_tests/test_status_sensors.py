@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
-from slowmo_pipeline.errors import SettingsError, StorageError
+from slowmo_pipeline.errors import NotificationError, StorageError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
@@ -220,7 +220,7 @@ def test_a_message_that_could_not_be_sent_is_sent_by_a_later_tick(
     happen(pipeline.instance)
     monkeypatch.setenv("SLOWMO_OPERATOR_TOPIC", f"{topic.arn}-gone")
     for _ in range(2):
-        with pytest.raises(SettingsError, match="cannot be told of"):
+        with pytest.raises(NotificationError, match="cannot be told of"):
             daemon.tick()
     monkeypatch.setenv("SLOWMO_OPERATOR_TOPIC", topic.arn)
     assert daemon.tick() == "Messages sent: 1."
