@@ -92,7 +92,8 @@ def told_as_storage_error(url: str) -> Iterator[None]:
 
     FileNotFoundError for a missing key and AlreadyExistsError pass, since they are answers.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NotConnectedError
 
     try:
         yield
@@ -104,6 +105,8 @@ def told_as_storage_error(url: str) -> Iterator[None]:
         raise
     except ClientError as error:
         raise _meant(url, error, code=error.response["Error"].get("Code", "")) from error
+    except (HTTPClientError, NotConnectedError) as error:
+        raise _meant(url, error) from error
     except BotoCoreError as error:
         raise _unsigned(url, error) from error
     except BaseError as error:

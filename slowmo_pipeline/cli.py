@@ -11,6 +11,7 @@ import typer
 from slowmo_pipeline.cli_cost import cost
 from slowmo_pipeline.cli_endpoint import endpoint_app
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, model_app
+from slowmo_pipeline.columns import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError
 
@@ -148,7 +149,7 @@ def status(video: OneVideo = None) -> None:
     with open_instance(current_home()) as instance:
         unfinished = [row.video_id for row in rows if row.state not in (FINISHED, OUTDATED)]
         failures = {video_id: failure_of(instance, video_id) for video_id in unfinished}
-    _print_columns(
+    print_columns(
         (row.video_id, "failed", reason)
         if (reason := failures.get(row.video_id))
         else (row.video_id, row.state, storage.shown(storage.key_of(row.result)) if row.result else "")
@@ -174,7 +175,7 @@ def doctor() -> None:
     from slowmo_pipeline.diagnosis import diagnose
 
     findings = list(diagnose(current_home()))
-    _print_columns(("ok" if finding.good else "PROBLEM", finding.what, finding.told) for finding in findings)
+    print_columns(("ok" if finding.good else "PROBLEM", finding.what, finding.told) for finding in findings)
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)
 
@@ -262,14 +263,6 @@ def _settings_of(clip: Path, common: Mapping[str, object], options: Mapping[str,
     told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
     settings = parse_settings({**common, **told, **options}, origin=f"The settings of {clip.name}")
     return {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
-
-
-def _print_columns(rows: Iterable[tuple[str, ...]]) -> None:
-    """Aligned, never cut: the output is for scripts as well."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
+from slowmo_pipeline.columns import print_facts
 from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SettingsError
@@ -38,7 +39,7 @@ def deploy(**given: Any) -> None:
         deployed = deploy_endpoint(storage, settings, told=changes.append, progress=progress)
     if not changes:
         print("unchanged")
-    _print_facts(endpoint=deployed.endpoint, model_id=deployed.model_id, image_uri=deployed.image_uri)
+    print_facts(endpoint=deployed.endpoint, model_id=deployed.model_id, image_uri=deployed.image_uri)
 
 
 def _deploy_signature() -> inspect.Signature:
@@ -78,7 +79,7 @@ def status(name: Name = DEFAULT_NAME) -> None:
 
     storage = Storage(current_home().storage_url)
     found = endpoint_status(storage, name)
-    _print_facts(**_facts(found))
+    print_facts(**_facts(found))
     for failure in found.failures:
         message = " ".join(failure.message.split())
         print(f"failure  {failure.at:%Y-%m-%d %H:%M:%S} UTC  {storage.shown(failure.key)}  {message}")
@@ -151,12 +152,6 @@ def _facts(found: "EndpointStatus") -> dict[str, object]:
         "price": "not known" if found.price_per_hour is None else f"${found.price_per_hour} an hour (list price)",
     }
     return {name: fact for name, fact in facts.items() if fact is not None}
-
-
-def _print_facts(**facts: object) -> None:
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:<{width}}  {fact}")
 
 
 def _print_lines(lines: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.columns import print_facts
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import ModelError
 
@@ -58,7 +59,7 @@ def fetch(
     # kagglehub draws bars of its own, which a second display would garble.
     with shown_progress(name) if source else nullcontext(_unseen) as progress:
         model = fetch_model(current_home(), source, name=name, member=member, sha256=sha256, progress=progress)
-    _print_facts(path=model.path, sha256=model.sha256)
+    print_facts(path=model.path, sha256=model.sha256)
 
 
 @model_app.command()
@@ -76,7 +77,7 @@ def info(
 
     path = resolve_model(current_home(), model)
     film = _loaded(path, pyramid_levels=pyramid_levels)
-    _print_facts(
+    print_facts(
         path=path,
         sha256=saved_model_sha256(path),
         model_id=film.model_id,
@@ -113,7 +114,7 @@ def package(
         sha256 = write_package(output, path, given, model_id=film.model_id)
     except OSError as error:
         raise ModelError(f"The package cannot be written: {error}. Choose another --output.") from error
-    _print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
+    print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
 
 
 def _unseen(stage: str, done: int, total: int, unit: str) -> None:
@@ -138,9 +139,3 @@ def _seconds_a_frame(film: "FilmInterpolator") -> float:
         list(film.render(frames, [[Fraction(1, 2)]]))
         seconds = time.perf_counter() - started
     return seconds
-
-
-def _print_facts(**facts: object) -> None:
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:<{width}}  {fact}")

@@ -106,6 +106,7 @@ def configs(aws: Aws, names: Names) -> list[str]:
 
 def _ours(aws: Aws, names: Names, found: Iterator[tuple[str, str]]) -> Iterator[str]:
     for name, arn in found:
+        # The name first: who may deploy this deployment may not ask for the tags of others.
         if names.is_version(name) and is_ours(aws, names, arn):
             yield name
 
