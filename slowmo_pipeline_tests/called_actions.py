@@ -34,7 +34,7 @@ def needed_actions(*, deployment: bool) -> set[str]:
         *(
             _actions_of(tree)
             for module, tree in _modules().items()
-            if _is_of_deployment(module) is deployment or module == Path("storage.py")
+            if _is_of_deployment(module) is deployment or module in (Path("storage.py"), Path("bucket.py"))
         )
     )
 
@@ -57,6 +57,8 @@ def _actions_of(tree: ast.Module) -> set[str]:
             name, used_on = node.value, ""
         else:
             continue
+        if used_on == "deployment_jobs":
+            continue  # Dagster's jobs, called as what they do
         if used_on == "obstore" and name not in ("exceptions", "store"):
             actions |= _OBSTORE[name]
         by_service = _operations().get(name, {})

@@ -173,6 +173,7 @@ class Stage:
         self.names = Names(self.name)
         self.aws = Aws()
         self.package = package_of(folder, "film-1-0123abcd")
+        self._others = self._held()
 
     def settings(self, **changes: Any) -> DeploymentSettings:
         """Settings with only the image and what must be given, but for the changes."""
@@ -208,7 +209,15 @@ class Stage:
         return dict(self.aws.sagemaker.describe_model(ModelName=name))
 
     def everything(self) -> dict[str, list[Any]]:
-        """All that the services hold, whoever made it, but for what differs by chance."""
+        """All that the services hold beyond what they did when the stage was set, but for what differs by chance.
+
+        Moto's services are those of the whole process: other tests leave things there, which must stay.
+        """
+        held = self._held()
+        assert all(thing in held[kind] for kind, things in self._others.items() for thing in things)
+        return {kind: [thing for thing in things if thing not in self._others[kind]] for kind, things in held.items()}
+
+    def _held(self) -> dict[str, list[Any]]:
         sagemaker, scaling = self.aws.sagemaker, self.aws.application_autoscaling
         found: dict[str, list[Any]] = {
             "models": [

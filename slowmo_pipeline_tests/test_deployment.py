@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from moto.sagemaker.models import sagemaker_backends
 
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.settings import parse_deployment
@@ -186,6 +187,14 @@ def test_a_failed_endpoint_is_told_with_its_reason_and_replaced_by_the_next_depl
     assert stage.deploy() == []
 
 
+def test_an_endpoint_that_failed_while_it_scaled_is_replaced_with_its_scaling(stage: Stage) -> None:
+    stage.deploy()
+    sagemaker_backends["123456789012"]["us-east-1"].endpoints[stage.name].endpoint_status = "Failed"
+    told = stage.deploy()
+    assert told.index(f"ended scaling of {stage.name}") < told.index(f"created endpoint {stage.name}")
+    assert stage.deploy() == []
+
+
 def test_a_failed_change_leaves_what_ran_and_its_scaling(stage: Stage) -> None:
     stage.deploy()
     before = stage.endpoint()["EndpointConfigName"]
@@ -269,14 +278,18 @@ def test_deleting_waits_for_a_change_that_is_under_way(stage: Stage) -> None:
 
 
 def test_deleting_leaves_what_others_made_under_similar_names(stage: Stage) -> None:
-    theirs = f"{stage.name}-cafecafe"
-    stage.aws.sagemaker.create_model(ModelName=theirs, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
+    untagged, unlike = f"{stage.name}-cafecafe", f"other-{stage.name}-cafecafe"
+    for name, tags in ((untagged, []), (unlike, [stage.names.tag])):
+        stage.aws.sagemaker.create_model(
+            ModelName=name, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE, Tags=tags
+        )
     write_served(stage.storage, "flow", Served("flow-1", 10**9))
     stage.deploy()
     stage.delete()
-    assert [found["ModelName"] for found in stage.everything()["models"]] == [theirs]
+    assert {found["ModelName"] for found in stage.everything()["models"]} == {untagged, unlike}
     assert served(stage.storage, "flow") == Served("flow-1", 10**9)
-    stage.aws.sagemaker.delete_model(ModelName=theirs)
+    for name in (untagged, unlike):
+        stage.aws.sagemaker.delete_model(ModelName=name)
 
 
 def test_deployments_of_one_storage_have_a_package_each(stage: Stage) -> None:

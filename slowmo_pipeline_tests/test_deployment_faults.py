@@ -232,7 +232,7 @@ def test_missing_credentials_are_told(stage: Stage, monkeypatch: pytest.MonkeyPa
             nobody.setenv(name, str(tmp_path / "nowhere"))
         nobody.setattr(boto3, "DEFAULT_SESSION", boto3.Session(botocore_session=botocore.session.Session()))
         with pytest.raises(EndpointError, match=r"no AWS credentials.*set AWS_PROFILE or run `aws configure`"):
-            stage.__class__(stage.storage, stage.folder, stage.script).deploy()
+            stage.deploy()
 
 
 def test_nobody_at_the_address_of_aws_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
