@@ -26,7 +26,7 @@ lint: $(VENV)/dev-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/hadolint deploy/serving/Dockerfile
+	$(BIN)/hadolint deploy/serving/Dockerfile deploy/dagster/Dockerfile
 
 bench: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks

@@ -115,13 +115,16 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     busy = _partitions_with_unfinished_runs(context.instance)
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
-    for video_id in pending_ids:
+    # A tick that runs out of time leaves off there: else those at the end of the alphabet would wait for all others.
+    left_off = context.cursor or ""
+    for video_id in sorted(pending_ids, key=lambda each: (each <= left_off, each)):
         if video_id in busy:
             skipped["have a run"] += 1
         elif not context.instance.has_dynamic_partition(str(videos.name), video_id):
             skipped["have no partition any more"] += 1
         elif time.monotonic() - began > TICK_SECONDS:
             skipped["left for the next tick"] += 1
+            continue
         elif (pending := read_pending(opened, video_id)) is None:
             skipped["finished just now"] += 1
         elif not has_ended(opened, video_id, pending, failures):
@@ -134,9 +137,11 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
                     run_config=_NOT_WAITING,
                 )
             )
+        left_off = video_id
     if not requests:
+        context.update_cursor(left_off)
         return dg.SkipReason(", ".join(f"{count} {reason}" for reason, count in skipped.items()) + ".")
-    return dg.SensorResult(run_requests=requests)
+    return dg.SensorResult(run_requests=requests, cursor=left_off)
 
 
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})

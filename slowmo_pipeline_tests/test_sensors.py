@@ -1,10 +1,13 @@
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from slowmo_pipeline import sensors
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.keys import VideoKeys, video_id_of
@@ -194,3 +197,23 @@ def test_a_video_with_an_unfinished_run_is_left_to_it(storage: Storage, instance
 def test_a_video_whose_partition_was_deleted_holds_up_no_other(storage: Storage, instance: dg.DagsterInstance) -> None:
     mark_pending(storage, PENDING_ID, deadline=1.0)
     assert tick(instance, "completed_outputs").skip_message == "1 have no partition any more."
+
+
+def test_a_tick_that_runs_out_of_time_leaves_off_where_the_next_begins(
+    storage: Storage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"{name}-00000000" for name in "abcde"]
+    instance.add_dynamic_partitions(str(videos.name), ids)
+    for video_id in ids:
+        mark_pending(storage, video_id, deadline=1.0)
+    # A clock on which a look takes a second: there is time for two.
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(monotonic=count().__next__))
+    monkeypatch.setattr(sensors, "TICK_SECONDS", 2)
+
+    requested, cursor = [], None
+    for _ in range(3):
+        data = tick(instance, "completed_outputs", cursor)
+        requested.append([request.partition_key[0] for request in data.run_requests])
+        cursor = data.cursor
+
+    assert requested == [["a", "b"], ["c", "d"], ["e", "a"]]
