@@ -90,7 +90,8 @@ def test_one_request_wakes_a_sleeping_endpoint(stage: Stage) -> None:
 
 def test_the_pipeline_is_told_what_serves(stage: Stage) -> None:
     stage.deploy(instance_type="ml.g4dn.xlarge", environment={"SERVING_MAX_REQUEST_SIZE": "5000000"})
-    assert served(stage.storage, "film") == Served("film-1-0123abcd", 5_000_000, stage.name, "ml.g4dn.xlarge")
+    began = stage.endpoint()["CreationTime"].timestamp()
+    assert served(stage.storage, "film") == Served("film-1-0123abcd", 5_000_000, stage.name, "ml.g4dn.xlarge", began)
 
 
 def test_all_that_can_be_tagged_is(stage: Stage) -> None:

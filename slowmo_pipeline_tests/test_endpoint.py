@@ -1,6 +1,7 @@
 """Submitting over real HTTP, to a server of the test's own that answers as the test says."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import boto3
 import pytest
 
 from slowmo_pipeline.endpoint import (
@@ -78,7 +80,7 @@ def accepted(storage: Storage) -> dict[str, str]:
     }
 
 
-def submit(storage: Storage, url: str, *, name: str = "flow", timeout_seconds: int = 900) -> Receipt:
+def submit(storage: Storage, url: str | None, *, name: str = "flow", timeout_seconds: int = 900) -> Receipt:
     endpoint = AsyncEndpoint(name, storage, url=url, timeout_seconds=timeout_seconds)
     return endpoint.submit(input_key=INPUT, result_key=RESULT, inference_id="0123-7-2", attempt=2)
 
@@ -155,6 +157,43 @@ def test_endpoint_that_writes_elsewhere_is_refused(storage: Storage, server: Ans
         error.value
     )
     assert "must be the storage root" in str(error.value)
+
+
+def test_endpoint_that_reports_failures_elsewhere_is_refused(storage: Storage, server: Answers) -> None:
+    server.headers = {**accepted(storage), "X-Amzn-SageMaker-FailureLocation": storage.location("elsewhere/7")}
+    with pytest.raises(EndpointError, match=r"its failure path must be .*/failures/\.") as error:
+        submit(storage, server.url)
+
+    assert storage.location("elsewhere/7") in str(error.value)
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment that says nothing of AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return monkeypatch
+
+
+def test_sagemaker_without_a_region_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EndpointError, match=r"no AWS region for the endpoint flow: set AWS_DEFAULT_REGION\.$"):
+        submit(folder, None)
+
+
+def test_sagemaker_without_credentials_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
+    no_settings.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(EndpointError, match=r"no AWS credentials for flow \(Unable to .*\): sign in again"):
+        submit(folder, None)
+
+
+def test_sagemaker_with_a_profile_that_is_not_there_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
+    no_settings.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(EndpointError, match=r"no AWS credentials for flow \(.*nobody.*\): sign in again"):
+        submit(folder, None)
 
 
 def test_refusal_is_quoted(folder: Storage, server: Answers) -> None:

@@ -84,6 +84,13 @@ def endpoint(storage: Storage) -> Endpoint:
     return Endpoint(storage)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is busy or gone is given no time."""
+    monkeypatch.setattr("slowmo_pipeline.steps.ensure.BUSY_SECONDS", -1)
+    monkeypatch.setattr("slowmo_pipeline.steps.ensure.RESTART_SECONDS", -1)
+
+
 def ensure(endpoint: Endpoint, video_id: str, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
     """One run: whatever it knows, it has from the storage."""
     ensurer = Ensurer(endpoint.storage, lambda name: endpoint, video_id, max_attempts=max_attempts, progress=quiet)
@@ -136,6 +143,7 @@ def test_what_is_under_way_is_waited_for_by_the_next_run(endpoint: Endpoint, vid
     assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=0, chunks=4)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_run_that_died_while_submitting_is_continued(endpoint: Endpoint, video_id: str) -> None:
     endpoint.acts[2] = ["refuse"]
     with pytest.raises(EndpointUnreachableError):
@@ -238,6 +246,7 @@ def test_submitting_again_changes_the_marker(endpoint: Endpoint, video_id: str) 
     assert after.submitted_at > before.submitted_at
 
 
+@pytest.mark.usefixtures("impatient")
 def test_run_that_cannot_submit_leaves_one_marker_however_often_it_is_repeated(
     endpoint: Endpoint, video_id: str
 ) -> None:
@@ -296,10 +305,8 @@ def gone(*_: object) -> AsyncEndpoint:
     raise EndpointUnreachableError("nobody answers")
 
 
-def test_endpoint_that_stays_gone_ends_the_wait_and_loses_nothing(
-    endpoint: Endpoint, video_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("slowmo_pipeline.steps.ensure.RESTART_SECONDS", 0)
+@pytest.mark.usefixtures("impatient")
+def test_endpoint_that_stays_gone_ends_the_wait_and_loses_nothing(endpoint: Endpoint, video_id: str) -> None:
     for chunk in range(4):
         endpoint.acts[chunk] = ["vanish"]
     endpoint.before_poll = gone

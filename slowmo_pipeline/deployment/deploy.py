@@ -73,7 +73,7 @@ def deploy(
             settings,
             model=model,
             results=storage.url,
-            failures=storage.location(FAILURES),
+            failures=storage.location(FAILURES.rstrip("/")),
             topics=topics,
         )
         config = ensure_config(aws, names, content, told)
@@ -82,8 +82,14 @@ def deploy(
         if running is not None and not is_broken(running):
             # Also when it went back to what it ran before: it is paid for, and must be able to fall asleep.
             ensure_scaling(aws, names, settings, told)
-        endpoint.require_running(running, config)
-        served = Served(model_id, settings.max_body_bytes, names.endpoint, settings.instance_type)
+        running = endpoint.require_running(running, config)
+        served = Served(
+            model_id,
+            settings.max_body_bytes,
+            names.endpoint,
+            settings.instance_type,
+            deployed_at=running["CreationTime"].timestamp(),
+        )
         ensure_record(storage, settings.interpolator, served, told)
         forget_records(storage, names, told, keep=settings.interpolator)
         delete_versions(aws, names, told, keep=(config, model))

@@ -64,8 +64,10 @@ class HostedEndpoint:
             EndpointName=self._names.endpoint, EndpointConfigName=config, RetainAllVariantProperties=instances > 0
         )
 
-    def require_running(self, found: "DescribeEndpointOutputTypeDef | None", config: str) -> None:
-        """Raise EndpointError unless what was found runs that configuration."""
+    def require_running(
+        self, found: "DescribeEndpointOutputTypeDef | None", config: str
+    ) -> "DescribeEndpointOutputTypeDef":
+        """What was found; EndpointError unless it runs that configuration."""
         name = self._names.endpoint
         if found is None:
             raise EndpointError(f"The endpoint {name} was deleted meanwhile: deploy it again.")
@@ -81,6 +83,7 @@ class HostedEndpoint:
                 f"The endpoint {name} could not be changed and runs what it ran before: {reason}. {log} Correct the "
                 "cause and deploy again."
             )
+        return found
 
     def delete(self) -> bool:
         """Delete it, whatever its state, and wait until it is gone; False when there was none."""

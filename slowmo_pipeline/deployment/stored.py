@@ -9,11 +9,9 @@ from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.endpoint import Served, forget_served, write_served
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import endpoint_key
+from slowmo_pipeline.keys import ENDPOINTS, endpoint_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage import Storage
-
-_RECORDS = f"{PurePosixPath(endpoint_key('any')).parent}/"
 
 
 def require_bucket(storage: Storage) -> None:
@@ -60,7 +58,7 @@ def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | No
 
 def _interpolators(storage: Storage, names: Names) -> Iterator[str]:
     """What the records say that the deployment serves; those of other endpoints are not its own."""
-    for entry in storage.list(_RECORDS):
+    for entry in storage.list(ENDPOINTS):
         record = storage.read_json(entry.key)
-        if record is not None and Served(**record).sagemaker_endpoint == names.endpoint:
+        if record is not None and Served.from_json(record).sagemaker_endpoint == names.endpoint:
             yield PurePosixPath(entry.key).stem
