@@ -236,7 +236,8 @@ class Stage:
             "alarms": list(self.aws.cloudwatch.describe_alarms()["MetricAlarms"]),
             "topics": list(self.aws.sns.list_topics()["Topics"]),
             "objects": [
-                (entry.key, self.storage.read(entry.key))
+                # When it was created stands in the record, and differs from one deploy to the next.
+                (entry.key, re.sub(rb'"deployed_at": [0-9.]+', b"", self.storage.read(entry.key)))
                 for prefix in ("models/", "endpoints/")
                 for entry in self.storage.list(prefix)
             ],

@@ -39,7 +39,7 @@ def test_results_failures_and_notifications_go_where_the_pipeline_looks(stage: S
     stage.deploy()
     output = stage.config()["AsyncInferenceConfig"]["OutputConfig"]
     topics = output.pop("NotificationConfig")
-    assert output == {"S3OutputPath": stage.storage.url, "S3FailurePath": f"{stage.storage.url}/failures/"}
+    assert output == {"S3OutputPath": stage.storage.url, "S3FailurePath": f"{stage.storage.url}/failures"}
     assert [topics[kind].rpartition(":")[2] for kind in ("SuccessTopic", "ErrorTopic")] == [*stage.names.topics]
     there = {topic["TopicArn"] for topic in stage.aws.sns.list_topics()["Topics"]}
     assert set(topics.values()) <= there
