@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.cost import Estimate
 
-SCALE_IN_COOLDOWN_SECONDS = 600
+_DEPLOYED = DeploymentSettings.model_fields
+SCALE_IN_COOLDOWN_SECONDS: int = _DEPLOYED["scale_in_cooldown"].default
 """Of an endpoint as it is deployed unless told otherwise."""
 
 _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
@@ -24,7 +26,7 @@ def cost(
     clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
     slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
     frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
-    instance_type: Annotated[str, typer.Option(help="What the endpoint runs on.")] = "ml.g5.xlarge",
+    instance_type: Annotated[str, typer.Option(help="What the endpoint runs on.")] = _DEPLOYED["instance_type"].default,
     interpolator: Annotated[str, typer.Option(help="The endpoint whose speed was measured.")] = "film",
     seconds_per_megapixel: Annotated[
         float | None,

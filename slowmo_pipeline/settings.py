@@ -119,8 +119,13 @@ def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSetti
         if first["type"] == "extra_forbidden":
             known = ", ".join(SlowMotionSettings.model_fields)
             raise SettingsError(f"{origin}: there is no setting {reprlib.repr(name)}; there are {known}.") from None
-        reason = re.sub(r"^(Value error, |Input |String )", "", first["msg"]).rstrip(".")
+        reason = reason_of(first["msg"])
         raise SettingsError(f"{origin}: {name} = {reprlib.repr(first['input'])} {reason}.") from None
+
+
+def reason_of(message: str) -> str:
+    """A message of pydantic's as the end of a sentence that begins with the name and the value."""
+    return re.sub(r"^(Value error, |Input |String )", "", message).rstrip(".")
 
 
 def read_sidecar(data: bytes, *, origin: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The knobs of a deployment: their defaults, bounds and meaning, each once."""
 
-import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
+from slowmo_pipeline.settings import reason_of
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 DEFAULT_NAME = "slowmo-film"
@@ -138,7 +138,7 @@ def parse_deployment(values: Mapping[str, Any]) -> DeploymentSettings:
         return DeploymentSettings.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        reason = re.sub(r"^(Value error, |Input |String )", "", first["msg"]).rstrip(".")
+        reason = reason_of(first["msg"])
         if not first["loc"]:
             raise SettingsError(f"{reason}.") from None
         name = ".".join(map(str, first["loc"]))
