@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.flow import FlowInterpolator
-from slowmo_pipeline.interpolation.tiling import OVERLAP, Made, Tiling
+from slowmo_pipeline.interpolation.tiling import OVERLAP, Made, Side, Tiling
 
 
 @st.composite
@@ -86,23 +86,28 @@ def test_tiles_cut_and_joined_give_the_frame(tiling: Tiling) -> None:
 
 
 @given(tilings())
-def test_every_tile_is_of_real_pixels_or_padded_evenly(tiling: Tiling) -> None:
+def test_tiles_lie_on_a_grid_that_the_whole_frame_shares(tiling: Tiling) -> None:
     for side in (tiling.rows, tiling.columns):
+        (whole,) = next(Side.cuts(side.length, tiling.multiple, tiling.overlap)).spans
         spans = side.spans
-        before, after = -spans[0].start, spans[-1].stop - side.length
         assert len(spans) == side.count
         assert side.size % tiling.multiple == 0
         assert {span.stop - span.start for span in spans} == {side.size}
-        if side.count == 1:
-            assert before in (after, after - 1)
-            assert before + after < tiling.multiple
-        else:
-            assert before == after == 0
-            assert all(left.stop - right.start >= tiling.overlap for left, right in pairwise(spans))
+        assert all((span.start - whole.start) % tiling.multiple == 0 for span in spans)
+        assert (spans[0].start, spans[-1].stop) == (whole.start, whole.stop)
+        assert all(left.stop - right.start >= tiling.overlap for left, right in pairwise(spans))
 
 
 @given(tilings())
-def test_a_frame_smaller_than_its_tile_is_padded_with_its_own_edge(tiling: Tiling) -> None:
+def test_a_frame_is_padded_evenly_and_no_more_than_needed(tiling: Tiling) -> None:
+    for side in (tiling.rows, tiling.columns):
+        before, after = -side.spans[0].start, side.spans[-1].stop - side.length
+        assert before in (after, after - 1)
+        assert 0 <= before + after < tiling.multiple
+
+
+@given(tilings())
+def test_the_padding_repeats_the_frames_edge(tiling: Tiling) -> None:
     frame = noise(tiling)
 
     for tile in tiling.tiles:
@@ -114,7 +119,7 @@ def test_a_frame_smaller_than_its_tile_is_padded_with_its_own_edge(tiling: Tilin
 
 
 def test_cutting_copies_nothing_where_nothing_is_padded() -> None:
-    tiling = Tiling.of(200, 300, rows=2, columns=2, multiple=8)
+    tiling = Tiling.of(200, 304, rows=2, columns=2, multiple=8)
     frame = noise(tiling)
 
     assert all(np.shares_memory(tiling.cut(frame, tile), frame) for tile in tiling.tiles)

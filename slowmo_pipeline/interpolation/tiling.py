@@ -32,8 +32,9 @@ class Span:
     """A tile along one side of the frame: half-open ranges of the frame's pixels."""
 
     start: int
-    """Negative where the frame is smaller than the tile, and padded."""
+    """Negative where the tile holds padding."""
     stop: int
+    """Beyond the frame where the tile holds padding."""
     shown_start: int
     """Never outside the frame. What is left of the tile beyond the shown range counts nothing."""
     shown_stop: int
@@ -66,32 +67,45 @@ class Tile:
 
 @dataclass(frozen=True)
 class Side:
-    """How one side of the frame is cut."""
+    """How one side of the frame is cut.
+
+    The frame, padded to a multiple, lies on a grid, and tiles begin and end on its lines. A network that halves its
+    input again and again then pools the same pixels in a tile as in the whole frame.
+    """
 
     length: int
     """Of the frame, in pixels."""
+    multiple: int
+    """Pixels from one line of the grid to the next."""
     count: int
     """Tiles."""
-    size: int
-    """Of every tile, in pixels. Above `length` only for a single tile."""
+    cells: int
+    """Of the grid, in every tile."""
 
     @classmethod
     def cuts(cls, length: int, multiple: int, overlap: int) -> "Iterator[Side]":
         """All that make sense, coarsest first: each has more tiles than the one before, and smaller ones.
 
-        `size` is the smallest multiple at which `count` tiles with this overlap reach across. Left out are counts
-        that make no tile smaller, and those whose tiles lie so close that their ramps would be narrower than
-        `overlap`.
+        Each has the smallest tiles with which its `count` and this overlap reach across. Left out are counts that
+        make no tile smaller, and those whose tiles lie so close that their ramps would be narrower than `overlap`.
         """
-        size = None
+        across, shared = _ceil_div(length, multiple), _ceil_div(overlap, multiple)
+        cells = None
         # From the third tile on each takes a step of an overlap or more, so there are no more than fit in the length.
-        for count in range(1, max(2, length // max(overlap, 1)) + 1):
-            shared = (count - 1) * overlap
-            smallest = -(-(length + shared) // (count * multiple)) * multiple
-            cut = cls(length, count, smallest)
-            if (size is None or smallest < size) and (count == 1 or cut.ramp >= overlap):
-                size = smallest
+        for count in range(1, max(2, across // max(shared, 1)) + 1):
+            cut = cls(length, multiple, count, _ceil_div(across + (count - 1) * shared, count))
+            if (cells is None or cut.cells < cells) and (count == 1 or cut.ramp >= overlap):
+                cells = cut.cells
                 yield cut
+
+    @property
+    def size(self) -> int:
+        """Of every tile, in pixels."""
+        return self.cells * self.multiple
+
+    @property
+    def _across(self) -> int:
+        return _ceil_div(self.length, self.multiple)
 
     @property
     def ramp(self) -> int:
@@ -101,20 +115,20 @@ class Side:
         """
         if self.count == 1:
             return 0
-        step, rest = divmod(self.length - self.size, self.count - 1)
-        narrowest_overlap = self.size - step - (rest > 0)
-        return narrowest_overlap if self.count == 2 else min(narrowest_overlap, step)
+        step, rest = divmod(self._across - self.cells, self.count - 1)
+        narrowest_overlap = self.cells - step - (rest > 0)
+        return self.multiple * (narrowest_overlap if self.count == 2 else min(narrowest_overlap, step))
 
     @property
     def spans(self) -> list[Span]:
-        """The tiles in order, spread evenly: the first begins at 0, the last ends with the frame.
+        """The tiles in order, spread as evenly as the grid allows.
 
-        A single tile larger than the frame is padded alike on both sides (one more at the end if that is odd).
+        The first and the last hold the padding: alike on both sides, one more at the end if that is odd.
         """
-        if self.count == 1:
-            start = -((self.size - self.length) // 2)
-            return [Span(start, start + self.size, 0, self.length, 0, 0)]
-        starts = [number * (self.length - self.size) // (self.count - 1) for number in range(self.count)]
+        padding = (self._across * self.multiple - self.length) // 2
+        steps = max(self.count - 1, 1)
+        lines = [number * (self._across - self.cells) // steps for number in range(self.count)]
+        starts = [line * self.multiple - padding for line in lines]
         # Each ramp lies in the middle of its overlap, far from the edges beyond which a tile knows nothing.
         joins = [(before + self.size + start - self.ramp) // 2 for before, start in pairwise(starts)]
         return [
@@ -128,6 +142,10 @@ class Side:
             )
             for number, start in enumerate(starts)
         ]
+
+
+def _ceil_div(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)
 
 
 @dataclass(frozen=True)
@@ -145,8 +163,8 @@ class Tiling:
     ) -> "Tiling":
         """Cut a frame into at most `rows` x `columns` tiles; fewer where more would be of no use (see `Side.cuts`).
 
-        The tiles' sides are multiples of `multiple` pixels, and neighbours share at least `overlap`. What rounding
-        adds becomes more overlap; only a tile larger than the frame is padded.
+        The tiles' sides and the distances between them are multiples of `multiple` pixels, and neighbours share at
+        least `overlap`. The frame is padded to a multiple as well.
 
         Raises ValueError for a number below 1 (`overlap`: 0).
         """
@@ -204,8 +222,8 @@ class Tiling:
     def cut(self, image: npt.NDArray[Any], tile: Tile) -> npt.NDArray[Any]:
         """Return the tile's pixels of `image` (height, width, channels), as (tile_height, tile_width, channels).
 
-        The type of number stays. It is a view, unless the tile is larger than the frame: then the frame's edge is
-        repeated. (Zeros would darken it.)
+        The type of number stays. It is a view, unless the tile holds padding: that repeats the frame's edge. (Zeros
+        would darken it.)
 
         Raises ValueError for an image of another size.
         """

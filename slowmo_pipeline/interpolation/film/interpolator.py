@@ -19,7 +19,7 @@ from slowmo_pipeline.interpolation.film.options import FilmOptions
 from slowmo_pipeline.interpolation.film.recursion import between
 from slowmo_pipeline.interpolation.tiling import OVERLAP, Made, Tile, Tiling
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Raised whenever the arithmetic changes, so that results of before and after are never taken for each other's."""
 
 logger = logging.getLogger(__name__)
