@@ -1,7 +1,7 @@
 """The command line: a verb per step. Data goes to stdout, everything else to stderr."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.running import Pipeline
+    from slowmo_pipeline.settings import SlowMotionSettings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +66,7 @@ def run(
     """
     from slowmo_pipeline.console import shown_progress, stderr
     from slowmo_pipeline.steps.probe import defaults
+    from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage import Storage
 
     options = {
@@ -79,7 +81,7 @@ def run(
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
     common = defaults(Storage(current_home().storage_url))
-    settings = {clip: _settings_of(clip, common, given) for clip in clips}
+    settings = {clip: _spelled_out(settings_of(clip, defaults=common, options=given)) for clip in clips}
     used = {str(each["interpolator"]) for each in settings.values()}
     endpoints = _endpoints(used - _deployed(used), model, block_height, block_width)
     failed = 0
@@ -254,14 +256,8 @@ def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeli
         yield Pipeline(home, instance, storage)
 
 
-def _settings_of(clip: Path, common: Mapping[str, object], options: Mapping[str, object]) -> dict[str, object]:
-    """All settings of a clip, spelled out: the same command makes the same video, whatever was run before."""
-    from slowmo_pipeline.settings import parse_settings, read_sidecar
-    from slowmo_pipeline.steps.upload import sidecar_of
-
-    sidecar = sidecar_of(clip)
-    told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
-    settings = parse_settings({**common, **told, **options}, origin=f"The settings of {clip.name}")
+def _spelled_out(settings: "SlowMotionSettings") -> dict[str, object]:
+    """All settings of a clip: the same command makes the same video, whatever was run before."""
     return {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
 
 

@@ -14,6 +14,7 @@ from slowmo_pipeline.errors import SlowmoError, StorageError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.cost import Estimate
+    from slowmo_pipeline.storage import Storage
 
 _DEPLOYED = DeploymentSettings.model_fields
 SCALE_IN_COOLDOWN_SECONDS: int = _DEPLOYED["scale_in_cooldown"].default
@@ -41,19 +42,24 @@ def cost(
     """Estimate what the new frames of video files cost on Amazon SageMaker. Nothing is uploaded.
 
     Every clip is decoded once, since its new frames are counted, not guessed. A file CLIP.slowmo.json beside a clip
-    holds settings; options win over it. A clip that fails does not stop the others; the exit code is 1 then.
+    holds settings, and the storage's settings.json those of all clips; options win over both. A clip that fails does
+    not stop the others; the exit code is 1 then.
     """
     from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
+    from slowmo_pipeline.steps.probe import defaults
+    from slowmo_pipeline.storage import Storage
 
     table = read_prices(prices) if prices else packaged_prices()
     usd_per_hour = known_price(instance_type, table)
-    speed, measurement = _speed(seconds_per_megapixel, interpolator, instance_type)
+    storage = Storage(current_home().storage_url)
+    common = defaults(storage)
+    speed, measurement = _speed(seconds_per_megapixel, storage, interpolator, instance_type)
     options = {"slowdown": slowdown, "frame_rate": frame_rate}
     given = {name: value for name, value in options.items() if value is not None}
     estimates: list[tuple[str, Estimate]] = []
     for clip in clips:
         try:
-            estimates.append((clip.name, _estimate(clip, given, speed, usd_per_hour)))
+            estimates.append((clip.name, _estimate(clip, common, given, speed, usd_per_hour)))
         except SlowmoError as error:
             print(f"{clip.name}: {error}", file=sys.stderr)
     if estimates:
@@ -71,32 +77,29 @@ def cost(
         raise typer.Exit(1)
 
 
-def _speed(given: float | None, interpolator: str, instance_type: str) -> tuple[float, str]:
+def _speed(given: float | None, storage: "Storage", interpolator: str, instance_type: str) -> tuple[float, str]:
     """Seconds a megapixel, and where they come from."""
     from slowmo_pipeline.cost import check_speed
     from slowmo_pipeline.steps.speed import measured_speed
-    from slowmo_pipeline.storage import Storage
 
     if given is not None:
         check_speed(given)
         return given, "as given"
-    storage = Storage(current_home().storage_url)
     measured = measured_speed(storage, interpolator, instance_type=instance_type)
     return measured.seconds_per_megapixel, f"measured on the latest videos of {measured.model_id} ({measured.videos})"
 
 
-def _estimate(clip: Path, options: Mapping[str, str], speed: float, usd_per_hour: Decimal) -> "Estimate":
+def _estimate(
+    clip: Path, common: Mapping[str, object], options: Mapping[str, str], speed: float, usd_per_hour: Decimal
+) -> "Estimate":
     from slowmo_pipeline.console import shown_progress
     from slowmo_pipeline.cost import estimate
-    from slowmo_pipeline.settings import parse_settings, read_sidecar
     from slowmo_pipeline.steps.cut import plan_of
     from slowmo_pipeline.steps.probe import limits_of
-    from slowmo_pipeline.steps.upload import sidecar_of
+    from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.video.reader import probe
 
-    sidecar = sidecar_of(clip)
-    told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
-    settings = parse_settings({**told, **options}, origin=f"The settings of {clip.name}")
+    settings = settings_of(clip, defaults=common, options=options)
     if not clip.is_file():
         raise StorageError(f"{clip} is not a file. Give the path of a video.")
     with shown_progress(clip.name) as progress:

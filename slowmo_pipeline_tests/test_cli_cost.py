@@ -83,6 +83,13 @@ def test_options_win_over_the_settings_beside_the_clip(clip: Path) -> None:
     assert table(slowmo_cost(clip, "--slowdown", "3", *SPEED))["clip.mp4"][0] == "16"
 
 
+def test_the_settings_of_the_storage_count_where_nothing_else_is_said(clip: Path, storage: Storage) -> None:
+    storage.write("settings.json", b'{"slowdown": 3}')
+    assert table(slowmo_cost(clip, *SPEED))["clip.mp4"][0] == "16"
+    clip.with_name("clip.mp4.slowmo.json").write_text('{"slowdown": 2}')
+    assert table(slowmo_cost(clip, *SPEED))["clip.mp4"][0] == "8"
+
+
 def test_a_table_of_ones_own_is_used(clip: Path, tmp_path: Path) -> None:
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"region": "eu-west-1", "as_of": "2026-01", "usd_per_hour": {"ml.x": 36}}))

@@ -1,12 +1,14 @@
 """From a local file to a registered upload."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key, video_id_of
 from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
 from slowmo_pipeline.storage import Storage, is_staged
 
 
@@ -33,6 +35,16 @@ def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sideca
 def sidecar_of(path: Path) -> Path:
     """Where the settings of a local file lie, if it has any."""
     return path.with_name(path.name + SIDECAR_SUFFIX)
+
+
+def settings_of(clip: Path, *, defaults: Mapping[str, object], options: Mapping[str, object]) -> SlowMotionSettings:
+    """What shall become of a local file: as `options` say, else the settings file beside it, else `defaults`.
+
+    Raises SettingsError.
+    """
+    sidecar = sidecar_of(clip)
+    told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
+    return parse_settings({**defaults, **told, **options}, origin=f"The settings of {clip.name}")
 
 
 def register(storage: Storage, upload: str) -> str:
