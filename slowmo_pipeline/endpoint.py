@@ -4,6 +4,7 @@ The local endpoint speaks the same call, so nothing here knows which of the two 
 """
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,12 +16,9 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
-from botocore.exceptions import ConnectionError as NotConnectedError
-from botocore.parsers import ResponseParserError
 
-from slowmo_pipeline.aws_errors import DENIED, EXPIRED, GRANT, SIGN_IN, THROTTLED
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
+from slowmo_pipeline.hosted import RETRIES, told_to_runs, why_lost
 from slowmo_pipeline.keys import FAILURES, endpoint_key
 from slowmo_pipeline.serving.owner import ping
 from slowmo_pipeline.storage import Storage
@@ -34,7 +32,12 @@ QUEUE_SECONDS = 21_600
 DEADLINE_SLACK_SECONDS = 60
 """Clocks differ, and a result needs a moment to be written."""
 
+HOSTED_POLL_SECONDS = 60
+"""How often a waiting run asks SageMaker whether the endpoint is still there."""
+
 _PERMANENT = range(400, 500)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,18 +105,18 @@ class AsyncEndpoint:
         self._storage = storage
         self._url = url
         self._timeout_seconds = timeout_seconds
+        self._next_question = 0.0
 
     @cached_property
     def _client(self) -> "SageMakerRuntimeClient":
-        retries: Any = {"mode": "standard", "max_attempts": 5}
         if self._url is None:
-            return boto3.client("sagemaker-runtime", config=Config(retries=retries))
+            return boto3.client("sagemaker-runtime", config=Config(retries=RETRIES))
         # A loopback server checks no signature: no account and no region are needed, and no proxy of the environment.
         return boto3.client(
             "sagemaker-runtime",
             endpoint_url=self._url,
             region_name="us-east-1",
-            config=Config(retries=retries, signature_version=UNSIGNED, proxies={}),
+            config=Config(retries=RETRIES, signature_version=UNSIGNED, proxies={}),
         )
 
     def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
@@ -124,7 +127,7 @@ class AsyncEndpoint:
         Raises EndpointUnreachableError when it may be tried again later, EndpointError when that would not help.
         """
         result = PurePosixPath(result_key)
-        try:
+        with told_to_runs(self.name, input_key):
             answer = self._client.invoke_endpoint_async(
                 EndpointName=self.name,
                 ContentType="application/x-tar",
@@ -135,19 +138,6 @@ class AsyncEndpoint:
                 RequestTTLSeconds=QUEUE_SECONDS,
                 InvocationTimeoutSeconds=self._timeout_seconds,
             )
-        except ClientError as error:
-            raise self._refusal(error, input_key) from error
-        except (HTTPClientError, NotConnectedError) as error:
-            raise EndpointUnreachableError(f"The endpoint {self.name} cannot be reached: {error}") from error
-        except NoRegionError as error:
-            raise EndpointError(
-                f"There is no AWS region for the endpoint {self.name}: set AWS_DEFAULT_REGION."
-            ) from error
-        except BotoCoreError as error:
-            raise EndpointError(f"There are no AWS credentials for {self.name} ({error}): {SIGN_IN}.") from error
-        except (ResponseParserError, ValueError) as error:
-            # Something else may have got the port of a server that died.
-            raise EndpointError(f"What answers for the endpoint {self.name} is no such endpoint: {error}") from error
         output, expected = answer.get("OutputLocation"), self._storage.location(result_key)
         if output != expected:
             raise EndpointError(
@@ -170,32 +160,31 @@ class AsyncEndpoint:
             attempt=attempt,
         )
 
-    def _refusal(self, error: ClientError, input_key: str) -> EndpointError:
-        """What a refused request means, with the next step."""
-        code = error.response["Error"].get("Code", "")
-        message = error.response["Error"].get("Message") or str(error)
-        if code in EXPIRED:
-            return EndpointError(f"AWS does not take the credentials for {self.name} ({code}): {SIGN_IN}.")
-        if code in DENIED:
-            return EndpointError(f"AWS does not let these credentials use {self.name}: {GRANT}. It says: {message}")
-        if code in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-            return EndpointUnreachableError(
-                f"The endpoint {self.name} is busy or broken: run again later, nothing done is lost. It says: {message}"
-            )
-        if code.startswith("Validation") and "not found" in message:
-            return EndpointError(
-                f"There is no endpoint {self.name}: deploy it with `slowmo endpoint deploy`, then run again. "
-                f"The answer was: {message}"
-            )
-        return EndpointError(f"The endpoint {self.name} refused {input_key}: {message}")
-
     def check_alive(self) -> None:
-        """Raise EndpointUnreachableError when a local endpoint is gone; SageMaker is not asked."""
-        if self._url is not None and ping(self._url) is None:
+        """Raise when nothing more comes of what was sent: EndpointUnreachableError for a local endpoint that is gone,
+        EndpointError for one that SageMaker has no more, or whose own fault stops it.
+
+        SageMaker is asked once a minute at most; when it does not tell, the next question decides.
+        """
+        if self._url is None:
+            self._check_hosted()
+        elif ping(self._url) is None:
             raise EndpointUnreachableError(
                 f"The local endpoint at {self._url} no longer answers. Start it again with `slowmo endpoint serve` or "
                 "`slowmo up`; what it had accepted is not lost."
             )
+
+    def _check_hosted(self) -> None:
+        if time.monotonic() < self._next_question:
+            return
+        self._next_question = time.monotonic() + HOSTED_POLL_SECONDS
+        try:
+            lost = why_lost(self.name)
+        except EndpointUnreachableError as error:
+            logger.warning("Whether %s is still there is not known: %s", self.name, error)
+            return
+        if lost:
+            raise EndpointError(lost)
 
     @property
     def poll_seconds(self) -> float:

@@ -1,19 +1,23 @@
 """Sensors: uploads become partitions and runs; submitted videos are finished. Both look at what is, not at events."""
 
 import json
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
+from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.jobs import finish_video, slow_motion
 from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, sidecar_key, video_id_of, video_id_of_pending
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.steps.ensure import has_ended, read_pending
+from slowmo_pipeline.steps.pending import read_pending, why_run
 from slowmo_pipeline.steps.probe import joint_version
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage import Entry, Storage
@@ -26,6 +30,10 @@ VIDEO_SUFFIXES = frozenset(
 
 MAX_NEW_VIDEOS = 25
 """Runs requested in one tick."""
+
+MAX_UNDER_WAY = 100
+"""Videos with a run or with pending chunks beyond which the upload sensor requests no more: what drops in by the
+thousand would queue at SageMaker for longer than its six hours, and be looked at in more than one tick."""
 
 TICK_SECONDS = 40
 """Dagster ends a tick after 60 s, submission not counted."""
@@ -72,6 +80,7 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
     uploads, skipped["not a video"] = _usable_uploads(opened)
+    room: int | None = None
     for key, version in uploads.items():
         video_id = video_id_of(key)
         if before.requested.get(video_id) == version:
@@ -80,9 +89,9 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
         elif opened.root is not None and before.seen.get(video_id) != version:
             after.seen[video_id] = version
             skipped["new, looked at again next time"] += 1
-        elif len(requests) == MAX_NEW_VIDEOS:
+        elif len(requests) == (room := _room(context.instance, opened) if room is None else room):
             after.seen[video_id] = version
-            skipped["waiting for the next tick"] += 1
+            skipped["waiting for others to be finished"] += 1
         else:
             register(opened, key)
             after.requested[video_id] = version
@@ -112,6 +121,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     if not pending_ids:
         return dg.SkipReason("No video is pending.")
     failures = {entry.key for entry in opened.list(FAILURES)}
+    is_lost = cache(partial(_is_lost, context.log))
     busy = _partitions_with_unfinished_runs(context.instance)
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
@@ -127,12 +137,13 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
             continue
         elif (pending := read_pending(opened, video_id)) is None:
             skipped["finished just now"] += 1
-        elif not has_ended(opened, video_id, pending, failures):
+        elif (reason := why_run(opened, video_id, pending, failures=failures, is_lost=is_lost)) is None:
             skipped["under way"] += 1
         else:
             requests.append(
                 dg.RunRequest(
-                    run_key=f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}",
+                    # With the reason: a run that told of a lost endpoint is followed by another once there is one.
+                    run_key=f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}:{reason}",
                     partition_key=video_id,
                     run_config=_NOT_WAITING,
                 )
@@ -144,7 +155,24 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     return dg.SensorResult(run_requests=requests, cursor=left_off)
 
 
+def _is_lost(log: logging.Logger, endpoint: str) -> bool:
+    """Whether SageMaker has lost an endpoint; when it does not tell, the next tick asks again."""
+    try:
+        return why_lost(endpoint) is not None
+    except EndpointError as error:
+        log.warning("Whether %s is still there is not known: %s", endpoint, error)
+        return False
+
+
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})
+
+
+def _room(instance: dg.DagsterInstance, storage: Storage) -> int:
+    """How many more videos a tick may set under way."""
+    partitions = set(instance.get_dynamic_partitions(str(videos.name)))
+    pending = partitions.intersection(video_id_of_pending(entry.key) for entry in storage.list(PENDING))
+    under_way = pending | _partitions_with_unfinished_runs(instance)
+    return min(MAX_NEW_VIDEOS, max(MAX_UNDER_WAY - len(under_way), 0))
 
 
 def _run_request(video_id: str, version: str) -> dg.RunRequest:

@@ -18,7 +18,7 @@ from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.sensors import completed_outputs
-from slowmo_pipeline.steps.ensure import read_pending
+from slowmo_pipeline.steps.pending import read_pending
 from slowmo_pipeline.storage import Storage
 
 EVENTS_A_TICK = 50

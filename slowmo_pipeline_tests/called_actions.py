@@ -24,17 +24,20 @@ _OBSTORE = {
 _RENAMED = {"s3:ListObjectsV2": "s3:ListBucket"}
 """Operations whose permission has another name."""
 
+_SHARED = {Path("storage.py"), Path("bucket.py"), Path("hosted.py")}
+"""What both deploying and everything else go through."""
+
 _FREE = {"sts:GetCallerIdentity"}
 """What everybody may call, even when a policy denies it."""
 
 
 def needed_actions(*, deployment: bool) -> set[str]:
-    """The IAM actions that deploying needs, or those that everything else needs. Both go through the storage."""
+    """The IAM actions that deploying needs, or those that everything else needs."""
     return set[str]().union(
         *(
             _actions_of(tree)
             for module, tree in _modules().items()
-            if _is_of_deployment(module) is deployment or module in (Path("storage.py"), Path("bucket.py"))
+            if _is_of_deployment(module) is deployment or module in _SHARED
         )
     )
 

@@ -163,8 +163,10 @@ def fault_proxy(target: str) -> Iterator[FaultProxy]:
 
 def refuse(status: int, code: str, message: str = "so the test says") -> Fault:
     """Answer an error as SageMaker does (JSON); the server hears of nothing."""
+    # The runtime names the code in a header, the control plane in the body.
     headers = {"content-type": "application/json", "x-amzn-errortype": code}
-    return lambda asked, forward: Told(status, headers, json.dumps({"message": message}).encode())
+    body = json.dumps({"__type": code, "message": message})
+    return lambda asked, forward: Told(status, headers, body.encode())
 
 
 def refuse_as_s3(status: int, code: str, message: str = "so the test says") -> Fault:

@@ -3,33 +3,30 @@
 Real requests over HTTP: to this project's endpoint server under the name of a SageMaker endpoint, and to moto's S3.
 """
 
-import io
 import json
 import time
 import types
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline import endpoint
+from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.endpoint import AsyncEndpoint, Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, StorageError
-from slowmo_pipeline.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
-from slowmo_pipeline.resources import SageMakerAsyncEndpoint
+from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.ensure import Ensured, Ensurer, has_ended, read_pending
+from slowmo_pipeline.steps.ensure import Ensured
 from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Held, Stage, aws_stage, fail, fail_besides, swallow
+from slowmo_pipeline_tests.aws_video import CHUNKS, ENDPOINT, FOUND, Video, chunk_of
 from slowmo_pipeline_tests.fault_proxy import (
     Asked,
     Fault,
-    FaultProxy,
+    Forward,
+    Told,
     drop,
     drop_answer,
     late,
@@ -38,12 +35,9 @@ from slowmo_pipeline_tests.fault_proxy import (
     twice,
 )
 from slowmo_pipeline_tests.local_server import LocalServer, eventually
+from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE
 from slowmo_pipeline_tests.videos import drop as upload
-from slowmo_pipeline_tests.videos import interpolate, quiet
-
-CHUNKS = 4
-ENDPOINT = "slowmo-flow"
-FOUND = Served(interpolators.Fade.model_id, 10**9, ENDPOINT, "ml.g5.xlarge")
+from slowmo_pipeline_tests.videos import quiet
 
 THROTTLED = refuse(400, "ThrottlingException", "Rate exceeded")
 EXPIRED = refuse(403, "ExpiredTokenException", "The security token included in the request is expired")
@@ -64,81 +58,28 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             serves = f"--endpoint={ENDPOINT}={interpolators.__name__}:Fade"
             server = LocalServer(folder, stage.storage("videos"), serves)
         stage.runtime.target = server.url
+        sagemaker = Aws().sagemaker
+        sagemaker.create_model(ModelName=ENDPOINT, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=ENDPOINT,
+            ProductionVariants=[
+                {
+                    "VariantName": "AllTraffic",
+                    "ModelName": ENDPOINT,
+                    "InstanceType": "ml.g5.xlarge",
+                    "InitialInstanceCount": 1,
+                    "InitialVariantWeight": 1,
+                }
+            ],
+        )
+        sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=ENDPOINT)
         with server:
             yield stage
 
 
-@dataclass(frozen=True)
-class Video:
-    """A video of four chunks, cut and ready to be submitted."""
-
-    stage: Stage
-    storage: Storage
-    video_id: str
-
-    @property
-    def runtime(self) -> FaultProxy:
-        return self.stage.runtime
-
-    @property
-    def chunks(self) -> PlanKeys:
-        return VideoKeys(self.video_id).plan(read_in_force(self.storage, self.video_id).current.plan)
-
-    @property
-    def results(self) -> ResultKeys:
-        return self.chunks.model(FOUND.model_id)
-
-    def ensure(self, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
-        """One run: whatever it knows, it has from the storage."""
-        resource = SageMakerAsyncEndpoint(timeout_seconds=1, max_attempts=max_attempts)
-        return Ensurer(
-            self.storage,
-            lambda name: resource.connect(name, self.storage),
-            self.video_id,
-            max_attempts=max_attempts,
-            progress=quiet,
-        ).ensure(wait=wait)
-
-    @property
-    def has_ended(self) -> bool:
-        """What the completion sensor finds."""
-        pending = read_pending(self.storage, self.video_id)
-        assert pending is not None
-        failures = {entry.key for entry in self.storage.list(FAILURES)}
-        return has_ended(self.storage, self.video_id, pending, failures)
-
-    @property
-    def computed(self) -> list[int]:
-        """The chunks that the runtime was given, in order."""
-        return [_chunk_of(asked) for asked in self.runtime.forwarded]
-
-    @property
-    def submitted(self) -> list[int]:
-        """The chunks that somebody tried to submit, in order, botocore's own repetitions too."""
-        return [_chunk_of(asked) for asked in self.runtime.asked]
-
-    def results_are_right(self) -> bool:
-        """Whether each chunk has the result that it must have."""
-        for chunk in range(CHUNKS):
-            found, expected = (
-                dict(ResultReader(io.BytesIO(data)).frames())
-                for data in (
-                    self.storage.read(self.results.result(chunk)),
-                    interpolate(self.storage.read(self.chunks.chunk(chunk))),
-                )
-            )
-            if found.keys() != expected.keys() or not all(np.array_equal(found[key], expected[key]) for key in found):
-                return False
-        return True
-
-
-def _chunk_of(asked: Asked) -> int:
-    return int(asked.headers["x-amzn-sagemaker-filename"].removesuffix(".tar"))
-
-
 def chunk(number: int) -> Callable[[Asked], bool]:
     """Requests for this chunk are meant."""
-    return lambda asked: _chunk_of(asked) == number
+    return lambda asked: chunk_of(asked) == number
 
 
 def failure(code: int, message: str = "no") -> bytes:
@@ -277,7 +218,7 @@ def test_silence_is_noticed_by_the_completion_sensor(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), meant=chunk(1))
     video.ensure(wait=False)
 
-    eventually(lambda: video.has_ended)
+    eventually(lambda: video.why_run == "overdue")
     assert video.ensure().complete
 
 
@@ -322,11 +263,11 @@ def test_result_of_an_attempt_that_was_given_up_counts(video: Video) -> None:
     video.runtime.inject(fail(video.storage, failure(500)), meant=chunk(1))
     video.runtime.inject(held, meant=chunk(1))
     video.ensure(wait=False)
-    eventually(lambda: video.has_ended)
+    eventually(lambda: video.why_run == "ended")
     video.ensure(wait=False)
     assert (video.submitted, len(held.requests)) == ([0, 1, 2, 3, 1], 1)
 
-    first = next(asked for asked in video.runtime.asked if _chunk_of(asked) == 1)
+    first = next(asked for asked in video.runtime.asked if chunk_of(asked) == 1)
     video.runtime.forward(first)
     assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
 
@@ -340,7 +281,7 @@ def test_failure_beside_a_result_is_nobodys(video: Video) -> None:
     eventually(lambda: video.ensure(wait=False).submitted == CHUNKS)
     eventually(lambda: len([*video.storage.list(video.results.results)]) == CHUNKS)
 
-    assert video.has_ended
+    assert video.why_run == "ended"
     assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
     assert video.computed == [0, 1, 2, 3]
 
@@ -349,7 +290,7 @@ def test_results_may_come_in_any_order(video: Video) -> None:
     held = Held(video.storage, video.runtime)
     video.runtime.inject(held, times=CHUNKS)
     video.ensure(wait=False)
-    assert not video.has_ended
+    assert video.why_run is None
     held.release(2, 0, 3, 1)
 
     assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
@@ -361,14 +302,82 @@ def test_endpoint_deleted_under_the_chunks_is_told_and_they_go_to_the_next(video
     video.runtime.inject(swallow(video.storage), times=CHUNKS)
     video.ensure(wait=False)
     forget_served(video.storage, "flow")
-    assert video.has_ended
+    assert video.why_run == "no endpoint"
     with pytest.raises(EndpointError, match=r"No endpoint named 'flow' .* deploy one with `slowmo endpoint deploy`"):
         video.ensure()
 
-    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time()}))
-    assert video.has_ended
+    deployed_at = time.time()
+    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": deployed_at}))
+    assert video.why_run == f"endpoint of {deployed_at}", "another reason than before, or the sensor starts no run"
     assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
     assert video.computed == [0, 1, 2, 3]
+
+
+GONE = refuse(400, "ValidationException", f'Could not find endpoint "{ENDPOINT}".')
+
+
+def failed(asked: Asked, forward: Forward) -> Told:
+    """The endpoint could not be made."""
+    told = forward(asked)
+    found = {**json.loads(told.body), "EndpointStatus": "Failed", "FailureReason": "No capacity."}
+    return Told(told.status, {}, json.dumps(found).encode())
+
+
+def is_description(asked: Asked) -> bool:
+    """The question whether an endpoint is there."""
+    return asked.headers.get("x-amz-target", "").endswith(".DescribeEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        (GONE, r"no endpoint slowmo-flow any more, and its queue is gone with it: deploy it with `slowmo endpoint de"),
+        (failed, r"slowmo-flow is Failed \(No capacity\): deploy it with `slowmo endpoint deploy`, then run again"),
+    ],
+)
+@pytest.mark.parametrize("wait", [True, False])
+def test_endpoint_lost_behind_the_pipelines_back_is_told(video: Video, fault: Fault, advice: str, wait: bool) -> None:
+    """Its record is still there: somebody used the console."""
+    video.runtime.inject(swallow(video.storage), times=CHUNKS)
+    video.ensure(wait=False)
+    assert video.why_run is None
+    video.stage.aws.inject(fault, times=99, meant=is_description)
+    assert video.why_run == "lost endpoint"
+    with pytest.raises(EndpointError, match=advice):
+        video.ensure(wait=wait)
+
+    video.stage.aws.forget()
+    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time()}))
+    assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, BROKEN, drop], ids=["throttled", "500", "connection dropped"])
+def test_waiting_goes_on_when_sagemaker_does_not_tell(
+    video: Video, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(video.storage, video.runtime)
+    video.runtime.inject(held, times=CHUNKS)
+    video.ensure(wait=False)
+    video.stage.aws.inject(fault, times=99, meant=is_description)
+    check_hosted = AsyncEndpoint.check_alive
+
+    def check_and_release(asked: AsyncEndpoint) -> None:
+        check_hosted(asked)
+        held.release(0, 1, 2, 3)
+        video.stage.aws.forget()
+
+    monkeypatch.setattr(AsyncEndpoint, "check_alive", check_and_release)
+    assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
+
+
+def test_sagemaker_is_asked_for_its_endpoint_now_and_then(video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pause, questions in ((1000, 1), (0, 5)):
+        monkeypatch.setattr(endpoint, "HOSTED_POLL_SECONDS", pause)
+        video.stage.aws.forget()
+        found = AsyncEndpoint(ENDPOINT, video.storage, url=None)
+        for _ in range(5):
+            found.check_alive()
+        assert sum(map(is_description, video.stage.aws.asked)) == questions
 
 
 def test_endpoint_that_was_updated_in_place_keeps_its_queue(video: Video) -> None:
@@ -377,7 +386,7 @@ def test_endpoint_that_was_updated_in_place_keeps_its_queue(video: Video) -> Non
     video.runtime.inject(held, times=CHUNKS)
     video.ensure(wait=False)
     write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time() - 60}))
-    assert not video.has_ended
+    assert video.why_run is None
     held.release(0, 1, 2, 3)
 
     assert video.ensure().submitted == 0
@@ -449,17 +458,19 @@ def test_look_with_news_is_one_request(video: Video, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(AsyncEndpoint, "poll_seconds", property(pause))
     video.ensure()
 
-    assert [len(asked) for asked in looks[1:]] == [1] * (CHUNKS - 1)
+    # Of all looks together one asks SageMaker for the endpoint.
+    assert [sum(not is_description(one) for one in asked) for asked in looks[1:]] == [1] * (CHUNKS - 1)
     assert all(listings(asked) for asked in looks)
 
 
 def test_completion_sensor_lists_once_for_each_video(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), times=CHUNKS)
     video.ensure(wait=False)
-    pending = read_pending(video.storage, video.video_id)
-    assert pending is not None
     video.stage.aws.forget()
-    assert not has_ended(video.storage, video.video_id, pending, set())
+    assert video.why_run is None
 
-    assert len(listings(video.stage.aws.asked)) == 1
-    assert len(video.stage.aws.asked) == 3
+    failures, results = listings(video.stage.aws.asked)
+    assert (failures[:9], results[:7]) == ("failures%", "videos%")
+    others = [one for one in video.stage.aws.asked if one.method == "GET" and "/receipts/" not in one.path]
+    assert len(others) == 5, "beside the listings the marker, what is in force, and the endpoint's record"
+    assert sum(map(is_description, video.stage.aws.asked)) == 1, "the sensor asks once a tick, for all videos"

@@ -13,7 +13,7 @@ from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.keys import VideoKeys, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
-from slowmo_pipeline.steps.ensure import Pending
+from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.steps import planned_video
 
@@ -108,6 +108,27 @@ def test_a_tick_asks_for_so_many_runs_and_the_next_for_the_rest(storage: Storage
     first = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
     second = tick(instance, "new_uploads", first.cursor)
     assert (len(first.run_requests), len(second.run_requests)) == (MAX_NEW_VIDEOS, 3)
+
+
+def test_uploads_wait_while_many_videos_are_under_way(
+    storage: Storage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "MAX_UNDER_WAY", 4)
+    instance.add_dynamic_partitions(str(videos.name), ["pending-00000000", "running-00000000"])
+    for video_id in ("pending-00000000", "running-00000000", "without-a-partition-00000000"):
+        mark_pending(storage, video_id)
+    instance.add_run(dg.DagsterRun(job_name="finish_video", tags={"dagster/partition": "running-00000000"}))
+    for name in "abc":
+        drop(storage, f"{name}.mp4")
+    first = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+    for request in first.run_requests:
+        mark_pending(storage, request.partition_key)
+    second = tick(instance, "new_uploads", first.cursor)
+    storage.delete([VideoKeys("pending-00000000").pending])
+    third = tick(instance, "new_uploads", second.cursor)
+
+    assert [len(data.run_requests) for data in (first, second, third)] == [2, 0, 1]
+    assert second.skip_message.endswith("2 known, 1 waiting for others to be finished.")
 
 
 def test_what_is_no_video_is_skipped_and_counted(storage: Storage, instance: dg.DagsterInstance) -> None:

@@ -15,7 +15,7 @@ from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.status_sensors import failed_videos, finished_videos
-from slowmo_pipeline.steps.ensure import Pending
+from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline

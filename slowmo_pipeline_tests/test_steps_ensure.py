@@ -4,7 +4,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,8 @@ from slowmo_pipeline.errors import (
     UnknownVideoError,
 )
 from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys
-from slowmo_pipeline.steps.ensure import Ensured, Ensurer, Pending, has_ended, read_pending
+from slowmo_pipeline.steps.ensure import Ensured, Ensurer
+from slowmo_pipeline.steps.pending import read_pending
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.videos import drop_and_cut, finish, quiet, serve
@@ -374,63 +374,3 @@ def test_progress_counts_results(endpoint: Endpoint, video_id: str) -> None:
     ).ensure(wait=True)
 
     assert told == [("interpolate", 1, 4, "chunks"), ("interpolate", 4, 4, "chunks")]
-
-
-FOREIGN = {f"failures/{number}" for number in range(9)}
-
-
-@pytest.mark.parametrize(
-    ("chunks", "ended"),
-    [
-        ("done done done done", True),
-        ("done done done failed", True),
-        ("failed failed failed failed", True),
-        ("done done done under-way", False),
-        ("failed failed failed under-way", False),
-        ("under-way under-way under-way under-way", False),
-        ("done missing missing missing", True),
-        ("missing missing missing missing", True),
-        ("done under-way missing missing", False),
-        ("done failed missing missing", True),
-        ("done done done told-nowhere", False),
-    ],
-)
-@pytest.mark.parametrize("others", [set(), FOREIGN], ids=["alone", "beside failures of others"])
-def test_pending_plan_has_ended_when_nothing_is_under_way(
-    folder: Storage, monkeypatch: pytest.MonkeyPatch, chunks: str, others: set[str], ended: bool
-) -> None:
-    pending, video_id = pending_plan(folder, monkeypatch)
-    keys = result_keys(folder, video_id)
-    failures = set(others)
-    for chunk, state in enumerate(chunks.split()):
-        location = None if state == "told-nowhere" else folder.location(f"failures/{video_id}-{chunk}")
-        if state != "missing":
-            receipt = Receipt("id", folder.location(keys.result(chunk)), location, 0, time.time() + 100, 1)
-            folder.write_json(keys.receipt(chunk), receipt.to_json())
-        if state == "done":
-            folder.write(keys.result(chunk), b"result")
-        if state == "failed" and location:
-            failures.add(folder.key_of(location))
-
-    assert has_ended(folder, video_id, pending, failures) == ended
-
-
-def test_pending_plan_has_ended_after_its_deadline(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    pending, video_id = pending_plan(folder, monkeypatch)
-    keys = result_keys(folder, video_id)
-    folder.write_json(keys.receipt(0), Receipt("id", "here", None, 0, time.time() + 100, 1).to_json())
-
-    assert not has_ended(folder, video_id, pending, set())
-    assert has_ended(folder, video_id, replace(pending, deadline=time.time() - 1), set())
-
-
-def test_pending_plan_that_was_cleaned_away_has_ended(folder: Storage) -> None:
-    assert has_ended(folder, "clip-12345678", Pending("0" * 16, "fade-1", 0, time.time() + 100), set())
-
-
-def pending_plan(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> tuple[Pending, str]:
-    """The marker of a video of four chunks."""
-    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
-    video_id, cut = drop_and_cut(storage)
-    assert len(cut.plan.chunks) == CHUNKS
-    return Pending(cut.current.plan, cut.current.model_id, time.time(), time.time() + 100), video_id

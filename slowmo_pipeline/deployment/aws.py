@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -18,6 +18,7 @@ from botocore.exceptions import (
 
 from slowmo_pipeline.aws_errors import DENIED, EXPIRED, SIGN_IN
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
+from slowmo_pipeline.hosted import RETRIES
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sts import STSClient
 
-_RETRIES: Any = {"mode": "standard", "max_attempts": 5}
-
 
 class Aws:
     """A client of each service, made when first used."""
@@ -35,27 +34,27 @@ class Aws:
     @cached_property
     def sagemaker(self) -> "SageMakerClient":
         """Models, endpoint configurations and endpoints."""
-        return boto3.client("sagemaker", config=Config(retries=_RETRIES))
+        return boto3.client("sagemaker", config=Config(retries=RETRIES))
 
     @cached_property
     def application_autoscaling(self) -> "ApplicationAutoScalingClient":
         """How many instances an endpoint has."""
-        return boto3.client("application-autoscaling", config=Config(retries=_RETRIES))
+        return boto3.client("application-autoscaling", config=Config(retries=RETRIES))
 
     @cached_property
     def cloudwatch(self) -> "CloudWatchClient":
         """Metrics and alarms."""
-        return boto3.client("cloudwatch", config=Config(retries=_RETRIES))
+        return boto3.client("cloudwatch", config=Config(retries=RETRIES))
 
     @cached_property
     def sns(self) -> "SNSClient":
         """Topics."""
-        return boto3.client("sns", config=Config(retries=_RETRIES))
+        return boto3.client("sns", config=Config(retries=RETRIES))
 
     @cached_property
     def sts(self) -> "STSClient":
         """Who the caller is."""
-        return boto3.client("sts", config=Config(retries=_RETRIES))
+        return boto3.client("sts", config=Config(retries=RETRIES))
 
     @property
     def region(self) -> str:

@@ -9,6 +9,7 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.versions import is_ours
 from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.hosted import BROKEN, describe
 from slowmo_pipeline.progress import Progress
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ LONGEST_CHANGE_SECONDS = 9000
 """The two longest time-outs of a deployment, 3600 each, and half an hour to get and give back instances."""
 
 _UNDER_WAY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
-_BROKEN = {"Failed", "UpdateRollbackFailed", "OutOfService"}
 
 
 class HostedEndpoint:
@@ -38,7 +38,7 @@ class HostedEndpoint:
         Raises EndpointError when that takes longer than SageMaker's own time-outs allow.
         """
         started = time.monotonic()
-        while (found := describe(self._aws, self._names)) and found["EndpointStatus"] in _UNDER_WAY:
+        while (found := describe(self._aws.sagemaker, self._names.endpoint)) and found["EndpointStatus"] in _UNDER_WAY:
             elapsed = time.monotonic() - started
             if elapsed > LONGEST_CHANGE_SECONDS:
                 raise EndpointError(
@@ -87,7 +87,7 @@ class HostedEndpoint:
 
     def delete(self) -> bool:
         """Delete it, whatever its state, and wait until it is gone; False when there was none."""
-        found = describe(self._aws, self._names)
+        found = describe(self._aws.sagemaker, self._names.endpoint)
         if found is None:
             return False
         if found["EndpointStatus"] != "Deleting":
@@ -108,20 +108,12 @@ class HostedEndpoint:
         return True
 
 
-def describe(aws: Aws, names: Names) -> "DescribeEndpointOutputTypeDef | None":
-    """What SageMaker says of the endpoint now; None when there is none."""
-    try:
-        return aws.sagemaker.describe_endpoint(EndpointName=names.endpoint)
-    except ClientError as error:
-        # SageMaker has no error code of its own for what does not exist.
-        if "Could not find" in error.response["Error"].get("Message", ""):
-            return None
-        raise
-
-
 def describe_ours(aws: Aws, names: Names) -> "DescribeEndpointOutputTypeDef | None":
-    """The same; raises EndpointError when the endpoint is not of this deployment."""
-    found = describe(aws, names)
+    """What SageMaker says of the endpoint now; None when there is none.
+
+    Raises EndpointError when it is not of this deployment.
+    """
+    found = describe(aws.sagemaker, names.endpoint)
     if found is not None and not is_ours(aws, names, found["EndpointArn"]):
         raise EndpointError(
             f"There is an endpoint {names.endpoint} in {aws.region} that `slowmo endpoint deploy` did not make, and "
@@ -132,7 +124,7 @@ def describe_ours(aws: Aws, names: Names) -> "DescribeEndpointOutputTypeDef | No
 
 def is_broken(found: "DescribeEndpointOutputTypeDef") -> bool:
     """Whether an endpoint can only be deleted."""
-    return found["EndpointStatus"] in _BROKEN
+    return found["EndpointStatus"] in BROKEN
 
 
 def running_instances(found: "DescribeEndpointOutputTypeDef") -> int:

@@ -9,13 +9,13 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 
 from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, Served, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, UnknownVideoError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
 from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.steps.pending import Pending, read_pending
 from slowmo_pipeline.steps.records import is_finished, read_in_force
 from slowmo_pipeline.steps.standing import Standing, Watch
 from slowmo_pipeline.storage import Storage
@@ -41,18 +41,6 @@ class Ensured:
     submitted: int
     """Chunks sent now."""
     chunks: int
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The marker of a submitted and unfinished plan."""
-
-    plan: str
-    model_id: str
-    submitted_at: float
-    """Seconds since the epoch, of the last submission: a resubmission is a new state to the completion sensor."""
-    deadline: float
-    """Seconds since the epoch; after it everything submitted has ended in some way."""
 
 
 class Ensurer:
@@ -103,6 +91,8 @@ class Ensurer:
             submitted += self._submit(state)
             if not wait:
                 self._mark_pending()
+                if submitted == 0:
+                    self._check_not_lost()
                 return Ensured(False, submitted, len(self._plan.chunks))
             time.sleep(self._reached().poll_seconds)
 
@@ -183,6 +173,11 @@ class Ensurer:
             )
         return found
 
+    def _check_not_lost(self) -> None:
+        """Raise EndpointError when nothing more comes of what is under way: nobody else asks before the deadline."""
+        if self._served().sagemaker_endpoint is not None:
+            self._connect(self._current.interpolator).check_alive()
+
     def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
         """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""
         limit = self._served().max_body_bytes
@@ -224,41 +219,3 @@ class Ensurer:
         for receipt in receipts:
             if receipt.failure_location:
                 yield self._storage.key_of(receipt.failure_location)
-
-
-def has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:
-    """Whether a pending plan needs a run: all that was submitted has ended, or nothing more can come of it.
-
-    `failures` are the keys of all failure objects. Costs one listing and, while the answer is no, two small objects;
-    receipts are read only when failures could account for all that is still open.
-    """
-    if time.time() > pending.deadline:
-        return True
-    keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
-    stored = {entry.key for entry in storage.list(keys.prefix)}
-    submitted = {int(PurePosixPath(key).stem) for key in stored if key.startswith(keys.receipts)}
-    still_open = {chunk for chunk in submitted if keys.result(chunk) not in stored}
-    if len(still_open) <= len(failures):
-        receipts = [Receipt.from_json(storage.read_json(keys.receipt(chunk))) for chunk in still_open]
-        told = {storage.location(key) for key in failures}
-        if all(receipt.failure_location in told for receipt in receipts):
-            return True
-    return not _may_still_come(storage, video_id, pending)
-
-
-def _may_still_come(storage: Storage, video_id: str, pending: Pending) -> bool:
-    """Whether the endpoint that the plan was submitted to is still there, with the same model."""
-    current = storage.read_json(VideoKeys(video_id).current)
-    if current is None:
-        return True
-    try:
-        endpoint = served(storage, current["interpolator"])
-    except EndpointError:
-        return False  # deleted: the run that follows says so
-    return endpoint.model_id == pending.model_id and (endpoint.deployed_at or 0) <= pending.submitted_at
-
-
-def read_pending(storage: Storage, video_id: str) -> Pending | None:
-    """The marker of a video, or None when nothing of it is under way."""
-    value = storage.read_json(VideoKeys(video_id).pending)
-    return Pending(**value) if value else None

@@ -1,0 +1,68 @@
+"""The marker of a plan that was submitted and not waited for, and what tells that it needs a run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from slowmo_pipeline.endpoint import Receipt, served
+from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.storage import Storage
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The marker of a submitted and unfinished plan."""
+
+    plan: str
+    model_id: str
+    submitted_at: float
+    """Seconds since the epoch, of the last submission: a resubmission is a new state to the completion sensor."""
+    deadline: float
+    """Seconds since the epoch; after it everything submitted has ended in some way."""
+
+
+def read_pending(storage: Storage, video_id: str) -> Pending | None:
+    """The marker of a video, or None when nothing of it is under way."""
+    value = storage.read_json(VideoKeys(video_id).pending)
+    return Pending(**value) if value else None
+
+
+def why_run(
+    storage: Storage, video_id: str, pending: Pending, *, failures: set[str], is_lost: Callable[[str], bool]
+) -> str | None:
+    """Why a pending plan needs a run: all that was submitted has ended, or nothing more can come of it; else None.
+
+    The same words as long as the reason is the same. `failures` are the keys of all failure objects, `is_lost` tells
+    whether SageMaker has lost an endpoint. Costs one listing and, while the answer is None, two small objects;
+    receipts are read only when failures could account for all that is still open.
+    """
+    if time.time() > pending.deadline:
+        return "overdue"
+    keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
+    stored = {entry.key for entry in storage.list(keys.prefix)}
+    submitted = {int(PurePosixPath(key).stem) for key in stored if key.startswith(keys.receipts)}
+    still_open = {chunk for chunk in submitted if keys.result(chunk) not in stored}
+    if len(still_open) <= len(failures):
+        receipts = [Receipt.from_json(storage.read_json(keys.receipt(chunk))) for chunk in still_open]
+        told = {storage.location(key) for key in failures}
+        if all(receipt.failure_location in told for receipt in receipts):
+            return "ended"
+    return _why_nothing_comes(storage, video_id, pending, is_lost)
+
+
+def _why_nothing_comes(storage: Storage, video_id: str, pending: Pending, is_lost: Callable[[str], bool]) -> str | None:
+    """Why nothing comes of the endpoint that the plan was submitted to; None as long as something may."""
+    current = storage.read_json(VideoKeys(video_id).current)
+    if current is None:
+        return None
+    try:
+        endpoint = served(storage, current["interpolator"])
+    except EndpointError:
+        return "no endpoint"  # the run that follows says so
+    if endpoint.model_id != pending.model_id:
+        return f"endpoint of {endpoint.model_id}"
+    if (endpoint.deployed_at or 0) > pending.submitted_at:
+        return f"endpoint of {endpoint.deployed_at}"
+    return "lost endpoint" if endpoint.sagemaker_endpoint and is_lost(endpoint.sagemaker_endpoint) else None

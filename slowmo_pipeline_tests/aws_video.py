@@ -1,0 +1,95 @@
+"""A video of four chunks on the stage of AWS, and what was asked of the runtime for it."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.endpoint import Served
+from slowmo_pipeline.hosted import why_lost
+from slowmo_pipeline.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
+from slowmo_pipeline.resources import SageMakerAsyncEndpoint
+from slowmo_pipeline.steps.ensure import Ensured, Ensurer
+from slowmo_pipeline.steps.pending import read_pending, why_run
+from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline_tests import interpolators
+from slowmo_pipeline_tests.aws_stage import Stage
+from slowmo_pipeline_tests.fault_proxy import Asked, FaultProxy
+from slowmo_pipeline_tests.videos import interpolate, quiet
+
+CHUNKS = 4
+ENDPOINT = "slowmo-flow"
+FOUND = Served(interpolators.Fade.model_id, 10**9, ENDPOINT, "ml.g5.xlarge")
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video of four chunks, cut and ready to be submitted."""
+
+    stage: Stage
+    storage: Storage
+    video_id: str
+
+    @property
+    def runtime(self) -> FaultProxy:
+        return self.stage.runtime
+
+    @property
+    def chunks(self) -> PlanKeys:
+        return VideoKeys(self.video_id).plan(read_in_force(self.storage, self.video_id).current.plan)
+
+    @property
+    def results(self) -> ResultKeys:
+        return self.chunks.model(FOUND.model_id)
+
+    def ensure(self, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
+        """One run: whatever it knows, it has from the storage."""
+        resource = SageMakerAsyncEndpoint(timeout_seconds=1, max_attempts=max_attempts)
+        return Ensurer(
+            self.storage,
+            lambda name: resource.connect(name, self.storage),
+            self.video_id,
+            max_attempts=max_attempts,
+            progress=quiet,
+        ).ensure(wait=wait)
+
+    @property
+    def why_run(self) -> str | None:
+        """What the completion sensor finds."""
+        pending = read_pending(self.storage, self.video_id)
+        assert pending is not None
+        failures = {entry.key for entry in self.storage.list(FAILURES)}
+        return why_run(
+            self.storage, self.video_id, pending, failures=failures, is_lost=lambda name: why_lost(name) is not None
+        )
+
+    @property
+    def computed(self) -> list[int]:
+        """The chunks that the runtime was given, in order."""
+        return [chunk_of(asked) for asked in self.runtime.forwarded]
+
+    @property
+    def submitted(self) -> list[int]:
+        """The chunks that somebody tried to submit, in order, botocore's own repetitions too."""
+        return [chunk_of(asked) for asked in self.runtime.asked]
+
+    def results_are_right(self) -> bool:
+        """Whether each chunk has the result that it must have."""
+        for chunk in range(CHUNKS):
+            found, expected = (
+                dict(ResultReader(io.BytesIO(data)).frames())
+                for data in (
+                    self.storage.read(self.results.result(chunk)),
+                    interpolate(self.storage.read(self.chunks.chunk(chunk))),
+                )
+            )
+            if found.keys() != expected.keys() or not all(np.array_equal(found[key], expected[key]) for key in found):
+                return False
+        return True
+
+
+def chunk_of(asked: Asked) -> int:
+    """The chunk that was submitted."""
+    return int(asked.headers["x-amzn-sagemaker-filename"].removesuffix(".tar"))

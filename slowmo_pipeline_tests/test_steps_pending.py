@@ -1,0 +1,131 @@
+"""When a pending plan needs a run, told by what is stored."""
+
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+
+from slowmo_pipeline.endpoint import Receipt, Served, forget_served, write_served
+from slowmo_pipeline.keys import ResultKeys, VideoKeys
+from slowmo_pipeline.steps.pending import Pending, why_run
+from slowmo_pipeline.storage import Storage
+from slowmo_pipeline_tests.videos import drop_and_cut
+
+CHUNKS = 4
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A video whose chunks nobody waits for."""
+
+    storage: Storage
+    video_id: str
+    pending: Pending
+
+    @property
+    def results(self) -> ResultKeys:
+        return VideoKeys(self.video_id).plan(self.pending.plan).model(self.pending.model_id)
+
+    def submitted(self, chunk: int, failure_location: str | None) -> None:
+        """A chunk has a receipt."""
+        result = self.storage.location(self.results.result(chunk))
+        receipt = Receipt("id", result, failure_location, 0, time.time() + 100, 1)
+        self.storage.write_json(self.results.receipt(chunk), receipt.to_json())
+
+    def why_run(self, failures: set[str] | None = None, *, lost: str = "") -> str | None:
+        """What the completion sensor finds."""
+        return why_run(
+            self.storage,
+            self.video_id,
+            self.pending,
+            failures=failures or set(),
+            is_lost=lambda endpoint: endpoint == lost,
+        )
+
+
+@pytest.fixture
+def waiting(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    """A video of four chunks that were submitted."""
+    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
+    video_id, cut = drop_and_cut(folder)
+    assert len(cut.plan.chunks) == CHUNKS
+    pending = Pending(cut.current.plan, cut.current.model_id, time.time(), time.time() + 100)
+    return Waiting(folder, video_id, pending)
+
+
+FOREIGN = {f"failures/{number}" for number in range(9)}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "ended"),
+    [
+        ("done done done done", True),
+        ("done done done failed", True),
+        ("failed failed failed failed", True),
+        ("done done done under-way", False),
+        ("failed failed failed under-way", False),
+        ("under-way under-way under-way under-way", False),
+        ("done missing missing missing", True),
+        ("missing missing missing missing", True),
+        ("done under-way missing missing", False),
+        ("done failed missing missing", True),
+        ("done done done told-nowhere", False),
+    ],
+)
+@pytest.mark.parametrize("others", [set(), FOREIGN], ids=["alone", "beside failures of others"])
+def test_a_run_is_needed_when_nothing_is_under_way(
+    waiting: Waiting, chunks: str, others: set[str], ended: bool
+) -> None:
+    failures = set(others)
+    for chunk, state in enumerate(chunks.split()):
+        key = f"failures/{waiting.video_id}-{chunk}"
+        if state != "missing":
+            waiting.submitted(chunk, None if state == "told-nowhere" else waiting.storage.location(key))
+        if state == "done":
+            waiting.storage.write(waiting.results.result(chunk), b"result")
+        if state == "failed":
+            failures.add(key)
+
+    assert waiting.why_run(failures) == ("ended" if ended else None)
+
+
+def test_a_run_is_needed_after_the_deadline(waiting: Waiting) -> None:
+    waiting.submitted(0, None)
+
+    assert waiting.why_run() is None
+    assert replace(waiting, pending=replace(waiting.pending, deadline=time.time() - 1)).why_run() == "overdue"
+
+
+def test_a_run_is_needed_when_its_plan_was_cleaned_away(folder: Storage) -> None:
+    pending = Pending("0" * 16, "fade-1", 0, time.time() + 100)
+
+    assert Waiting(folder, "clip-12345678", pending).why_run() == "ended"
+
+
+def test_a_run_is_needed_for_every_change_of_the_endpoint(waiting: Waiting) -> None:
+    waiting.submitted(0, None)
+    hosted = Served(waiting.pending.model_id, 10**6, "slowmo-flow", "ml.g5.xlarge", deployed_at=1.0)
+    reasons = []
+    for record in (hosted, replace(hosted, deployed_at=4e9), replace(hosted, deployed_at=5e9)):
+        write_served(waiting.storage, "flow", record)
+        reasons.append(waiting.why_run())
+    write_served(waiting.storage, "flow", replace(hosted, model_id="fade-2"))
+    reasons.append(waiting.why_run())
+    forget_served(waiting.storage, "flow")
+    reasons.append(waiting.why_run())
+
+    assert reasons == [
+        None,
+        "endpoint of 4000000000.0",
+        "endpoint of 5000000000.0",
+        "endpoint of fade-2",
+        "no endpoint",
+    ]
+
+
+def test_a_run_is_needed_when_sagemaker_lost_the_endpoint(waiting: Waiting) -> None:
+    waiting.submitted(0, None)
+    write_served(waiting.storage, "flow", Served(waiting.pending.model_id, 10**6, "slowmo-flow"))
+
+    assert waiting.why_run(lost="slowmo-other") is None
+    assert waiting.why_run(lost="slowmo-flow") == "lost endpoint"
