@@ -9,17 +9,21 @@ observation that the partition points to:
                            ▲
     made with flow-1 ──────┘        later and another: out of date
 
-Nothing here reaches an endpoint. What is observed is the record that whoever deploys or serves leaves in the storage.
+What is observed is the record that whoever deploys or serves leaves in the storage, and the status of an endpoint at
+SageMaker. Nothing here changes or wakes one.
 """
 
 import json
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import PurePosixPath
 
 import dagster as dg
 
 from slowmo_pipeline.endpoint import Served
+from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.hosted import status_of
 from slowmo_pipeline.keys import ENDPOINTS, VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
@@ -85,6 +89,7 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
     if not cursor.changed:
         return dg.SensorResult(skip_reason="Every endpoint runs the model it ran before.", cursor=cursor.dump())
     observed: list[dg.AssetObservation] = []
+    status = cache(_status)
     for video_id in sorted(context.instance.get_dynamic_partitions(str(videos.name))):
         if video_id <= cursor.after:
             continue
@@ -93,7 +98,7 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
         value = opened.read_json(VideoKeys(video_id).current)
         name = value["interpolator"] if value else None
         if name in cursor.changed and name in now:
-            observed.append(_observation(video_id, name, now[name].model_id, now[name]))
+            observed.append(_observation(video_id, name, now[name].model_id, now[name], status(now[name])))
         cursor.after = video_id
     else:
         cursor = ModelCursor(cursor.models)
@@ -119,8 +124,12 @@ def made_with(context: dg.AssetExecutionContext, storage: Storage, current: Curr
     return {f"dagster/input_event_pointer/{endpoint.key.to_user_string()}": str(bound_to)}
 
 
-def _observation(video_id: str, interpolator: str, model_id: str, found: Served | None = None) -> dg.AssetObservation:
-    known = {"sagemaker_endpoint": found.sagemaker_endpoint, "instance_type": found.instance_type} if found else {}
+def _observation(
+    video_id: str, interpolator: str, model_id: str, found: Served | None = None, status: str | None = None
+) -> dg.AssetObservation:
+    known = {"status": status}
+    if found:
+        known |= {"sagemaker_endpoint": found.sagemaker_endpoint, "instance_type": found.instance_type}
     return dg.AssetObservation(
         endpoint.key,
         partition=video_id,
@@ -131,6 +140,14 @@ def _observation(video_id: str, interpolator: str, model_id: str, found: Served 
         },
         tags={"dagster/data_version": model_id},
     )
+
+
+def _status(endpoint: Served) -> str | None:
+    """How SageMaker says the endpoint is, or why it does not; None for a local one."""
+    try:
+        return status_of(endpoint.sagemaker_endpoint) if endpoint.sagemaker_endpoint else None
+    except EndpointError as error:
+        return f"not known: {error}"
 
 
 def _all_served(storage: Storage) -> dict[str, Served]:

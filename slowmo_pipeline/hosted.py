@@ -42,15 +42,24 @@ def why_lost(name: str) -> str | None:
 
     Raises EndpointUnreachableError when SageMaker may be asked again later, EndpointError when that would not help.
     """
-    with told_to_runs(name, "DescribeEndpoint"):
-        sagemaker = boto3.client("sagemaker", config=Config(retries=RETRIES))
-        found = describe(sagemaker, name)
+    found = _told_of(name)
     if found is None or found["EndpointStatus"] == "Deleting":
         return f"There is no endpoint {name} any more, and its queue is gone with it: {_DEPLOY}."
     if found["EndpointStatus"] in BROKEN:
         reason = found.get("FailureReason", "SageMaker gives no reason").rstrip(".")
         return f"The endpoint {name} is {found['EndpointStatus']} ({reason}): {_DEPLOY}."
     return None
+
+
+def status_of(name: str) -> str:
+    """The status of an endpoint in SageMaker's words, of which InService is the good one. Raises as `why_lost` does."""
+    found = _told_of(name)
+    return found["EndpointStatus"] if found else "not there"
+
+
+def _told_of(name: str) -> "DescribeEndpointOutputTypeDef | None":
+    with told_to_runs(name, "DescribeEndpoint"):
+        return describe(boto3.client("sagemaker", config=Config(retries=RETRIES)), name)
 
 
 @contextmanager

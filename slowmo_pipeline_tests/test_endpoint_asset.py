@@ -11,6 +11,7 @@ from dagster._core.loader import LoadingContextForTest
 
 from slowmo_pipeline.endpoint import Served, forget_served, write_served
 from slowmo_pipeline.endpoint_asset import ModelCursor, endpoint, made_with, served_models
+from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
@@ -193,19 +194,43 @@ def test_a_change_while_videos_are_observed_begins_again_and_forgets_none() -> N
     )
 
 
-def test_what_was_observed_tells_where_the_model_runs(archive: Archive) -> None:
-    write_served(archive.storage, "film", Served("film-2", 10**6, "slowmo-film", "ml.g5.xlarge"))
-    archive.tick()
+def observed(archive: Archive) -> dict[str, object]:
+    """The metadata of the latest observation for a video."""
     of_video = dg.AssetRecordsFilter(endpoint.key, asset_partitions=["old"])
     [record, *_] = archive.instance.fetch_observations(of_video, limit=1).records
     observation = record.event_log_entry.asset_observation
     assert observation is not None
-    assert {name: value.value for name, value in observation.metadata.items()} == {
+    return {name: value.value for name, value in observation.metadata.items()}
+
+
+@pytest.mark.usefixtures("s3_url")
+def test_what_was_observed_tells_where_the_model_runs_and_how_that_is(
+    archive: Archive, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    write_served(archive.storage, "film", Served("film-2", 10**6, "slowmo-film", "ml.g5.xlarge"))
+    archive.tick()
+
+    assert observed(archive) == {
         "interpolator": "film",
         "model": "film-2",
         "sagemaker_endpoint": "slowmo-film",
         "instance_type": "ml.g5.xlarge",
+        "status": "not there",
     }
+
+
+def test_a_status_that_sagemaker_does_not_tell_holds_nothing_up(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status_of(name: str) -> str:
+        raise EndpointError(f"AWS does not let these credentials use {name}.")
+
+    monkeypatch.setattr("slowmo_pipeline.endpoint_asset.status_of", status_of)
+    write_served(archive.storage, "film", Served("film-2", 10**6, "slowmo-film", "ml.g5.xlarge"))
+    archive.tick()
+
+    assert observed(archive)["status"] == "not known: AWS does not let these credentials use slowmo-film."
 
 
 def test_a_finished_video_is_outdated_once_its_endpoint_runs_another_model(folder: Storage) -> None:

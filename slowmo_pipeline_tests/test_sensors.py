@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +10,14 @@ import pytest
 
 from slowmo_pipeline import sensors
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.endpoint import Receipt, Served, write_served
+from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import VideoKeys, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.storage import Storage
-from slowmo_pipeline_tests.steps import planned_video
+from slowmo_pipeline_tests.steps import PLAN, planned_video
 
 Tick = Callable[..., Any]
 
@@ -206,6 +208,55 @@ def test_a_resubmission_gets_another_run_key(storage: Storage, instance: dg.Dags
         mark_pending(storage, PENDING_ID, deadline=1.0, submitted_at=submitted_at)
         keys |= {request.run_key for request in tick(instance, "completed_outputs").run_requests}
     assert len(keys) == 2
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
+    storage: Storage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = Served("fade-1", 10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
+    asked: list[str] = []
+
+    def why_lost(name: str) -> str | None:
+        asked.append(name)
+        return None if len(asked) == 1 else "gone"
+
+    def run_keys() -> list[str]:
+        return [request.run_key for request in tick(instance, "completed_outputs").run_requests]
+
+    monkeypatch.setattr(sensors, "why_lost", why_lost)
+    instance.add_dynamic_partitions(str(videos.name), ["other-12345678"])
+    for video_id in (PENDING_ID, "other-12345678"):
+        mark_pending(storage, video_id)
+        current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
+        storage.write_json(VideoKeys(video_id).current, current)
+    write_served(storage, "flow", hosted)
+
+    assert run_keys() == []
+    assert asked == ["slowmo-flow"], "once a tick, for both videos"
+    lost = run_keys()
+    assert len(lost) == 2
+    assert run_keys() == lost, "Dagster starts no second run for the same key"
+    write_served(storage, "flow", replace(hosted, deployed_at=2.0))
+    again = run_keys()
+    assert len(again) == 2
+    assert not {*again} & {*lost}
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_tick_does_not_fail_because_sagemaker_does_not_tell(
+    storage: Storage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def why_lost(name: str) -> str | None:
+        raise EndpointError("AWS does not let these credentials look.")
+
+    monkeypatch.setattr(sensors, "why_lost", why_lost)
+    mark_pending(storage, PENDING_ID)
+    current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
+    storage.write_json(VideoKeys(PENDING_ID).current, current)
+    write_served(storage, "flow", Served("fade-1", 10**6, sagemaker_endpoint="slowmo-flow"))
+
+    assert tick(instance, "completed_outputs").skip_message == "1 under way."
 
 
 @pytest.mark.usefixtures("partition")
