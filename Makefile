@@ -15,8 +15,9 @@ demo: $(VENV)/installed
 up: $(VENV)/installed
 	$(BIN)/slowmo up
 
+# The tests of a file share servers and models. Files in their own order: those with few tests are the long ones.
 test: $(VENV)/dev-installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow

@@ -236,7 +236,7 @@ def test_missing_credentials_are_told(stage: Stage, monkeypatch: pytest.MonkeyPa
 
 
 def test_nobody_at_the_address_of_aws_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slowmo_pipeline.deployment.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
+    monkeypatch.setattr("slowmo_pipeline.deployment.aws.RETRIES", {"mode": "standard", "max_attempts": 1})
     with monkeypatch.context() as unplugged:
         unplugged.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:1")
         with pytest.raises(EndpointUnreachableError, match="AWS cannot be reached"):

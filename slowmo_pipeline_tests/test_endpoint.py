@@ -246,10 +246,6 @@ def test_dead_local_endpoint_is_noticed(folder: Storage) -> None:
         AsyncEndpoint("flow", folder, url="http://127.0.0.1:1").check_alive()
 
 
-def test_sagemaker_is_not_asked_whether_it_is_alive(folder: Storage) -> None:
-    AsyncEndpoint("flow", folder, url=None).check_alive()
-
-
 def test_folder_is_looked_at_more_often_than_a_bucket(folder: Storage, s3_url: str) -> None:
     local = "http://127.0.0.1:1"
     pauses = [
