@@ -114,22 +114,26 @@ def made_with(context: dg.AssetExecutionContext, storage: Storage, current: Curr
     deployed while this one's last results were awaited.
     """
     video_id, interpolator, model_id = context.partition_key, current.interpolator, current.model_id
-    context.log_event(_observation(video_id, interpolator, model_id))
+    now = served_now(storage, interpolator)
+    status = _status(now)
+    context.log_event(_observation(video_id, interpolator, model_id, now, status))
     of_video = dg.AssetRecordsFilter(endpoint.key, asset_partitions=[video_id])
     records = context.instance.fetch_observations(of_video, limit=10).records
     bound_to = next(record.storage_id for record in records if record.run_id == context.run.run_id)
-    now = served_now(storage, interpolator)
     if now and now.model_id != model_id:
-        context.log_event(_observation(video_id, interpolator, now.model_id, now))
+        context.log_event(_observation(video_id, interpolator, now.model_id, now, status))
     return {f"dagster/input_event_pointer/{endpoint.key.to_user_string()}": str(bound_to)}
 
 
 def _observation(
-    video_id: str, interpolator: str, model_id: str, found: Served | None = None, status: str | None = None
+    video_id: str, interpolator: str, model_id: str, now: Served | None, status: str | None
 ) -> dg.AssetObservation:
-    known = {"status": status}
-    if found:
-        known |= {"sagemaker_endpoint": found.sagemaker_endpoint, "instance_type": found.instance_type}
+    """That a model makes a video's new frames; with what is known of the endpoint, as far as that runs this model."""
+    known = (
+        {"status": status, "sagemaker_endpoint": now.sagemaker_endpoint, "instance_type": now.instance_type}
+        if now and now.model_id == model_id
+        else {}
+    )
     return dg.AssetObservation(
         endpoint.key,
         partition=video_id,
@@ -142,10 +146,10 @@ def _observation(
     )
 
 
-def _status(endpoint: Served) -> str | None:
-    """How SageMaker says the endpoint is, or why it does not; None for a local one."""
+def _status(endpoint: Served | None) -> str | None:
+    """How SageMaker says the endpoint is, or why it does not; None for a local one, and for none."""
     try:
-        return status_of(endpoint.sagemaker_endpoint) if endpoint.sagemaker_endpoint else None
+        return status_of(endpoint.sagemaker_endpoint) if endpoint and endpoint.sagemaker_endpoint else None
     except EndpointError as error:
         return f"not known: {error}"
 

@@ -210,14 +210,26 @@ def test_what_was_observed_tells_where_the_model_runs_and_how_that_is(
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     write_served(archive.storage, "film", Served("film-2", 10**6, "slowmo-film", "ml.g5.xlarge"))
     archive.tick()
+    by_the_sensor = observed(archive)
+    archive.plan("old", "film", "film-2")
+    archive.interpolate("old")
 
-    assert observed(archive) == {
+    assert by_the_sensor == observed(archive)
+    assert by_the_sensor == {
         "interpolator": "film",
         "model": "film-2",
         "sagemaker_endpoint": "slowmo-film",
         "instance_type": "ml.g5.xlarge",
         "status": "not there",
     }
+
+
+def test_nothing_is_said_of_where_an_older_model_ran(archive: Archive) -> None:
+    archive.interpolate("old")
+    forget_served(archive.storage, "film")
+    archive.interpolate("old")
+
+    assert observed(archive) == {"interpolator": "film", "model": "film-1"}
 
 
 def test_a_status_that_sagemaker_does_not_tell_holds_nothing_up(
