@@ -32,7 +32,8 @@ class LogProgress:
             return
         self._last = now
         left = time_left(now - self._started, done - self._already, total - done)
-        self._log.info("%s: %d of %s %s%s", stage, done, total or "?", unit, left and f", {left} left")
+        of_all = f" of {total}" if total else ""
+        self._log.info("%s: %d%s %s%s", stage, done, of_all, unit, left and f", {left} left")
 
 
 def time_left(elapsed: float, done: int, remaining: int) -> str:

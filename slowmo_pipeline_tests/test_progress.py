@@ -68,4 +68,4 @@ def test_a_new_stage_begins_anew(clock: list[float], report: LogProgress, caplog
     clock[0] += 10
     report("probe", 7, 0, "frames")
 
-    assert caplog.messages == ["probe: 7 of ? frames"]
+    assert caplog.messages == ["probe: 7 frames"]
