@@ -113,7 +113,11 @@ def test_the_model_id_is_read_back_from_the_package(model: Path, tmp_path: Path)
     assert packaged_model_id(tmp_path / "model.tar.gz") == MODEL_ID
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(bytes(10240))])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(bytes(10240))],
+    ids=["empty", "no archive", "no tar", "empty tar"],
+)
 def test_other_files_are_no_package(content: bytes, tmp_path: Path) -> None:
     other = tmp_path / "other.tar.gz"
     other.write_bytes(content)
