@@ -51,6 +51,8 @@ class Requests:
     """Requests, each of up to a thousand keys."""
     invoke: int = 0
     """InvokeEndpointAsync."""
+    describe: int = 0
+    """DescribeEndpoint."""
 
     def __add__(self, other: "Requests") -> "Requests":
         """Those of both."""
@@ -144,6 +146,9 @@ class _Counting:
             case ["endpoints", name, "async-invocations"]:
                 self._count("invoke")
                 answer = self._invoke(name, request)
+            case _ if request.headers.get("X-Amz-Target", "").endswith(".DescribeEndpoint"):
+                self._count("describe")
+                answer = _json({"EndpointName": ENDPOINT, "EndpointStatus": "InService"})
             case _:
                 if f"Credential={_ENDPOINT_KEY}/" not in request.headers.get("Authorization", ""):
                     self._count(_kind(request))

@@ -62,7 +62,8 @@ def run(
     """Make slow motion of video files, and print where the results lie.
 
     A clip that fails does not stop the others; the exit code is 1 then. Killed anywhere, the same command goes on
-    where it was. A file CLIP.slowmo.json beside a clip holds settings; options win over it.
+    where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
+    clips; options win over both.
     """
     from slowmo_pipeline.console import shown_progress, stderr
     from slowmo_pipeline.steps.probe import defaults

@@ -161,10 +161,10 @@ class AsyncEndpoint:
         )
 
     def check_alive(self) -> None:
-        """Raise when nothing more comes of what was sent: EndpointUnreachableError for a local endpoint that is gone,
-        EndpointError for one that SageMaker has no more, or whose own fault stops it.
+        """Raise when nothing more comes of what was sent.
 
-        SageMaker is asked once a minute at most; when it does not tell, the next question decides.
+        EndpointUnreachableError for a local endpoint that is gone, EndpointError for one that SageMaker has lost. It is
+        asked once a minute at most; when it does not tell, results are waited for until their deadline.
         """
         if self._url is None:
             self._check_hosted()
@@ -180,7 +180,7 @@ class AsyncEndpoint:
         self._next_question = time.monotonic() + HOSTED_POLL_SECONDS
         try:
             lost = why_lost(self.name)
-        except EndpointUnreachableError as error:
+        except EndpointError as error:
             logger.warning("Whether %s is still there is not known: %s", self.name, error)
             return
         if lost:

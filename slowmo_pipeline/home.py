@@ -92,8 +92,8 @@ def close_dead_runs(instance: dg.DagsterInstance, home: Home) -> int:
         if not _is_dead(run, home):
             continue
         now = instance.get_run_by_id(run.run_id)
-        if now is None or now.is_finished:
-            continue  # its process ended between the two looks, in good order
+        if now is None or now.is_finished or not _is_dead(now, home):
+            continue  # between the two looks its process ended in good order, or it was launched again
         instance.report_run_failed(now, "The process of this run was killed. Run the video again: it resumes.")
         _lock_path(home, run.run_id).unlink(missing_ok=True)
         closed += 1

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RETRIES: Any = {"mode": "standard", "max_attempts": 5}
 """Of each request: throttling, 5xx and lost connections, with jitter."""
 
-BROKEN = frozenset({"Failed", "UpdateRollbackFailed", "OutOfService"})
-"""Statuses of an endpoint that can only be deleted."""
+# Dagster ends a tick after 60 s, and a waiting run has results to look for: better to ask again than to wait long.
+_PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 
 _DEPLOY = "deploy it with `slowmo endpoint deploy`, then run again"
 
@@ -45,9 +45,9 @@ def why_lost(name: str) -> str | None:
     found = _told_of(name)
     if found is None or found["EndpointStatus"] == "Deleting":
         return f"There is no endpoint {name} any more, and its queue is gone with it: {_DEPLOY}."
-    if found["EndpointStatus"] in BROKEN:
+    if found["EndpointStatus"] == "Failed":  # the one status that an endpoint never leaves
         reason = found.get("FailureReason", "SageMaker gives no reason").rstrip(".")
-        return f"The endpoint {name} is {found['EndpointStatus']} ({reason}): {_DEPLOY}."
+        return f"The endpoint {name} has failed ({reason}): {_DEPLOY}."
     return None
 
 
@@ -59,7 +59,7 @@ def status_of(name: str) -> str:
 
 def _told_of(name: str) -> "DescribeEndpointOutputTypeDef | None":
     with told_to_runs(name, "DescribeEndpoint"):
-        return describe(boto3.client("sagemaker", config=Config(retries=RETRIES)), name)
+        return describe(boto3.client("sagemaker", config=_PATIENCE), name)
 
 
 @contextmanager

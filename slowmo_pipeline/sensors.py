@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from functools import cache, partial
 
 import dagster as dg
@@ -31,9 +32,13 @@ VIDEO_SUFFIXES = frozenset(
 MAX_NEW_VIDEOS = 25
 """Runs requested in one tick."""
 
-MAX_UNDER_WAY = 100
-"""Videos with a run or with pending chunks beyond which the upload sensor requests no more: what drops in by the
-thousand would queue at SageMaker for longer than its six hours, and be looked at in more than one tick."""
+MAX_VIDEOS_UNDER_WAY = 100
+"""Videos with a run of their own or with pending chunks beyond which the upload sensor requests no more: what drops in
+by the thousand would queue at SageMaker for longer than its six hours, and be looked at in more than one tick."""
+
+LONGEST_PENDING = timedelta(hours=8)
+"""After a submission everything has ended within the seven hours of queue and time-out. An older marker waits for
+people, and holds up nobody."""
 
 TICK_SECONDS = 40
 """Dagster ends a tick after 60 s, submission not counted."""
@@ -142,7 +147,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
         else:
             requests.append(
                 dg.RunRequest(
-                    # With the reason: a run that told of a lost endpoint is followed by another once there is one.
+                    # With the reason: what failed for want of an endpoint is run again once there is another.
                     run_key=f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}:{reason}",
                     partition_key=video_id,
                     run_config=_NOT_WAITING,
@@ -170,9 +175,10 @@ _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig
 def _room(instance: dg.DagsterInstance, storage: Storage) -> int:
     """How many more videos a tick may set under way."""
     partitions = set(instance.get_dynamic_partitions(str(videos.name)))
-    pending = partitions.intersection(video_id_of_pending(entry.key) for entry in storage.list(PENDING))
-    under_way = pending | _partitions_with_unfinished_runs(instance)
-    return min(MAX_NEW_VIDEOS, max(MAX_UNDER_WAY - len(under_way), 0))
+    oldest = datetime.now(timezone.utc) - LONGEST_PENDING
+    pending = {video_id_of_pending(entry.key) for entry in storage.list(PENDING) if entry.modified > oldest}
+    under_way = (pending & partitions) | _partitions_with_unfinished_runs(instance, of_backfills=False)
+    return min(MAX_NEW_VIDEOS, max(MAX_VIDEOS_UNDER_WAY - len(under_way), 0))
 
 
 def _run_request(video_id: str, version: str) -> dg.RunRequest:
@@ -194,6 +200,10 @@ def _usable_uploads(storage: Storage) -> tuple[dict[str, str], int]:
     return versions, len(entries) - len(sidecars) - len(clips)
 
 
-def _partitions_with_unfinished_runs(instance: dg.DagsterInstance) -> set[str]:
-    records = instance.get_run_records(RunsFilter(statuses=_UNFINISHED))
-    return {tag for record in records if (tag := record.dagster_run.tags.get("dagster/partition"))}
+def _partitions_with_unfinished_runs(instance: dg.DagsterInstance, *, of_backfills: bool = True) -> set[str]:
+    tags = [record.dagster_run.tags for record in instance.get_run_records(RunsFilter(statuses=_UNFINISHED))]
+    return {
+        each["dagster/partition"]
+        for each in tags
+        if "dagster/partition" in each and (of_backfills or "dagster/backfill" not in each)
+    }

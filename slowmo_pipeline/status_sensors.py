@@ -143,7 +143,7 @@ def _failed_notice(instance: dg.DagsterInstance, storage: PipelineStorage, recor
 def _goes_on(instance: dg.DagsterInstance, storage: Storage, video_id: str) -> bool:
     """Whether the sensor of completed outputs will run the video again.
 
-    It does so once after each submission; a second time only when somebody deploys another endpoint.
+    It does so once after each submission, and not again before something else is the matter.
     """
     pending = read_pending(storage, video_id)
     if pending is None:

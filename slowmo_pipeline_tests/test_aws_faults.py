@@ -39,6 +39,8 @@ from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE
 from slowmo_pipeline_tests.videos import drop as upload
 from slowmo_pipeline_tests.videos import quiet
 
+ENDED, OVERDUE = "ended, fade-1 of None", "overdue, fade-1 of None"
+
 THROTTLED = refuse(400, "ThrottlingException", "Rate exceeded")
 EXPIRED = refuse(403, "ExpiredTokenException", "The security token included in the request is expired")
 DENIED = refuse(403, "AccessDeniedException", "User: arn:x is not authorized to perform: sagemaker:InvokeEndpointAsync")
@@ -218,7 +220,7 @@ def test_silence_is_noticed_by_the_completion_sensor(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), meant=chunk(1))
     video.ensure(wait=False)
 
-    eventually(lambda: video.why_run == "overdue")
+    eventually(lambda: video.why_run == OVERDUE)
     assert video.ensure().complete
 
 
@@ -263,7 +265,7 @@ def test_result_of_an_attempt_that_was_given_up_counts(video: Video) -> None:
     video.runtime.inject(fail(video.storage, failure(500)), meant=chunk(1))
     video.runtime.inject(held, meant=chunk(1))
     video.ensure(wait=False)
-    eventually(lambda: video.why_run == "ended")
+    eventually(lambda: video.why_run == ENDED)
     video.ensure(wait=False)
     assert (video.submitted, len(held.requests)) == ([0, 1, 2, 3, 1], 1)
 
@@ -281,7 +283,7 @@ def test_failure_beside_a_result_is_nobodys(video: Video) -> None:
     eventually(lambda: video.ensure(wait=False).submitted == CHUNKS)
     eventually(lambda: len([*video.storage.list(video.results.results)]) == CHUNKS)
 
-    assert video.why_run == "ended"
+    assert video.why_run == ENDED
     assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
     assert video.computed == [0, 1, 2, 3]
 
@@ -308,7 +310,9 @@ def test_endpoint_deleted_under_the_chunks_is_told_and_they_go_to_the_next(video
 
     deployed_at = time.time()
     write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": deployed_at}))
-    assert video.why_run == f"endpoint of {deployed_at}", "another reason than before, or the sensor starts no run"
+    assert video.why_run == f"another endpoint, fade-1 of {deployed_at}", (
+        "another reason than before, or the sensor starts no run"
+    )
     assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
     assert video.computed == [0, 1, 2, 3]
 
@@ -332,7 +336,7 @@ def is_description(asked: Asked) -> bool:
     ("fault", "advice"),
     [
         (GONE, r"no endpoint slowmo-flow any more, and its queue is gone with it: deploy it with `slowmo endpoint de"),
-        (failed, r"slowmo-flow is Failed \(No capacity\): deploy it with `slowmo endpoint deploy`, then run again"),
+        (failed, r"slowmo-flow has failed \(No capacity\): deploy it with `slowmo endpoint deploy`, then run again"),
     ],
 )
 @pytest.mark.parametrize("wait", [True, False])
@@ -342,7 +346,7 @@ def test_endpoint_lost_behind_the_pipelines_back_is_told(video: Video, fault: Fa
     video.ensure(wait=False)
     assert video.why_run is None
     video.stage.aws.inject(fault, times=99, meant=is_description)
-    assert video.why_run == "lost endpoint"
+    assert video.why_run == "no endpoint"
     with pytest.raises(EndpointError, match=advice):
         video.ensure(wait=wait)
 
@@ -351,7 +355,9 @@ def test_endpoint_lost_behind_the_pipelines_back_is_told(video: Video, fault: Fa
     assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
 
 
-@pytest.mark.parametrize("fault", [THROTTLED, BROKEN, drop], ids=["throttled", "500", "connection dropped"])
+@pytest.mark.parametrize(
+    "fault", [THROTTLED, BROKEN, drop, DENIED], ids=["throttled", "500", "connection dropped", "denied"]
+)
 def test_waiting_goes_on_when_sagemaker_does_not_tell(
     video: Video, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,4 +479,4 @@ def test_completion_sensor_lists_once_for_each_video(video: Video) -> None:
     assert (failures[:9], results[:7]) == ("failures%", "videos%")
     others = [one for one in video.stage.aws.asked if one.method == "GET" and "/receipts/" not in one.path]
     assert len(others) == 5, "beside the listings the marker, what is in force, and the endpoint's record"
-    assert sum(map(is_description, video.stage.aws.asked)) == 1, "the sensor asks once a tick, for all videos"
+    assert sum(map(is_description, video.stage.aws.asked)) == 1, "and SageMaker for the endpoint"

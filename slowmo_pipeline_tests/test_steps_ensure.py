@@ -360,6 +360,16 @@ def test_finished_video_needs_no_results(endpoint: Endpoint, video_id: str) -> N
     assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=0, chunks=4)
 
 
+def test_a_plan_for_another_model_is_nobodys_any_more(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = ["vanish"]
+    ensure(endpoint, video_id, wait=False)
+    serve(endpoint.storage, model_id="fade-2")
+    with pytest.raises(EndpointError, match="materialise frame_chunks again"):
+        ensure(endpoint, video_id, wait=False)
+
+    assert read_pending(endpoint.storage, video_id) is None
+
+
 def test_video_that_wants_nothing_is_complete(folder: Storage) -> None:
     video_id, _ = drop_and_cut(folder, slowdown=1)
 

@@ -12,6 +12,7 @@ from slowmo_pipeline.storage import Storage
 from slowmo_pipeline_tests.videos import drop_and_cut
 
 CHUNKS = 4
+FIRST = Served("fade-1", 10**6, "slowmo-flow", "ml.g5.xlarge", deployed_at=1.0)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Waiting:
     @property
     def results(self) -> ResultKeys:
         return VideoKeys(self.video_id).plan(self.pending.plan).model(self.pending.model_id)
+
+    @property
+    def overdue(self) -> "Waiting":
+        """The same, after its deadline."""
+        return replace(self, pending=replace(self.pending, deadline=time.time() - 1))
 
     def submitted(self, chunk: int, failure_location: str | None) -> None:
         """A chunk has a receipt."""
@@ -86,46 +92,62 @@ def test_a_run_is_needed_when_nothing_is_under_way(
         if state == "failed":
             failures.add(key)
 
-    assert waiting.why_run(failures) == ("ended" if ended else None)
+    assert waiting.why_run(failures) == (f"ended, {waiting.pending.model_id} of None" if ended else None)
 
 
 def test_a_run_is_needed_after_the_deadline(waiting: Waiting) -> None:
     waiting.submitted(0, None)
 
     assert waiting.why_run() is None
-    assert replace(waiting, pending=replace(waiting.pending, deadline=time.time() - 1)).why_run() == "overdue"
+    assert waiting.overdue.why_run() == f"overdue, {waiting.pending.model_id} of None"
 
 
 def test_a_run_is_needed_when_its_plan_was_cleaned_away(folder: Storage) -> None:
     pending = Pending("0" * 16, "fade-1", 0, time.time() + 100)
 
-    assert Waiting(folder, "clip-12345678", pending).why_run() == "ended"
+    assert Waiting(folder, "clip-12345678", pending).why_run() == "ended, no endpoint"
 
 
 def test_a_run_is_needed_for_every_change_of_the_endpoint(waiting: Waiting) -> None:
     waiting.submitted(0, None)
-    hosted = Served(waiting.pending.model_id, 10**6, "slowmo-flow", "ml.g5.xlarge", deployed_at=1.0)
     reasons = []
-    for record in (hosted, replace(hosted, deployed_at=4e9), replace(hosted, deployed_at=5e9)):
+    for record in (FIRST, replace(FIRST, deployed_at=4e9), replace(FIRST, deployed_at=5e9)):
         write_served(waiting.storage, "flow", record)
         reasons.append(waiting.why_run())
-    write_served(waiting.storage, "flow", replace(hosted, model_id="fade-2"))
+    write_served(waiting.storage, "flow", replace(FIRST, model_id="fade-2"))
     reasons.append(waiting.why_run())
     forget_served(waiting.storage, "flow")
     reasons.append(waiting.why_run())
 
     assert reasons == [
         None,
-        "endpoint of 4000000000.0",
-        "endpoint of 5000000000.0",
-        "endpoint of fade-2",
+        "another endpoint, fade-1 of 4000000000.0",
+        "another endpoint, fade-1 of 5000000000.0",
+        "another endpoint, fade-2 of 1.0",
         "no endpoint",
     ]
 
 
-def test_a_run_is_needed_when_sagemaker_lost_the_endpoint(waiting: Waiting) -> None:
+def test_a_lost_endpoint_is_one_reason_however_it_was_lost_and_however_long_ago(waiting: Waiting) -> None:
     waiting.submitted(0, None)
-    write_served(waiting.storage, "flow", Served(waiting.pending.model_id, 10**6, "slowmo-flow"))
-
+    write_served(waiting.storage, "flow", FIRST)
     assert waiting.why_run(lost="slowmo-other") is None
-    assert waiting.why_run(lost="slowmo-flow") == "lost endpoint"
+    reasons = {waiting.why_run(lost="slowmo-flow"), waiting.overdue.why_run(lost="slowmo-flow")}
+    forget_served(waiting.storage, "flow")
+    reasons |= {waiting.why_run(), waiting.overdue.why_run()}
+
+    assert reasons == {"no endpoint"}
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "overdue"])
+def test_whatever_failed_for_want_of_an_endpoint_is_run_again_with_the_next(waiting: Waiting, ended: bool) -> None:
+    if not ended:
+        waiting = waiting.overdue
+        waiting.submitted(0, None)
+    reasons = []
+    for record in (FIRST, replace(FIRST, deployed_at=4e9)):
+        write_served(waiting.storage, "flow", record)
+        reasons.append(waiting.why_run())
+
+    assert None not in reasons
+    assert len(set(reasons)) == 2

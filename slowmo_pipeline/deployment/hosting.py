@@ -9,7 +9,7 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.versions import is_ours
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.hosted import BROKEN, describe
+from slowmo_pipeline.hosted import describe
 from slowmo_pipeline.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ LONGEST_CHANGE_SECONDS = 9000
 """The two longest time-outs of a deployment, 3600 each, and half an hour to get and give back instances."""
 
 _UNDER_WAY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
+_BROKEN = {"Failed", "UpdateRollbackFailed", "OutOfService"}
 
 
 class HostedEndpoint:
@@ -123,8 +124,8 @@ def describe_ours(aws: Aws, names: Names) -> "DescribeEndpointOutputTypeDef | No
 
 
 def is_broken(found: "DescribeEndpointOutputTypeDef") -> bool:
-    """Whether an endpoint can only be deleted."""
-    return found["EndpointStatus"] in BROKEN
+    """Whether a deployment replaces an endpoint instead of updating it."""
+    return found["EndpointStatus"] in _BROKEN
 
 
 def running_instances(found: "DescribeEndpointOutputTypeDef") -> int:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, Served, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, UnknownVideoError
+from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
 from slowmo_pipeline.progress import Progress
@@ -78,13 +79,14 @@ class Ensurer:
         """
         submitted = 0
         if is_finished(self._storage, self._video_id, self._in_force.source, self._current):
+            self._unmark()
             return Ensured(True, 0, len(self._plan.chunks))  # its results may be gone by choice
         while True:
             state = self._watch.look()
             self._progress("interpolate", len(state.done), len(self._plan.chunks), "chunks")
             self._give_up_on_hopeless(state)
             if len(state.done) == len(self._plan.chunks):
-                self._storage.delete([VideoKeys(self._video_id).pending])
+                self._unmark()
                 return Ensured(True, submitted, len(self._plan.chunks))
             if not wait:
                 self._mark_pending()  # before as well: a run that dies while it submits is finished by the sensor
@@ -106,7 +108,7 @@ class Ensurer:
             return
         chunk, receipt, failure = hopeless[0]
         self._forget(hopeless)
-        self._storage.delete([VideoKeys(self._video_id).pending])
+        self._unmark()
         raise InterpolationFailedError(
             f"{len(hopeless)} of {len(self._plan.chunks)} chunks failed for good. Chunk {chunk.index}, after attempt "
             f"{receipt.attempt}: {failure.message}. The other results are kept; run again once the cause is mended."
@@ -167,6 +169,7 @@ class Ensurer:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
         found = served(self._storage, self._current.interpolator)
         if found.model_id != self._current.model_id:
+            self._unmark()
             raise EndpointError(
                 f"The endpoint {self._current.interpolator} now runs {found.model_id}, the chunks were cut for "
                 f"{self._current.model_id}: materialise frame_chunks again."
@@ -174,9 +177,13 @@ class Ensurer:
         return found
 
     def _check_not_lost(self) -> None:
-        """Raise EndpointError when nothing more comes of what is under way: nobody else asks before the deadline."""
-        if self._served().sagemaker_endpoint is not None:
-            self._connect(self._current.interpolator).check_alive()
+        """Raise EndpointError when nothing more comes of what is under way: that may be why the sensor asked for a run.
+
+        Not knowing is an error as well. The sensor asks once for each reason, so this run has to tell.
+        """
+        name = self._served().sagemaker_endpoint
+        if name is not None and (lost := why_lost(name)):
+            raise EndpointError(lost)
 
     def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
         """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""
@@ -186,12 +193,18 @@ class Ensurer:
         for chunk in chunks:
             key = self._keys_of_plan.chunk(chunk.index)
             if key not in self._sizes:
+                self._unmark()
                 raise UnknownVideoError(f"{key} is not there any more: materialise frame_chunks again.")
             if self._sizes[key] > limit:
+                self._unmark()
                 raise EndpointError(
                     f"{key} has {self._sizes[key]} bytes, the endpoint {self._current.interpolator} accepts "
                     f"{limit}: raise its limit, or set images to jpeg."
                 )
+
+    def _unmark(self) -> None:
+        """Nothing is under way any more, or nobody but people can go on."""
+        self._storage.delete([VideoKeys(self._video_id).pending])
 
     def _mark_pending(self) -> None:
         before = read_pending(self._storage, self._video_id)

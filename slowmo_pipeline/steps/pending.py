@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from slowmo_pipeline.endpoint import Receipt, served
-from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.steps.overview import served_now
 from slowmo_pipeline.storage import Storage
 
 
@@ -34,35 +34,33 @@ def why_run(
 ) -> str | None:
     """Why a pending plan needs a run: all that was submitted has ended, or nothing more can come of it; else None.
 
-    The same words as long as the reason is the same. `failures` are the keys of all failure objects, `is_lost` tells
-    whether SageMaker has lost an endpoint. Costs one listing and, while the answer is None, two small objects;
-    receipts are read only when failures could account for all that is still open.
+    The same words while the reason and the endpoint are the same: what failed for want of an endpoint is run again once
+    there is another. `failures` are the keys of all failure objects, `is_lost` tells whether SageMaker has lost an
+    endpoint. Costs one listing and two small objects; receipts are read only when failures could account for all that
+    is still open.
     """
+    current = storage.read_json(VideoKeys(video_id).current)
+    endpoint = served_now(storage, current["interpolator"]) if current else None
+    now = f"{endpoint.model_id} of {endpoint.deployed_at}" if endpoint else "no endpoint"
+    if _has_ended(storage, video_id, pending, failures):
+        return f"ended, {now}"
+    if current and (endpoint is None or (endpoint.sagemaker_endpoint and is_lost(endpoint.sagemaker_endpoint))):
+        return "no endpoint"  # the run that follows says so
     if time.time() > pending.deadline:
-        return "overdue"
+        return f"overdue, {now}"
+    if endpoint and (endpoint.model_id != pending.model_id or (endpoint.deployed_at or 0) > pending.submitted_at):
+        return f"another endpoint, {now}"
+    return None
+
+
+def _has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:
+    """Whether everything that was submitted has a result or a failure."""
     keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
     stored = {entry.key for entry in storage.list(keys.prefix)}
     submitted = {int(PurePosixPath(key).stem) for key in stored if key.startswith(keys.receipts)}
     still_open = {chunk for chunk in submitted if keys.result(chunk) not in stored}
-    if len(still_open) <= len(failures):
-        receipts = [Receipt.from_json(storage.read_json(keys.receipt(chunk))) for chunk in still_open]
-        told = {storage.location(key) for key in failures}
-        if all(receipt.failure_location in told for receipt in receipts):
-            return "ended"
-    return _why_nothing_comes(storage, video_id, pending, is_lost)
-
-
-def _why_nothing_comes(storage: Storage, video_id: str, pending: Pending, is_lost: Callable[[str], bool]) -> str | None:
-    """Why nothing comes of the endpoint that the plan was submitted to; None as long as something may."""
-    current = storage.read_json(VideoKeys(video_id).current)
-    if current is None:
-        return None
-    try:
-        endpoint = served(storage, current["interpolator"])
-    except EndpointError:
-        return "no endpoint"  # the run that follows says so
-    if endpoint.model_id != pending.model_id:
-        return f"endpoint of {endpoint.model_id}"
-    if (endpoint.deployed_at or 0) > pending.submitted_at:
-        return f"endpoint of {endpoint.deployed_at}"
-    return "lost endpoint" if endpoint.sagemaker_endpoint and is_lost(endpoint.sagemaker_endpoint) else None
+    if len(still_open) > len(failures):
+        return False
+    receipts = [Receipt.from_json(storage.read_json(keys.receipt(chunk))) for chunk in still_open]
+    told = {storage.location(key) for key in failures}
+    return all(receipt.failure_location in told for receipt in receipts)
