@@ -47,7 +47,7 @@ def finished_videos(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells the topic SLOWMO_OPERATOR_TOPIC of every video that failed for good: nothing will run it again "
-    "by itself.",
+    "before somebody mends the cause.",
 )
 def failed_videos(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SkipReason:
     """Tell of every run of a video that failed since the last tick and is the end of it."""
