@@ -18,7 +18,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.hosted import RETRIES, told_to_runs, why_lost
+from slowmo_pipeline.hosted import RETRIES, known_lost, told_to_runs
 from slowmo_pipeline.keys import FAILURES, endpoint_key
 from slowmo_pipeline.serving.owner import ping
 from slowmo_pipeline.storage import Storage
@@ -178,12 +178,7 @@ class AsyncEndpoint:
         if time.monotonic() < self._next_question:
             return
         self._next_question = time.monotonic() + HOSTED_POLL_SECONDS
-        try:
-            lost = why_lost(self.name)
-        except EndpointError as error:
-            logger.warning("Whether %s is still there is not known: %s", self.name, error)
-            return
-        if lost:
+        if lost := known_lost(self.name, logger):
             raise EndpointError(lost)
 
     @property

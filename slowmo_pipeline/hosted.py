@@ -1,5 +1,6 @@
 """Amazon SageMaker as a run meets it: what it says of an endpoint, and what its refusals mean."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,15 @@ def why_lost(name: str) -> str | None:
         reason = found.get("FailureReason", "SageMaker gives no reason").rstrip(".")
         return f"The endpoint {name} has failed ({reason}): {_DEPLOY}."
     return None
+
+
+def known_lost(name: str, log: logging.Logger) -> str | None:
+    """The same for who asks again and again: None as well when SageMaker does not tell, which is logged."""
+    try:
+        return why_lost(name)
+    except EndpointError as error:
+        log.warning("Whether %s is still there is not known: %s", name, error)
+        return None
 
 
 def status_of(name: str) -> str:

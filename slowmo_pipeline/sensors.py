@@ -1,7 +1,6 @@
 """Sensors: uploads become partitions and runs; submitted videos are finished. Both look at what is, not at events."""
 
 import json
-import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,8 +11,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
-from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.hosted import why_lost
+from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import finish_video, slow_motion
 from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, sidecar_key, video_id_of, video_id_of_pending
 from slowmo_pipeline.partitions import videos
@@ -126,7 +124,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     if not pending_ids:
         return dg.SkipReason("No video is pending.")
     failures = {entry.key for entry in opened.list(FAILURES)}
-    is_lost = cache(partial(_is_lost, context.log))
+    why_lost = cache(partial(known_lost, log=context.log))
     busy = _partitions_with_unfinished_runs(context.instance)
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
@@ -142,7 +140,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
             continue
         elif (pending := read_pending(opened, video_id)) is None:
             skipped["finished just now"] += 1
-        elif (reason := why_run(opened, video_id, pending, failures=failures, is_lost=is_lost)) is None:
+        elif (reason := why_run(opened, video_id, pending, failures=failures, why_lost=why_lost)) is None:
             skipped["under way"] += 1
         else:
             requests.append(
@@ -158,15 +156,6 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
         context.update_cursor(left_off)
         return dg.SkipReason(", ".join(f"{count} {reason}" for reason, count in skipped.items()) + ".")
     return dg.SensorResult(run_requests=requests, cursor=left_off)
-
-
-def _is_lost(log: logging.Logger, endpoint: str) -> bool:
-    """Whether SageMaker has lost an endpoint; when it does not tell, the next tick asks again."""
-    try:
-        return why_lost(endpoint) is not None
-    except EndpointError as error:
-        log.warning("Whether %s is still there is not known: %s", endpoint, error)
-        return False
 
 
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})

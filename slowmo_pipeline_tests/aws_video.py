@@ -61,9 +61,7 @@ class Video:
         pending = read_pending(self.storage, self.video_id)
         assert pending is not None
         failures = {entry.key for entry in self.storage.list(FAILURES)}
-        return why_run(
-            self.storage, self.video_id, pending, failures=failures, is_lost=lambda name: why_lost(name) is not None
-        )
+        return why_run(self.storage, self.video_id, pending, failures=failures, why_lost=why_lost)
 
     @property
     def computed(self) -> list[int]:

@@ -245,7 +245,7 @@ def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
     def run_keys() -> list[str]:
         return [request.run_key for request in tick(instance, "completed_outputs").run_requests]
 
-    monkeypatch.setattr(sensors, "why_lost", why_lost)
+    monkeypatch.setattr("slowmo_pipeline.hosted.why_lost", why_lost)
     instance.add_dynamic_partitions(str(videos.name), ["other-12345678"])
     for video_id in (PENDING_ID, "other-12345678"):
         mark_pending(storage, video_id)
@@ -273,7 +273,7 @@ def test_a_tick_does_not_fail_because_sagemaker_does_not_tell(
     def why_lost(name: str) -> str | None:
         raise EndpointError("AWS does not let these credentials look.")
 
-    monkeypatch.setattr(sensors, "why_lost", why_lost)
+    monkeypatch.setattr("slowmo_pipeline.hosted.why_lost", why_lost)
     mark_pending(storage, PENDING_ID)
     current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
     storage.write_json(VideoKeys(PENDING_ID).current, current)

@@ -45,7 +45,7 @@ class Waiting:
             self.video_id,
             self.pending,
             failures=failures or set(),
-            is_lost=lambda endpoint: endpoint == lost,
+            why_lost=lambda endpoint: "gone" if endpoint == lost else None,
         )
 
 

@@ -30,21 +30,21 @@ def read_pending(storage: Storage, video_id: str) -> Pending | None:
 
 
 def why_run(
-    storage: Storage, video_id: str, pending: Pending, *, failures: set[str], is_lost: Callable[[str], bool]
+    storage: Storage, video_id: str, pending: Pending, *, failures: set[str], why_lost: Callable[[str], str | None]
 ) -> str | None:
     """Why a pending plan needs a run: all that was submitted has ended, or nothing more can come of it; else None.
 
     The same words while the reason and the endpoint are the same: what failed for want of an endpoint is run again once
-    there is another. `failures` are the keys of all failure objects, `is_lost` tells whether SageMaker has lost an
-    endpoint. Costs one listing and two small objects; receipts are read only when failures could account for all that
-    is still open.
+    there is another. `failures` are the keys of all failure objects, `why_lost` tells why SageMaker has lost an
+    endpoint, if it has. Costs one listing and two small objects; receipts are read only when failures could account for
+    all that is still open.
     """
     current = storage.read_json(VideoKeys(video_id).current)
     endpoint = served_now(storage, current["interpolator"]) if current else None
     now = f"{endpoint.model_id} of {endpoint.deployed_at}" if endpoint else "no endpoint"
     if _has_ended(storage, video_id, pending, failures):
         return f"ended, {now}"
-    if current and (endpoint is None or (endpoint.sagemaker_endpoint and is_lost(endpoint.sagemaker_endpoint))):
+    if current and (endpoint is None or (endpoint.sagemaker_endpoint and why_lost(endpoint.sagemaker_endpoint))):
         return "no endpoint"  # the run that follows says so
     if time.time() > pending.deadline:
         return f"overdue, {now}"
