@@ -29,7 +29,7 @@ from slowmo_pipeline.serving.workers import usable_cores
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.cut import plan_of
 from slowmo_pipeline.steps.probe import limits_of
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline.video.writer import encode
 
@@ -77,7 +77,7 @@ def steady_run(home: Home, source: Path, settings: SlowMotionSettings) -> tuple[
     """Seconds for one clip through the pipeline of a fresh home, and for its start-up."""
     os.environ["SLOWMO_HOME"] = str(home.root)
     started = time.perf_counter()
-    storage = Storage(home.storage_url)
+    storage = open_storage(home.storage_url)
     with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url):
         ready = time.perf_counter()
         Pipeline(home, instance, storage).run_clip(source, {"slowdown": str(settings.slowdown)}, lambda *_: None)

@@ -28,7 +28,8 @@ from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.plan import MAX_CHUNK_GAPS
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, UploadCursor
 from slowmo_pipeline.steps.probe import joint_version
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.media import grey_frames, write_clip
 
 TICKS = 5
@@ -121,7 +122,7 @@ def _bench(folder: Path, storage_url: str) -> Iterator[_Bench]:
     home = Home(folder / "home")
     os.environ.update(SLOWMO_HOME=str(home.root), SLOWMO_STORAGE=storage_url)
     with stage(storage_url) as running, open_instance(home) as instance:
-        yield _Bench(home, instance, Storage(storage_url), running)
+        yield _Bench(home, instance, open_storage(storage_url), running)
 
 
 def measure_load(kind: str, folder: Path, storage_url: str, *, count: int, chunks: int) -> Load:
@@ -175,7 +176,7 @@ def measure_archive(folder: Path, storage_url: str, count: int) -> list[Tick]:
     """Idle ticks of new_uploads over an archive of so many known uploads, on S3."""
     with _bench(folder, storage_url) as bench:
         bench.stage.fill(f"{storage_url.partition('//')[2].partition('/')[2]}/{UPLOADS}", count)
-        known = {video_id_of(entry.key): joint_version(entry, None) for entry in bench.storage.uploads()}
+        known = {video_id_of(entry.key): joint_version(entry, None) for entry in bench.storage.uploads().entries}
         cursor = UploadCursor(requested=known).dump()
         ticks = [bench.tick("new_uploads", cursor, archive=count)[1] for _ in range(TICKS)]
         assert not any(tick.asked_for for tick in ticks)

@@ -22,11 +22,12 @@ import boto3
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from slowmo_pipeline.endpoint import Served, write_served
+from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.invocation import parse_invocation
 from slowmo_pipeline.serving.request_log import Request as Invocation
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import Fade
 
 BUCKET = "slowmo"
@@ -100,9 +101,11 @@ def stage(storage_url: str) -> Iterator[Stage]:
         _sign(url, _PIPELINE_KEY)
         try:
             write_served(
-                Storage(storage_url),
+                open_storage(storage_url),
                 ENDPOINT,
-                Served("fade-1", max_body_bytes=10**9, sagemaker_endpoint=ENDPOINT, instance_type="ml.g5.xlarge"),
+                Served(
+                    model_id="fade-1", max_body_bytes=10**9, sagemaker_endpoint=ENDPOINT, instance_type="ml.g5.xlarge"
+                ),
             )
             yield Stage(url)
         finally:
@@ -157,7 +160,7 @@ class _Counting:
 
     @cached_property
     def _storage(self) -> Storage:
-        return Storage(self._storage_url)
+        return open_storage(self._storage_url)
 
     def _count(self, kind: str) -> None:
         with self._lock:
@@ -168,8 +171,8 @@ class _Counting:
         asked = parse_invocation(name, headers, self._storage)
         self._accepted.append(asked)
         answer = _json({"InferenceId": asked.inference_id}, status=202)
-        answer.headers["X-Amzn-SageMaker-OutputLocation"] = self._storage.location(asked.result_key)
-        answer.headers["X-Amzn-SageMaker-FailureLocation"] = self._storage.location(asked.failure_key)
+        answer.headers["X-Amzn-SageMaker-OutputLocation"] = self._storage.uri(asked.result_key)
+        answer.headers["X-Amzn-SageMaker-FailureLocation"] = self._storage.uri(asked.failure_key)
         return answer
 
     def _release(self) -> None:

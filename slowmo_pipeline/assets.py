@@ -20,7 +20,7 @@ from slowmo_pipeline.steps.ensure import Ensurer
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.steps.speed import made_on
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
 TABLE_ROWS = 200
@@ -209,5 +209,5 @@ def _table(rows: Sequence[Mapping[Any, Any]]) -> dg.TableMetadataValue | str:
 
 
 def _place(storage: Storage, key: str) -> dg.MetadataValue[Any]:
-    shown = storage.shown(key)
-    return dg.MetadataValue.url(shown) if storage.root is None else dg.MetadataValue.path(shown)
+    place = storage.display_path(key)
+    return dg.MetadataValue.url(place) if "://" in place else dg.MetadataValue.path(place)

@@ -9,16 +9,17 @@ result   {"depth":8,"format":1,"height":720,"model_id":"flow-1","seconds":0.21,"
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Annotated, Any
 
-from slowmo_pipeline import strictjson
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import FrameShape
 from slowmo_pipeline.images import ImageFormat
-from slowmo_pipeline.strictjson import Record
+from slowmo_pipeline.record import Items, WireDocument
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 8 << 20
@@ -33,6 +34,84 @@ MAX_PIXELS = 1 << 26
 # Times of a variable source in microseconds need eleven digits and more: (30000 · 5) · 33367.
 _TIME = re.compile(r"([0-9]{1,18})/([0-9]{1,18})")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def _time_of(text: object) -> Fraction:
+    if isinstance(text, Fraction):
+        return text
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None or int(match[2]) == 0:
+        raise ValueError("must be a fraction such as 1/4")
+    return Fraction(int(match[1]), int(match[2]))
+
+
+def _text_of(t: Fraction) -> str:
+    return f"{t.numerator}/{t.denominator}"
+
+
+def _not_too_fine(t: Fraction) -> Fraction:
+    if not _TIME.fullmatch(_text_of(t)):
+        raise ChunkFormatError(f"The time {_text_of(t)} has more than 18 digits above or below the line.")
+    return t
+
+
+def _image_format_of(text: object) -> ImageFormat:
+    if not isinstance(text, str | ImageFormat):
+        raise ValueError("must be a string")
+    try:
+        return ImageFormat(text)
+    except ValueError as error:
+        raise ValueError(f"cannot be: {error}") from None
+
+
+Natural = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""An integer of the wire."""
+
+
+class _WireImage(WireDocument):
+    number: Natural
+    crc32: Natural
+
+
+class _WireWant(WireDocument):
+    output: Natural
+    frame: Natural
+    t: Annotated[Fraction, BeforeValidator(_time_of), PlainSerializer(_text_of, return_type=str)]
+
+
+class _WireFrames(WireDocument):
+    format: Natural
+    width: Natural
+    height: Natural
+    depth: Natural
+    images: Items[_WireImage]
+
+    # Before anything else is looked at: a later format may have other fields.
+    @model_validator(mode="before")
+    @classmethod
+    def _known_format(cls, values: object) -> object:
+        found = values.get("format", FORMAT_VERSION) if isinstance(values, dict) else FORMAT_VERSION
+        if isinstance(found, int) and found != FORMAT_VERSION:
+            raise ValueError(f"format {found} is not {FORMAT_VERSION}, the one known here")
+        return values
+
+    @property
+    def shape(self) -> FrameShape:
+        return FrameShape(self.width, self.height, self.depth)
+
+    @property
+    def entries(self) -> "tuple[ImageEntry, ...]":
+        return tuple(ImageEntry(image.number, image.crc32) for image in self.images)
+
+
+class _WireChunk(_WireFrames):
+    image_format: Annotated[ImageFormat, BeforeValidator(_image_format_of)]
+    wanted: Items[_WireWant]
+
+
+class _WireResult(_WireFrames):
+    model_id: str
+    seconds: Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -84,20 +163,16 @@ class ChunkConfig:
 
     def to_json(self) -> bytes:
         """Return config.json."""
-        wanted = [{"output": want.output, "frame": want.frame, "t": _time_to_text(want.t)} for want in self.wants]
-        fields = {"image_format": self.image_format.value, "wanted": wanted}
-        return _dump(self.shape, self.images, fields)
+        wanted = tuple(_WireWant(output=want.output, frame=want.frame, t=_not_too_fine(want.t)) for want in self.wants)
+        fields = _frames_fields(self.shape, self.images)
+        return _WireChunk(**fields, image_format=self.image_format, wanted=wanted).to_json()
 
     @classmethod
     def from_json(cls, data: bytes) -> "ChunkConfig":
         """Parse config.json."""
-        record = _parse(data, "config.json", "image_format", "wanted")
-        try:
-            image_format = ImageFormat(record.text("image_format"))
-        except ValueError as error:
-            raise ChunkFormatError(f"config.json: image_format: {str(error)[:100]}.") from error
-        wants = tuple(_parse_want(item) for item in record.records("wanted"))
-        return cls(_parse_shape(record), image_format, _parse_images(record), wants)
+        read = _WireChunk.from_json(data, where="config.json")
+        wants = tuple(Want(want.output, want.frame, want.t) for want in read.wanted)
+        return cls(read.shape, read.image_format, read.entries, wants)
 
 
 @dataclass(frozen=True)
@@ -122,14 +197,14 @@ class ResultConfig:
 
     def to_json(self) -> bytes:
         """Return result.json."""
-        return _dump(self.shape, self.images, {"model_id": self.model_id, "seconds": self.seconds})
+        fields = _frames_fields(self.shape, self.images)
+        return _WireResult(**fields, model_id=self.model_id, seconds=self.seconds).to_json()
 
     @classmethod
     def from_json(cls, data: bytes) -> "ResultConfig":
         """Parse result.json."""
-        record = _parse(data, "result.json", "model_id", "seconds")
-        shape, images = _parse_shape(record), _parse_images(record)
-        return cls(shape, images, record.text("model_id"), record.number("seconds"))
+        read = _WireResult.from_json(data, where="result.json")
+        return cls(read.shape, read.entries, read.model_id, read.seconds)
 
 
 def _check_images(shape: FrameShape, images: tuple[ImageEntry, ...], *, at_least: int) -> None:
@@ -142,49 +217,6 @@ def _check_images(shape: FrameShape, images: tuple[ImageEntry, ...], *, at_least
         raise ChunkFormatError(f"The numbers of the images must ascend, from 0 on and up to {MAX_NUMBER}.")
 
 
-def _dump(shape: FrameShape, images: tuple[ImageEntry, ...], fields: Mapping[str, object]) -> bytes:
-    entries = [{"number": entry.number, "crc32": entry.crc32} for entry in images]
-    size = {"width": shape.width, "height": shape.height, "depth": shape.depth}
-    return strictjson.dump({"format": FORMAT_VERSION, **size, "images": entries, **fields})
-
-
-def _parse(data: bytes, where: str, *own_keys: str) -> Record:
-    record = Record.parse(data, where=where)
-    # Before the other keys: a later format may have different ones.
-    if "format" in record.values and record.integer("format") != FORMAT_VERSION:
-        raise ChunkFormatError(
-            f"{where}: format {record.integer('format')} is not {FORMAT_VERSION}, the one known here."
-        )
-    record.require_keys("format", "width", "height", "depth", "images", *own_keys)
-    return record
-
-
-def _parse_shape(record: Record) -> FrameShape:
-    return FrameShape(record.integer("width"), record.integer("height"), record.integer("depth"))
-
-
-def _parse_images(record: Record) -> tuple[ImageEntry, ...]:
-    entries = []
-    for item in record.records("images"):
-        item.require_keys("number", "crc32")
-        entries.append(ImageEntry(item.integer("number"), item.integer("crc32")))
-    return tuple(entries)
-
-
-def _parse_want(record: Record) -> Want:
-    record.require_keys("output", "frame", "t")
-    return Want(record.integer("output"), record.integer("frame"), _time_from_text(record.text("t"), record.where))
-
-
-def _time_to_text(t: Fraction) -> str:
-    text = f"{t.numerator}/{t.denominator}"
-    if not _TIME.fullmatch(text):
-        raise ChunkFormatError(f"The time {text} has more than 18 digits above or below the line.")
-    return text
-
-
-def _time_from_text(text: str, where: str) -> Fraction:
-    match = _TIME.fullmatch(text)
-    if match is None or int(match[2]) == 0:
-        raise ChunkFormatError(f"{where}: t = {text[:60]!r} must be a fraction such as 1/4.")
-    return Fraction(int(match[1]), int(match[2]))
+def _frames_fields(shape: FrameShape, images: tuple[ImageEntry, ...]) -> dict[str, Any]:
+    entries = tuple(_WireImage(number=entry.number, crc32=entry.crc32) for entry in images)
+    return {"format": FORMAT_VERSION, **vars(shape), "images": entries}

@@ -13,7 +13,7 @@ from slowmo_pipeline.cli_endpoint import endpoint_app
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, model_app
 from slowmo_pipeline.columns import print_columns
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError
+from slowmo_pipeline.errors import DamagedRecordError, SettingsError, SlowmoError, StorageError, UnknownVideoError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.running import Pipeline
@@ -68,7 +68,7 @@ def run(
     from slowmo_pipeline.console import shown_progress, stderr
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.steps.upload import settings_of
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
     options = {
         "slowdown": slowdown,
@@ -81,7 +81,7 @@ def run(
     given = {name: value for name, value in options.items() if value is not None}
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
-    common = defaults(Storage(current_home().storage_url))
+    common = defaults(open_storage(current_home().storage_url))
     settings = {clip: _spelled_out(settings_of(clip, defaults=common, options=given)) for clip in clips}
     used = {str(each["interpolator"]) for each in settings.values()}
     endpoints = _endpoints(used - _deployed(used), model, block_height, block_width)
@@ -92,8 +92,8 @@ def run(
                 with shown_progress(clip.name) as progress:
                     key = pipeline.run_clip(clip, settings[clip], progress)
                     if output is not None:
-                        pipeline.storage.fetch(key, output)
-                print(output or pipeline.storage.shown(key), flush=True)
+                        pipeline.storage.download(key, output)
+                print(output or pipeline.storage.display_path(key), flush=True)
             except SlowmoError as error:
                 failed += 1
                 stderr.print(f"{clip.name}: {error}", style="red", markup=False)
@@ -125,15 +125,15 @@ def up(
 def upload(clips: Clips) -> None:
     """Copy files to the uploads, each with its settings file if there is one; prints the video ids."""
     from slowmo_pipeline.console import shown_progress
-    from slowmo_pipeline.keys import video_id_of
     from slowmo_pipeline.steps.upload import upload_clip
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.steps.video_ids import video_id_for
+    from slowmo_pipeline.storage.opening import open_storage
 
-    storage = Storage(current_home().storage_url)
+    storage = open_storage(current_home().storage_url)
     for clip in clips:
         with shown_progress(clip.name) as progress:
             key = upload_clip(storage, clip, progress, with_sidecar=True)
-        print(video_id_of(key), flush=True)
+        print(video_id_for(storage, key), flush=True)
 
 
 @app.command()
@@ -141,11 +141,14 @@ def status(video: OneVideo = None) -> None:
     """Show where each video stands: its result, whether its endpoint runs another model by now, or why it failed."""
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import failure_of
-    from slowmo_pipeline.steps.overview import FINISHED, OUTDATED, known_videos, overview
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.steps.overview import FINISHED, OUTDATED, Overview, known_videos, overview
+    from slowmo_pipeline.storage.opening import open_storage
 
-    storage = Storage(current_home().storage_url)
-    rows = [overview(storage, video_id) for video_id in ([video] if video else known_videos(storage))]
+    storage = open_storage(current_home().storage_url)
+    rows: list[Overview] = []
+    for video_id in [video] if video else known_videos(storage):
+        with _told_on_stderr(video_id, go_on=video is None):
+            rows.append(overview(storage, video_id))
     if not rows:
         print("No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
         return
@@ -155,21 +158,26 @@ def status(video: OneVideo = None) -> None:
     print_columns(
         (row.video_id, "failed", reason)
         if (reason := failures.get(row.video_id))
-        else (row.video_id, row.state, storage.shown(storage.key_of(row.result)) if row.result else "")
+        else (row.video_id, row.state, storage.display_path(row.result) if row.result else "")
         for row in rows
     )
 
 
 @app.command()
 def clean(video: OneVideo = None) -> None:
-    """Delete what can be made again: chunks and results of finished videos, and plans no longer in force."""
+    """Delete what can be made again: chunks and results of finished videos, plans no longer in force, leftovers."""
+    from rich.filesize import decimal
+
     from slowmo_pipeline.steps.overview import clean as clean_video
     from slowmo_pipeline.steps.overview import known_videos
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
-    storage = Storage(current_home().storage_url)
-    freed = sum(clean_video(storage, video_id) for video_id in ([video] if video else known_videos(storage)))
-    print(f"{freed / 1e6:.1f} MB deleted")
+    storage = open_storage(current_home().storage_url)
+    freed = storage.remove_leftovers()
+    for video_id in [video] if video else known_videos(storage):
+        with _told_on_stderr(video_id, go_on=video is None):
+            freed += clean_video(storage, video_id)
+    print(f"{decimal(freed)} deleted")
 
 
 @app.command()
@@ -203,12 +211,23 @@ def endpoint_serve(
     serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers, endpoints=endpoints)
 
 
+@contextmanager
+def _told_on_stderr(video_id: str, *, go_on: bool) -> Iterator[None]:
+    """Of many videos, one with a torn record is told and stops no other."""
+    try:
+        yield
+    except (DamagedRecordError, UnknownVideoError) as error:
+        if not go_on:
+            raise
+        print(f"{video_id}: {error}", file=sys.stderr)
+
+
 def _deployed(interpolators: Iterable[str]) -> set[str]:
     """Those that Amazon SageMaker runs for the storage."""
-    from slowmo_pipeline.endpoint import is_deployed
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.endpoint_record import is_deployed
+    from slowmo_pipeline.storage.opening import open_storage
 
-    storage = Storage(current_home().storage_url)
+    storage = open_storage(current_home().storage_url)
     return {name for name in interpolators if is_deployed(storage, name)}
 
 
@@ -246,10 +265,10 @@ def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeli
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import Pipeline
     from slowmo_pipeline.serving.owner import use_endpoint
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
     home = current_home()
-    storage = Storage(home.storage_url)
+    storage = open_storage(home.storage_url)
     served = (
         use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints) if endpoints else nullcontext()
     )

@@ -14,7 +14,7 @@ from slowmo_pipeline.errors import SlowmoError, StorageError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.cost import Estimate
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.base import Storage
 
 _DEPLOYED = DeploymentSettings.model_fields
 SCALE_IN_COOLDOWN_SECONDS: int = _DEPLOYED["scale_in_cooldown"].default
@@ -47,11 +47,11 @@ def cost(
     """
     from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
     from slowmo_pipeline.steps.probe import defaults
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
     table = read_prices(prices) if prices else packaged_prices()
     usd_per_hour = known_price(instance_type, table)
-    storage = Storage(current_home().storage_url)
+    storage = open_storage(current_home().storage_url)
     common = defaults(storage)
     speed, measurement = _speed(seconds_per_megapixel, storage, interpolator, instance_type)
     options = {"slowdown": slowdown, "frame_rate": frame_rate}

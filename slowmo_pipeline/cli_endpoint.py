@@ -30,12 +30,12 @@ def deploy(**given: Any) -> None:
     Prints what it changed, or that nothing was to be changed. Cut off anywhere, the same command goes on where it was.
     """
     from slowmo_pipeline.deployment.deploy import deploy as deploy_endpoint
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
     settings = parse_deployment({**given, "environment": dict(map(_assignment, given["environment"] or []))})
     changes: list[str] = []
     with _shown(settings.name, changes) as progress:
-        storage = Storage(current_home().storage_url)
+        storage = open_storage(current_home().storage_url)
         deployed = deploy_endpoint(storage, settings, told=changes.append, progress=progress)
     if not changes:
         print("unchanged")
@@ -75,14 +75,14 @@ endpoint_app.command()(deploy)
 def status(name: Name = DEFAULT_NAME) -> None:
     """Show how an endpoint at SageMaker stands: instances, what waits, what an hour costs, what failed last."""
     from slowmo_pipeline.deployment.status import endpoint_status
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
-    storage = Storage(current_home().storage_url)
+    storage = open_storage(current_home().storage_url)
     found = endpoint_status(storage, name)
     print_facts(**_facts(found))
     for failure in found.failures:
         message = " ".join(failure.message.split())
-        print(f"failure  {failure.at:%Y-%m-%d %H:%M:%S} UTC  {storage.shown(failure.key)}  {message}")
+        print(f"failure  {failure.at:%Y-%m-%d %H:%M:%S} UTC  {storage.display_path(failure.key)}  {message}")
 
 
 @endpoint_app.command()
@@ -111,11 +111,11 @@ def delete(name: Name = DEFAULT_NAME) -> None:
     Also what a deploy left that was cut off. Videos, chunks and results stay.
     """
     from slowmo_pipeline.deployment.delete import delete as delete_endpoint
-    from slowmo_pipeline.storage import Storage
+    from slowmo_pipeline.storage.opening import open_storage
 
     removed: list[str] = []
     with _shown(name, removed) as progress:
-        delete_endpoint(Storage(current_home().storage_url), name, told=removed.append, progress=progress)
+        delete_endpoint(open_storage(current_home().storage_url), name, told=removed.append, progress=progress)
     if not removed:
         print(f"nothing of {name} was there")
 

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from rich.filesize import decimal
+
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import EncodeError, SlowmoError
+from slowmo_pipeline.errors import DiskFullError, EncodeError, SlowmoError
 from slowmo_pipeline.home import locked
 from slowmo_pipeline.models import fetched_models
 from slowmo_pipeline.serving.owner import live_endpoint
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.binary import encoders, ffmpeg_binary
 from slowmo_pipeline.video.writer import CODECS
 
 _LOW_DISK_BYTES = 5 * 10**9
-_PACKAGES = ("dagster", "dagster-webserver", "boto3", "av", "opencv-python-headless", "obstore")
+_PACKAGES = ("dagster", "dagster-webserver", "boto3", "av", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,15 @@ def diagnose(home: Home) -> Iterator[Finding]:
     yield _looked_at("ffmpeg", _ffmpeg)
     yield _looked_at("home", lambda: _home(home))
     yield _looked_at("storage", lambda: _storage(home))
-    yield _disk(home)
-    yield Finding(True, "film", _film(home))
-    address = live_endpoint(home.endpoint)
-    yield Finding(
-        True, "endpoint", f"live at {address.url}" if address else "none runs; `slowmo run` and `up` start one"
-    )
+    yield _looked_at("disk", lambda: _disk(home))
+    yield _looked_at("film", lambda: _film(home))
+    yield _looked_at("endpoint", lambda: _endpoint(home))
 
 
 def _looked_at(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(True, what, look())
-    except SlowmoError as error:
+    except (SlowmoError, OSError) as error:  # whatever is wrong, the other findings are told
         return Finding(False, what, str(error))
 
 
@@ -72,15 +71,24 @@ def _home(home: Home) -> str:
 
 
 def _storage(home: Home) -> str:
-    storage = Storage(home.storage_url)
+    storage = open_storage(home.storage_url)
     key = "doctor.txt"
     storage.write(key, b"Written by slowmo doctor.")
     storage.delete([key])
     return storage.url
 
 
-def _disk(home: Home) -> Finding:
-    free = shutil.disk_usage(home.root).free
-    enough = free > _LOW_DISK_BYTES
-    told = f"{free / 1e9:.1f} GB free" + ("" if enough else ": a minute of 1080p at 4x needs about as much.")
-    return Finding(enough, "disk", told)
+def _disk(home: Home) -> str:
+    there = next(place for place in (home.root, *home.root.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if free < _LOW_DISK_BYTES:
+        raise DiskFullError(
+            f"{decimal(free)} free: a minute of 1080p at 4x needs about {decimal(_LOW_DISK_BYTES)}. Free some, run "
+            "`slowmo clean`, or set SLOWMO_HOME to a folder on a larger disk."
+        )
+    return f"{decimal(free)} free"
+
+
+def _endpoint(home: Home) -> str:
+    address = live_endpoint(home.endpoint)
+    return f"live at {address.url}" if address else "none runs; `slowmo run` and `up` start one"

@@ -6,22 +6,22 @@ The local endpoint speaks the same call, so nothing here knows which of the two 
 import json
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.hosted import RETRIES, known_lost, told_to_runs
-from slowmo_pipeline.keys import FAILURES, endpoint_key
+from slowmo_pipeline.errors import DamagedRecordError, EndpointError, EndpointUnreachableError
+from slowmo_pipeline.hosted import known_lost, told_to_runs
+from slowmo_pipeline.keys import FAILURES
+from slowmo_pipeline.record import Record
 from slowmo_pipeline.serving.owner import ping
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.aws_client import aws_client
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -40,28 +40,7 @@ _PERMANENT = range(400, 500)
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Served:
-    """What an endpoint is, as the storage tells; written by whoever deploys or serves it."""
-
-    model_id: str
-    max_body_bytes: int
-    """Of a chunk."""
-    sagemaker_endpoint: str | None = None
-    """The name of an endpoint of Amazon SageMaker; None: the local endpoint."""
-    instance_type: str | None = None
-    """What it runs on at SageMaker."""
-    deployed_at: float | None = None
-    """When that endpoint was created, in seconds since the epoch. What was submitted before is gone."""
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Served":
-        """The record that `write_served` stored; a later version may have written more."""
-        return Served(**{field.name: value[field.name] for field in fields(Served) if field.name in value})
-
-
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(Record):
     """What the endpoint answered at submission."""
 
     inference_id: str
@@ -73,15 +52,6 @@ class Receipt:
     """Seconds since the epoch; by then a result or a failure has appeared, or neither ever will."""
     attempt: int
     """1 for the first submission."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The stored form."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Receipt":
-        """The receipt that `to_json` stored."""
-        return Receipt(**value)
 
 
 @dataclass(frozen=True)
@@ -110,14 +80,16 @@ class AsyncEndpoint:
     @cached_property
     def _client(self) -> "SageMakerRuntimeClient":
         if self._url is None:
-            return boto3.client("sagemaker-runtime", config=Config(retries=RETRIES))
+            hosted: SageMakerRuntimeClient = aws_client("sagemaker-runtime")
+            return hosted
         # A loopback server checks no signature: no account and no region are needed, and no proxy of the environment.
-        return boto3.client(
+        local: SageMakerRuntimeClient = aws_client(
             "sagemaker-runtime",
             endpoint_url=self._url,
             region_name="us-east-1",
-            config=Config(retries=RETRIES, signature_version=UNSIGNED, proxies={}),
+            config=Config(signature_version=UNSIGNED, proxies={}),
         )
+        return local
 
     def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
         """Queue one chunk; the result will appear under `result_key`.
@@ -131,24 +103,24 @@ class AsyncEndpoint:
             answer = self._client.invoke_endpoint_async(
                 EndpointName=self.name,
                 ContentType="application/x-tar",
-                InputLocation=self._storage.location(input_key),
+                InputLocation=self._storage.uri(input_key),
                 InferenceId=inference_id,
                 S3OutputPathExtension=str(result.parent),
                 Filename=result.name,
                 RequestTTLSeconds=QUEUE_SECONDS,
                 InvocationTimeoutSeconds=self._timeout_seconds,
             )
-        output, expected = answer.get("OutputLocation"), self._storage.location(result_key)
+        output, expected = answer.get("OutputLocation"), self._storage.uri(result_key)
         if output != expected:
             raise EndpointError(
                 f"The endpoint {self.name} would write to {output} instead of {expected}: its output path must be the "
                 "storage root."
             )
         failure = answer.get("FailureLocation")
-        if failure is not None and not failure.startswith(self._storage.location(FAILURES)):
+        if failure is not None and not failure.startswith(self._storage.uri(FAILURES)):
             raise EndpointError(
                 f"The endpoint {self.name} would report a failure in {failure}: its failure path must be "
-                f"{self._storage.location(FAILURES)}."
+                f"{self._storage.uri(FAILURES)}."
             )
         now = time.time()
         return Receipt(
@@ -183,35 +155,17 @@ class AsyncEndpoint:
 
     @property
     def poll_seconds(self) -> float:
-        """A fair pause between two looks for results: a folder costs nothing to look at, S3 requests do."""
-        return 0.5 if self._url and urlsplit(self._storage.url).scheme == "file" else 15.0
+        """A fair pause between two looks for results."""
+        return self._storage.poll_seconds
 
 
-def served(storage: Storage, name: str) -> Served:
-    """What the endpoint of that name runs. Raises EndpointError when none ever served this storage."""
-    value = storage.read_json(endpoint_key(name))
-    if value is None:
-        raise EndpointError(
-            f"No endpoint named {name!r} has served the storage {storage.url} yet. Start the local one with "
-            "`slowmo endpoint serve` or `slowmo up`, or deploy one with `slowmo endpoint deploy`."
-        )
-    return Served.from_json(value)
-
-
-def is_deployed(storage: Storage, name: str) -> bool:
-    """Whether the endpoint of that name is one of Amazon SageMaker."""
-    value = storage.read_json(endpoint_key(name))
-    return value is not None and Served.from_json(value).sagemaker_endpoint is not None
-
-
-def write_served(storage: Storage, name: str, served: Served) -> None:
-    """Say what the endpoint of that name is from now on."""
-    storage.write_json(endpoint_key(name), asdict(served))
-
-
-def forget_served(storage: Storage, name: str) -> None:
-    """Say that there is no endpoint of that name any more; harmless if there was none."""
-    storage.delete([endpoint_key(name)])
+def read_receipt(storage: Storage, key: str) -> Receipt | None:
+    """The receipt under a key; None when there is none, and for a torn one: its chunk is submitted again then."""
+    try:
+        return read_record(storage, Receipt, key)
+    except DamagedRecordError as error:
+        logger.warning("%s Its chunk counts as not submitted.", error)
+        return None
 
 
 def read_failure(data: bytes) -> ChunkFailure:

@@ -21,15 +21,15 @@ from pathlib import PurePosixPath
 
 import dagster as dg
 
-from slowmo_pipeline.endpoint import Served
+from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.hosted import status_of
-from slowmo_pipeline.keys import ENDPOINTS, VideoKeys
+from slowmo_pipeline.keys import ENDPOINTS
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.steps.records import Current
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.steps.records import Current, read_current
+from slowmo_pipeline.storage.base import Storage
 
 GROUP = "slow_motion"
 """Of all assets in the UI."""
@@ -95,8 +95,8 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
             continue
         if len(observed) == OBSERVATIONS_A_TICK or time.monotonic() - began > TICK_SECONDS:
             break
-        value = opened.read_json(VideoKeys(video_id).current)
-        name = value["interpolator"] if value else None
+        current = read_current(opened, video_id)
+        name = current.interpolator if current else None
         if name in cursor.changed and name in now:
             observed.append(_observation(video_id, name, now[name].model_id, now[name], status(now[name])))
         cursor.after = video_id

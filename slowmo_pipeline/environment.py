@@ -37,6 +37,11 @@ class Home:
         return self.root / "locks"
 
     @property
+    def scratch(self) -> Path:
+        """Copies of what lies in a bucket, and what is made of them, while a process works on them."""
+        return self.root / "scratch"
+
+    @property
     def storage_url(self) -> str:
         """The storage root: SLOWMO_STORAGE, by default a folder in the home."""
         return os.environ.get("SLOWMO_STORAGE") or str(self.root / "storage")
@@ -55,3 +60,12 @@ def operator_topic() -> str | None:
 def ui_url() -> str | None:
     """Where people reach Dagster's UI, for links in messages: SLOWMO_UI_URL."""
     return os.environ.get("SLOWMO_UI_URL") or None
+
+
+def server_side_encryption() -> dict[str, str]:
+    """How S3 shall encrypt what is written, as arguments of its requests; empty: as the bucket does by default.
+
+    AWS_SERVER_SIDE_ENCRYPTION (AES256, aws:kms) and AWS_SSE_KMS_KEY_ID.
+    """
+    variables = {"ServerSideEncryption": "AWS_SERVER_SIDE_ENCRYPTION", "SSEKMSKeyId": "AWS_SSE_KMS_KEY_ID"}
+    return {name: value for name, variable in variables.items() if (value := os.environ.get(variable))}

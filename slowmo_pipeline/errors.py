@@ -41,7 +41,11 @@ class StorageError(SlowmoError, OSError):
 
 
 class DiskFullError(StorageError):
-    """The work would not fit on the disk; nothing was written."""
+    """A disk has no room, or would have none; what was finished is kept."""
+
+
+class DamagedRecordError(StorageError):
+    """A stored record does not parse, though only this program writes it: torn by a crash, or edited."""
 
 
 class EndpointError(SlowmoError, RuntimeError):

@@ -11,6 +11,7 @@ locks/           home.lock: held while the home is made ready
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -18,10 +19,12 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+from sqlalchemy.exc import DBAPIError  # of Dagster's database, which is SQLAlchemy's
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.errors import HomeError, SlowmoError
 from slowmo_pipeline.locks import lock, opened, try_lock
+from slowmo_pipeline.storage.disk_errors import disk_errors, full
 
 OWN_RUN_TAG = "slowmo/executed_by"
 """Marks the runs that `slowmo run` executes in its own process."""
@@ -32,6 +35,9 @@ _MAYBE_DEAD = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+_LEAST_FREE_BYTES = 1 << 20
+"""Less is a full disk to SQLite."""
+
 # Dagster's default launcher notes here which code server it asked to execute a run.
 _LAUNCHED_BY_TAG = ".dagster/grpc_info"
 
@@ -40,19 +46,48 @@ _LAUNCHED_BY_TAG = ".dagster/grpc_info"
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """The home's Dagster instance, made and cleared of dead runs if need be.
 
-    Four processes that open a fresh SQLite instance at once break it for good, hence the lock.
+    Four processes that open a fresh SQLite instance at once break it for good, hence the lock. Raises HomeError, or
+    DiskFullError, also for what Dagster's database meets while the instance is in use.
     """
-    with locked(home, "home"):
-        home.dagster.mkdir(parents=True, exist_ok=True)
-        config = home.dagster / "dagster.yaml"
-        if not config.exists():
-            with packaged("dagster.yaml") as default:
-                shutil.copy(default, config)
-        instance = dg.DagsterInstance.from_config(str(home.dagster))
-        instance.get_runs_count()
-        close_dead_runs(instance, home)
-    with instance:
-        yield instance
+    with _database_errors(home):
+        with locked(home, "home"), disk_errors(home.root, setting="SLOWMO_HOME"):
+            _make_dagster_home(home)
+            instance = dg.DagsterInstance.from_config(str(home.dagster))
+            instance.get_runs_count()
+            close_dead_runs(instance, home)
+        with instance:
+            yield instance
+
+
+def _make_dagster_home(home: Home) -> None:
+    """Dagster's folder, with its settings; whole or not at all, as one that was cut off cannot be mended."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    config = home.dagster / "dagster.yaml"
+    if not config.exists():
+        aside = config.with_suffix(".new")
+        with packaged("dagster.yaml") as default:
+            shutil.copy(default, aside)
+        aside.replace(config)
+
+
+@contextmanager
+def _database_errors(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise _of_database(home, error.orig or error) from error
+    except sqlite3.Error as error:
+        raise _of_database(home, error) from error
+
+
+def _of_database(home: Home, error: BaseException) -> SlowmoError:
+    # "disk I/O error" is also how SQLite says that there was no room for its journal.
+    if shutil.disk_usage(home.root).free < _LEAST_FREE_BYTES:
+        return full(home.root, "SLOWMO_HOME")
+    return HomeError(
+        f"Dagster's database in {home.dagster} cannot be used: {error}. Look at the disk; if the database is damaged, "
+        "move that folder away: the videos stay, and only the history of runs is lost."
+    )
 
 
 @contextmanager

@@ -3,23 +3,18 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
-from botocore.exceptions import ConnectionError as NotConnectedError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
-from slowmo_pipeline.aws_errors import DENIED, EXPIRED, GRANT, SIGN_IN, THROTTLED
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
+from slowmo_pipeline.storage.aws_client import aws_client
+from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, AwsError, Cause, sorted_out
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
-
-RETRIES: Any = {"mode": "standard", "max_attempts": 5}
-"""Of each request: throttling, 5xx and lost connections, with jitter."""
 
 # Dagster ends a tick after 60 s, and a waiting run has results to look for: better to ask again than to wait long.
 _PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
@@ -69,7 +64,7 @@ def status_of(name: str) -> str:
 
 def _told_of(name: str) -> "DescribeEndpointOutputTypeDef | None":
     with told_to_runs(name, "DescribeEndpoint"):
-        return describe(boto3.client("sagemaker", config=_PATIENCE), name)
+        return describe(aws_client("sagemaker", config=_PATIENCE), name)
 
 
 @contextmanager
@@ -80,30 +75,15 @@ def told_to_runs(name: str, request: str) -> Iterator[None]:
     """
     try:
         yield
-    except ClientError as error:
-        raise _refusal(error, name, request) from error
-    except (HTTPClientError, NotConnectedError) as error:
-        raise EndpointUnreachableError(f"The endpoint {name} cannot be reached: {error}") from error
-    except NoRegionError as error:
-        raise EndpointError(f"There is no AWS region for the endpoint {name}: set AWS_DEFAULT_REGION.") from error
-    except BotoCoreError as error:
-        raise EndpointError(f"There are no AWS credentials for {name} ({error}): {SIGN_IN}.") from error
-    except (ResponseParserError, ValueError) as error:
+    except AWS_ERRORS as error:
+        raise _meant(sorted_out(error), name, request) from error
+    except ValueError as error:
         # Something else may have got the port of a server that died.
-        raise EndpointError(f"What answers for the endpoint {name} is no such endpoint: {error}") from error
+        raise _meant(AwsError(Cause.NOT_AWS, "", str(error)), name, request) from error
 
 
-def _refusal(error: ClientError, name: str, request: str) -> EndpointError:
-    code = error.response["Error"].get("Code", "")
-    message = error.response["Error"].get("Message") or str(error)
-    if code in EXPIRED:
-        return EndpointError(f"AWS does not take the credentials for {name} ({code}): {SIGN_IN}.")
-    if code in DENIED:
-        return EndpointError(f"AWS does not let these credentials use {name}: {GRANT}. It says: {message}")
-    if code in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-        return EndpointUnreachableError(
-            f"The endpoint {name} is busy or broken: run again later, nothing done is lost. It says: {message}"
-        )
-    if code.startswith("Validation") and "not found" in message:
-        return EndpointError(f"There is no endpoint {name}: {_DEPLOY}. The answer was: {message}")
-    return EndpointError(f"The endpoint {name} refused {request}: {message}")
+def _meant(found: AwsError, name: str, request: str) -> EndpointError:
+    if found.code.startswith("Validation") and "not found" in found.message:
+        return EndpointError(f"There is no endpoint {name}: {_DEPLOY}. The answer was: {found.message}")
+    kind = EndpointUnreachableError if found.passes else EndpointError
+    return kind(found.sentence(f"the endpoint {name}", refused=f"The endpoint {name} refused {request}"))

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from anyascii import anyascii
+
 UPLOADS = "uploads/"
 FAILURES = "failures/"
 PENDING = "pending/"
@@ -17,13 +19,25 @@ SETTINGS = "settings.json"
 
 
 def video_id_of(upload_key: str) -> str:
-    """The Dagster partition key of an upload: readable, unique for its key, characters `[a-z0-9_-]` only.
+    """The Dagster partition key of an upload: readable, with 64 bits of its key's hash, `[a-z0-9_-]` only.
 
-    Commas break backfills in Dagster's UI and a slash breaks storage keys, hence the narrow alphabet.
+    Commas break backfills in Dagster's UI and a slash breaks storage keys, hence the narrow alphabet. An upload that
+    was registered by a version before this one keeps its `earlier_video_id_of` (steps/video_ids.py).
     """
-    slug = re.sub(r"[^a-z0-9_]+", "-", PurePosixPath(upload_key).stem.lower()).strip("-")[:48]
-    digest = hashlib.sha1(upload_key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-    return f"{slug or 'video'}-{digest[:8]}"
+    return f"{_slug(anyascii(PurePosixPath(upload_key).stem))}-{_digest(upload_key)[:16]}"
+
+
+def earlier_video_id_of(upload_key: str) -> str:
+    """The id of version 0.1.0: 32 bits of the hash, so that two uploads may share it, and Latin letters alone."""
+    return f"{_slug(PurePosixPath(upload_key).stem)}-{_digest(upload_key)[:8]}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:48] or "video"
+
+
+def _digest(upload_key: str) -> str:
+    return hashlib.sha1(upload_key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 def upload_key(name: str, *, sha256: str) -> str:
@@ -69,6 +83,11 @@ class ResultKeys:
     def receipt(self, chunk: int) -> str:
         """What the endpoint answered when the chunk was submitted."""
         return f"{self.receipts}{chunk:05d}.json"
+
+    def chunk_of_receipt(self, key: str) -> int | None:
+        """The chunk that a receipt's key names; None for any other key."""
+        name = PurePosixPath(key).stem
+        return int(name) if name.isdecimal() and key == self.receipt(int(name)) else None
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,10 @@ def notify(topic_arn: str, notice: Notice) -> None:
     The attribute `state` lets a subscription filter. Raises NotificationError when the message cannot be sent.
     """
     # boto3 takes 0.3 s to import, and most installations tell nobody.
-    import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+
+    from slowmo_pipeline.storage.aws_client import aws_client
+    from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, sorted_out
 
     arn = topic_arn.split(":")
     if len(arn) != 6 or arn[:1] + arn[2:3] != ["arn", "sns"]:
@@ -99,18 +100,18 @@ def notify(topic_arn: str, notice: Notice) -> None:
     # Dagster ends a tick after 60 s, and the next one tries again: better soon than patiently.
     patience = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
     try:
-        boto3.client("sns", region_name=arn[3], config=patience).publish(
+        aws_client("sns", region_name=arn[3], config=patience).publish(
             TopicArn=topic_arn,
             Subject=notice.subject,
             Message=json.dumps({"default": json.dumps(notice.to_json()), "email": notice.text}),
             MessageStructure="json",
             MessageAttributes={"state": {"DataType": "String", "StringValue": notice.state}},
         )
-    except (BotoCoreError, ClientError) as error:
-        raise NotificationError(
-            f"SLOWMO_OPERATOR_TOPIC = {topic_arn} cannot be told of {notice.video_id}: {error}. The topic must exist, "
-            "and whoever runs Dagster's sensors needs sns:Publish on it."
-        ) from error
+    except AWS_ERRORS as error:
+        told = sorted_out(error).sentence(
+            f"the topic {topic_arn}", refused=f"the topic {topic_arn} refused a request", grant="let them sns:Publish"
+        )
+        raise NotificationError(f"SLOWMO_OPERATOR_TOPIC cannot be told of {notice.video_id}: {told}") from error
 
 
 def console_url(location: str | None) -> str | None:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from slowmo_pipeline.errors import StorageError
+from pydantic import Strict, StringConstraints
+
+from slowmo_pipeline.record import ExactFraction, Items, Record
 from slowmo_pipeline.timeline import ConstantRate, FrameTimes, TimeLine, VariableRate
 
-PLAN_FORMAT = 1
+PLAN_FORMAT: Literal[1] = 1
 """Raised whenever the same settings would lead to another plan or other chunks: part of the plan hash."""
 
 MAX_CHUNK_BYTES = 96 * 1024**2
@@ -90,32 +92,65 @@ class Plan:
         for output in self.timeline.outputs_of_gap(frame):
             yield output, output in new
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> bytes:
         """The stored form: frame times, held gaps and chunks, never the list of positions."""
-        return {
-            "format": PLAN_FORMAT,
-            "source": _times_to_json(self.timeline.source),
-            "slowdown": str(self.timeline.slowdown),
-            "frame_rate": str(self.timeline.frame_rate),
-            "output_count": self.timeline.output_count,
-            "new_frame_count": self.new_frame_count,
-            "held": {str(gap): reason for gap, reason in self.held.items()},
-            "chunks": [
-                [chunk.first_frame, chunk.last_frame, chunk.first_output, chunk.end_output, chunk.new_frames]
+        source = self.timeline.source
+        return _StoredPlan(
+            source=_ConstantTimes(rate=source.rate, count=source.count)
+            if isinstance(source, ConstantRate)
+            else _VariableTimes(ticks=source.ticks, time_base=source.time_base, last_duration=source.last_duration),
+            slowdown=self.timeline.slowdown,
+            frame_rate=self.timeline.frame_rate,
+            output_count=self.timeline.output_count,
+            new_frame_count=self.new_frame_count,
+            held={str(gap): reason for gap, reason in self.held.items()},
+            chunks=tuple(
+                (chunk.first_frame, chunk.last_frame, chunk.first_output, chunk.end_output, chunk.new_frames)
                 for chunk in self.chunks
-            ],
-        }
+            ),
+        ).to_json()
 
     @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Plan":
-        """The plan that `to_json` stored. Raises StorageError when it is of another format."""
-        if value.get("format") != PLAN_FORMAT:
-            raise StorageError("The stored plan has another format: materialise frame_chunks again.")
-        timeline = TimeLine(
-            _times_from_json(value["source"]), Fraction(value["slowdown"]), Fraction(value["frame_rate"])
+    def from_json(data: bytes, *, where: str) -> "Plan":
+        """The plan that `to_json` stored. Raises DamagedRecordError."""
+        stored = _StoredPlan.from_json(data, where=where)
+        return Plan(
+            TimeLine(stored.source.times, stored.slowdown, stored.frame_rate),
+            {int(gap): reason for gap, reason in stored.held.items()},
+            tuple(Chunk(index, *row) for index, row in enumerate(stored.chunks)),
         )
-        held = {int(gap): reason for gap, reason in value["held"].items()}
-        return Plan(timeline, held, tuple(Chunk(index, *row) for index, row in enumerate(value["chunks"])))
+
+
+class _ConstantTimes(Record):
+    rate: ExactFraction
+    count: int
+
+    @property
+    def times(self) -> FrameTimes:
+        return ConstantRate(self.rate, self.count)
+
+
+class _VariableTimes(Record):
+    ticks: Items[int]
+    time_base: ExactFraction
+    last_duration: int
+
+    @property
+    def times(self) -> FrameTimes:
+        return VariableRate(self.ticks, self.time_base, self.last_duration)
+
+
+class _StoredPlan(Record):
+    """plan.json, with a row a chunk."""
+
+    format: Literal[1] = PLAN_FORMAT
+    source: _ConstantTimes | _VariableTimes
+    slowdown: ExactFraction
+    frame_rate: ExactFraction
+    output_count: int
+    new_frame_count: int
+    held: dict[Annotated[str, StringConstraints(pattern=r"^\d+$")], str]
+    chunks: Items[Annotated[tuple[int, int, int, int, int], Strict(strict=False)]]
 
 
 def make_plan(
@@ -169,15 +204,3 @@ def _joined(chunk: Chunk, piece: Chunk) -> Chunk:
 
 def _fits(chunk: Chunk, max_images: int) -> bool:
     return chunk.frame_count - 1 <= MAX_CHUNK_GAPS and chunk.frame_count + chunk.new_frames <= max_images
-
-
-def _times_to_json(source: FrameTimes) -> dict[str, Any]:
-    if isinstance(source, ConstantRate):
-        return {"rate": str(source.rate), "count": source.count}
-    return {"ticks": source.ticks, "time_base": str(source.time_base), "last_duration": source.last_duration}
-
-
-def _times_from_json(value: Mapping[str, Any]) -> FrameTimes:
-    if "rate" in value:
-        return ConstantRate(Fraction(value["rate"]), value["count"])
-    return VariableRate(tuple(value["ticks"]), Fraction(value["time_base"]), value["last_duration"])

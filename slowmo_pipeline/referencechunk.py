@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Annotated
 
-from slowmo_pipeline.chunkconfig import MAX_CONFIG_BYTES, MAX_FRAMES, ChunkConfig, ImageEntry, Want
+from pydantic import AfterValidator
+
+from slowmo_pipeline.chunkconfig import MAX_CONFIG_BYTES, MAX_FRAMES, ChunkConfig, ImageEntry, Natural, Want
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.images import ImageFormat, jpeg_shape
-from slowmo_pipeline.strictjson import Record
+from slowmo_pipeline.record import WireDocument
 from slowmo_pipeline.tarstream import DIRECTORY, MAX_TAR_BYTES, PAX_RECORD, REGULAR, BoundedReader, TarReader
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -32,6 +34,22 @@ _MAX_MEMBERS = 3 * MAX_FRAMES  # an image and its pax record, and room for folde
 _NAME = re.compile(r"(?P<folder>(?:\./)?(?:\w[\w.-]*/)?)(?:frame-(?P<number>\d{7})\.jpg|config\.json)", re.ASCII)
 # Python's tarfile puts a record before each file, for the fraction of a second of its time. None may change a path.
 _PAX_RECORDS = re.compile(rb"(?:\d+ (?:mtime|atime|ctime|uid|gid|uname|gname)=[^\n]*\n)+")
+
+
+def _positive(value: int) -> int:
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+_Positive = Annotated[Natural, AfterValidator(_positive)]
+
+
+class _ReferenceConfig(WireDocument):
+    align: _Positive
+    block_height: _Positive
+    block_width: _Positive
+    time_to_interpolate: _Positive
 
 
 @dataclass(frozen=True)
@@ -131,12 +149,7 @@ def _new_frames_a_gap(config: bytes) -> int:
         raise ChunkFormatError(
             f"config.json: {len(config)} bytes are more than the {MAX_CONFIG_BYTES} that it may have."
         )
-    record = Record.parse(config, where="config.json")
-    record.require_keys("align", "block_height", "block_width", "time_to_interpolate")
-    for key in record.values:
-        if record.integer(key) < 1:
-            raise ChunkFormatError(f"config.json: {key} = 0 must be at least 1.")
-    return record.integer("time_to_interpolate")
+    return _ReferenceConfig.from_json(config, where="config.json").time_to_interpolate
 
 
 def _wants(new_frames: int, numbers: list[int]) -> tuple[Want, ...]:

@@ -4,14 +4,16 @@ import logging
 from collections.abc import Callable
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from slowmo_pipeline.endpoint import AsyncEndpoint, served
+from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointUnreachableError
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.serving.owner import live_endpoint
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 
 
 class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the argument is for its value type: itself
@@ -22,9 +24,18 @@ class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the
         description="A folder or s3://bucket/prefix. Unset: SLOWMO_STORAGE, else the folder `storage` of SLOWMO_HOME.",
     )
 
+    _opened: Storage | None = PrivateAttr(None)
+
     def open(self) -> Storage:
-        """The storage, made ready to use."""
-        return Storage(self.url or current_home().storage_url)
+        """The storage, made ready to use: one for all steps of a run, which so share its local copies."""
+        if self._opened is None:
+            self._opened = open_storage(self.url or current_home().storage_url)
+        return self._opened
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Let go of the local copies at the end of a run."""
+        if self._opened is not None:
+            self._opened.close()
 
 
 class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above

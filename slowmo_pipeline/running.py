@@ -20,7 +20,7 @@ from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.records import read_final
 from slowmo_pipeline.steps.upload import register, upload_clip
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 _ALIVE = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 

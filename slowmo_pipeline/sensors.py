@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache, partial
@@ -11,15 +12,17 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
+from slowmo_pipeline.errors import DamagedRecordError, StorageError
 from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import finish_video, slow_motion
-from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, sidecar_key, video_id_of, video_id_of_pending
+from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.pending import read_pending, why_run
 from slowmo_pipeline.steps.probe import joint_version
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import Entry, Storage
+from slowmo_pipeline.steps.video_ids import video_ids_for
+from slowmo_pipeline.storage.base import Entry, Storage
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob"}
@@ -37,6 +40,9 @@ by the thousand would queue at SageMaker for longer than its six hours, and be l
 LONGEST_PENDING = timedelta(hours=8)
 """After a submission everything has ended within the seven hours of queue and time-out. An older marker waits for
 people, and holds up nobody."""
+
+NAMED = 5
+"""Unusable uploads that a tick's reason names."""
 
 TICK_SECONDS = 40
 """Dagster ends a tick after 60 s, submission not counted."""
@@ -68,6 +74,10 @@ class UploadCursor:
         """The cursor as text."""
         return json.dumps(vars(self))
 
+    def knows(self, video_id: str, version: str) -> bool:
+        """Whether this version of a video was met before."""
+        return version in (self.requested.get(video_id), self.seen.get(video_id))
+
 
 @dg.sensor(
     job=slow_motion,
@@ -82,27 +92,36 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
     before, after = UploadCursor.parse(context.cursor), UploadCursor()
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
-    uploads, skipped["not a video"] = _usable_uploads(opened)
+    versions, skipped["not a video"], unusable = _usable_uploads(opened)
     room: int | None = None
-    for key, version in uploads.items():
-        video_id = video_id_of(key)
+    for key, video_id in video_ids_for(opened, versions, lambda key, each: before.knows(each, versions[key])):
+        version = versions[key]
         if before.requested.get(video_id) == version:
             after.requested[video_id] = version
             skipped["known"] += 1
-        elif opened.root is not None and before.seen.get(video_id) != version:
+        elif not opened.uploads_appear_whole and before.seen.get(video_id) != version:
             after.seen[video_id] = version
             skipped["new, looked at again next time"] += 1
         elif len(requests) == (room := _room(context.instance, opened) if room is None else room):
             after.seen[video_id] = version
             skipped["waiting for others to be finished"] += 1
         else:
-            register(opened, key)
+            try:
+                video_id = register(opened, key)
+            except StorageError as error:
+                unusable[key] = str(error)
+                continue
             after.requested[video_id] = version
             requests.append(_run_request(video_id, version))
+    if requests and unusable:
+        context.log.warning("%d uploads are unusable: %s", len(unusable), _named(unusable, len(unusable)))
     if not requests:
         context.update_cursor(after.dump())
-        counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
-        return dg.SkipReason(f"No new uploads in {opened.location('uploads')}: {counts or 'nothing there'}.")
+        counts = [f"{count} {reason}" for reason, count in skipped.items() if count]
+        if unusable:
+            counts.append(f"{len(unusable)} unusable ({_named(unusable, NAMED)})")
+        place = opened.display_path("uploads")
+        return dg.SkipReason(f"No new uploads in {place}: {', '.join(counts) or 'nothing there'}.")
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[videos.build_add_request([str(request.partition_key) for request in requests])],
@@ -120,8 +139,8 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     """Request a finishing run for every pending video whose chunks have all ended."""
     opened = storage.open()
     began = time.monotonic()
-    pending_ids = sorted(video_id_of_pending(entry.key) for entry in opened.list(PENDING))
-    if not pending_ids:
+    pending = {video_id_of_pending(entry.key): entry for entry in opened.list(PENDING)}
+    if not pending:
         return dg.SkipReason("No video is pending.")
     failures = {entry.key for entry in opened.list(FAILURES)}
     why_lost = cache(partial(known_lost, log=context.log))
@@ -130,7 +149,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     skipped = Counter[str]()
     # A tick that runs out of time leaves off there: else those at the end of the alphabet would wait for all others.
     left_off = context.cursor or ""
-    for video_id in sorted(pending_ids, key=lambda each: (each <= left_off, each)):
+    for video_id in sorted(pending, key=lambda each: (each <= left_off, each)):
         if video_id in busy:
             skipped["have a run"] += 1
         elif not context.instance.has_dynamic_partition(str(videos.name), video_id):
@@ -138,24 +157,33 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
         elif time.monotonic() - began > TICK_SECONDS:
             skipped["left for the next tick"] += 1
             continue
-        elif (pending := read_pending(opened, video_id)) is None:
-            skipped["finished just now"] += 1
-        elif (reason := why_run(opened, video_id, pending, failures=failures, why_lost=why_lost)) is None:
-            skipped["under way"] += 1
         else:
-            requests.append(
-                dg.RunRequest(
-                    # With the reason: what failed for want of an endpoint is run again once there is another.
-                    run_key=f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}:{reason}",
-                    partition_key=video_id,
-                    run_config=_NOT_WAITING,
-                )
-            )
+            try:
+                run_key = _why_finish(opened, video_id, failures, why_lost)
+            except DamagedRecordError as error:
+                context.log.warning("%s A run of %s writes it anew.", error, video_id)
+                run_key = f"{video_id}:torn:{pending[video_id].version}"
+            if run_key is None:
+                skipped["under way"] += 1
+            else:
+                requests.append(dg.RunRequest(run_key=run_key, partition_key=video_id, run_config=_NOT_WAITING))
         left_off = video_id
     if not requests:
         context.update_cursor(left_off)
         return dg.SkipReason(", ".join(f"{count} {reason}" for reason, count in skipped.items()) + ".")
     return dg.SensorResult(run_requests=requests, cursor=left_off)
+
+
+def _why_finish(
+    storage: Storage, video_id: str, failures: set[str], why_lost: Callable[[str], str | None]
+) -> str | None:
+    """The run key for a pending video that needs a run; None while it is under way, or finished just now."""
+    pending = read_pending(storage, video_id)
+    reason = pending and why_run(storage, video_id, pending, failures=failures, why_lost=why_lost)
+    if pending is None or reason is None:
+        return None
+    # With the reason: what failed for want of an endpoint is run again once there is another.
+    return f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}:{reason}"
 
 
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})
@@ -180,13 +208,20 @@ def is_video(name: str) -> bool:
     return bool(stem) and not name.startswith(".") and name.isprintable() and f"{dot}{suffix}".lower() in VIDEO_SUFFIXES
 
 
-def _usable_uploads(storage: Storage) -> tuple[dict[str, str], int]:
-    """Version of each upload, in order of their keys, and how many objects are none."""
-    entries: dict[str, Entry] = {entry.key: entry for entry in storage.uploads()}
+def _usable_uploads(storage: Storage) -> tuple[dict[str, str], int, dict[str, str]]:
+    """Version of each upload, in order of their keys; how many objects are none; why others cannot be used."""
+    found = storage.uploads()
+    entries: dict[str, Entry] = {entry.key: entry for entry in found.entries}
     sidecars = {key for key in entries if key.endswith(SIDECAR_SUFFIX)}
     clips = sorted(key for key in entries if is_video(key.rpartition("/")[2]))
     versions = {key: joint_version(entries[key], entries.get(sidecar_key(key))) for key in clips}
-    return versions, len(entries) - len(sidecars) - len(clips)
+    return versions, len(entries) - len(sidecars) - len(clips), dict(found.unusable)
+
+
+def _named(unusable: Mapping[str, str], most: int) -> str:
+    """The first names, with their reasons; a name may hold anything."""
+    told = [f"{key.removeprefix(UPLOADS)!r}: {reason}" for key, reason in sorted(unusable.items())[:most]]
+    return "; ".join([*told, "…"] if len(unusable) > most else told)
 
 
 def _partitions_with_unfinished_runs(instance: dg.DagsterInstance, *, of_backfills: bool = True) -> set[str]:

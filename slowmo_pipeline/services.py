@@ -22,7 +22,7 @@ from slowmo_pipeline.home import close_dead_runs, locked, open_instance, package
 from slowmo_pipeline.keys import UPLOADS
 from slowmo_pipeline.leftovers import MARK, end_leftovers, guarded
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.opening import open_storage
 
 _START_SECONDS = 120
 _STOP_SECONDS = 30
@@ -46,9 +46,8 @@ def up(home: Home, *, port: int, workers: int | None, endpoints: Sequence[str]) 
     with locked(home, "up", busy=busy), _signals_stop():
         _check_port(port)
         end_leftovers(home.root)  # two daemons on one instance would launch every run twice
-        storage = Storage(home.storage_url)
-        if storage.root is not None:
-            (storage.root / UPLOADS).mkdir(exist_ok=True)
+        storage = open_storage(home.storage_url)
+        storage.prepare_uploads()
         with ExitStack() as stack:
             # Made, and its dead runs closed, before the daemon looks at it.
             instance = stack.enter_context(open_instance(home))
@@ -58,7 +57,7 @@ def up(home: Home, *, port: int, workers: int | None, endpoints: Sequence[str]) 
             _wait_until_served(port, dagster, home.dagster_log)
             _start_upload_sensor(port)
             stderr.print(f"Dagster    http://127.0.0.1:{port}   its log: {home.dagster_log}")
-            stderr.print(f"Uploads    {storage.location(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
+            stderr.print(f"Uploads    {storage.uri(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
             parts = psutil.Process(dagster.pid).children()
             try:
                 while dagster.poll() is None and _is_whole(parts):

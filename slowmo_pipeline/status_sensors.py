@@ -14,12 +14,13 @@ from dagster import DagsterEventType, RunsFilter
 
 from slowmo_pipeline.assets import final_video
 from slowmo_pipeline.environment import operator_topic, ui_url
+from slowmo_pipeline.errors import DamagedRecordError
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.sensors import completed_outputs
 from slowmo_pipeline.steps.pending import read_pending
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 EVENTS_A_TICK = 50
 """A message takes a tenth of a second, and Dagster ends a tick after 60 s."""
@@ -145,7 +146,10 @@ def _goes_on(instance: dg.DagsterInstance, storage: Storage, video_id: str) -> b
 
     It does so once after each submission, and not again before something else is the matter.
     """
-    pending = read_pending(storage, video_id)
+    try:
+        pending = read_pending(storage, video_id)
+    except DamagedRecordError:
+        return True  # the sensor has it written anew
     if pending is None:
         return False
     taken_up = RunsFilter(

@@ -20,7 +20,8 @@ from moto.server import ThreadedMotoServer
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.serving.invocation import parse_invocation
 from slowmo_pipeline.serving.request_log import Request
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.fault_proxy import Asked, Fault, FaultProxy, Forward, Told, fault_proxy
 from slowmo_pipeline_tests.sagemaker_server import Script, scripted_sagemaker
 
@@ -41,7 +42,7 @@ class Stage:
 
     def storage(self, prefix: str) -> Storage:
         """A storage in the bucket."""
-        return Storage(f"s3://{BUCKET}/{prefix}")
+        return open_storage(f"s3://{BUCKET}/{prefix}")
 
 
 @contextmanager
@@ -77,8 +78,8 @@ def _accepted(asked: Asked, storage: Storage) -> tuple[Request, Told]:
     request = parse_invocation(asked.path.split("/")[2], asked.headers, storage)
     headers = {
         "content-type": "application/json",
-        "x-amzn-sagemaker-outputlocation": storage.location(request.result_key),
-        "x-amzn-sagemaker-failurelocation": storage.location(request.failure_key),
+        "x-amzn-sagemaker-outputlocation": storage.uri(request.result_key),
+        "x-amzn-sagemaker-failurelocation": storage.uri(request.failure_key),
     }
     return request, Told(202, headers, f'{{"InferenceId": "{request.inference_id}"}}'.encode())
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from slowmo_pipeline.chunkfile import ResultReader
-from slowmo_pipeline.endpoint import Served
+from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.steps.ensure import Ensured, Ensurer
 from slowmo_pipeline.steps.pending import read_pending, why_run
 from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Stage
 from slowmo_pipeline_tests.fault_proxy import Asked, FaultProxy
@@ -21,7 +21,12 @@ from slowmo_pipeline_tests.videos import interpolate, quiet
 
 CHUNKS = 4
 ENDPOINT = "slowmo-flow"
-FOUND = Served(interpolators.Fade.model_id, 10**9, ENDPOINT, "ml.g5.xlarge")
+FOUND = Served(
+    model_id=interpolators.Fade.model_id,
+    max_body_bytes=10**9,
+    sagemaker_endpoint=ENDPOINT,
+    instance_type="ml.g5.xlarge",
+)
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,17 @@ import slowmo_pipeline
 
 _PACKAGE = Path(slowmo_pipeline.__file__).parent
 
-_OBSTORE = {
-    "get": {"s3:GetObject"},
-    "head": {"s3:GetObject"},
-    "put": {"s3:PutObject", "s3:AbortMultipartUpload"},  # a large file goes in parts
-    "list": {"s3:ListBucket"},
-    "list_with_delimiter": {"s3:ListBucket"},
-    "delete": {"s3:DeleteObject"},
-}
-"""What obstore's functions need: it is no client of botocore, so no model tells."""
+_TRANSFERS = {"s3:PutObject", "s3:AbortMultipartUpload"}
+"""What s3transfer's TransferManager needs for uploads: it calls the client by itself."""
 
-_RENAMED = {"s3:ListObjectsV2": "s3:ListBucket"}
+_RENAMED = {
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}
 """Operations whose permission has another name."""
 
-_SHARED = {Path("storage.py"), Path("bucket.py"), Path("hosted.py")}
+_SHARED = {Path("storage", "s3.py"), Path("hosted.py")}
 """What both deploying and everything else go through."""
 
 _FREE = {"sts:GetCallerIdentity"}
@@ -58,12 +55,13 @@ def _actions_of(tree: ast.Module) -> set[str]:
             name, used_on = node.attr, ast.unparse(node.value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             name, used_on = node.value, ""
+        elif isinstance(node, ast.Name) and node.id == "TransferManager":
+            actions |= _TRANSFERS
+            continue
         else:
             continue
         if used_on == "deployment_jobs":
             continue  # Dagster's jobs, called as what they do
-        if used_on == "obstore" and name not in ("exceptions", "store"):
-            actions |= _OBSTORE[name]
         by_service = _operations().get(name, {})
         meant = [service for service in by_service if service.rpartition("-")[2] in used_on]
         if not meant and "_" in name:
@@ -96,7 +94,7 @@ def _operations() -> dict[str, dict[str, str]]:
 def _services() -> set[str]:
     """The services that clients are made for; each stands in the call that makes one."""
     calls = [node for tree in _modules().values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    made = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "client"]
+    made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "aws_client"]
     return {ast.literal_eval(call.args[0]) for call in made}
 
 

@@ -12,7 +12,8 @@ import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
 
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 
 # A shared machine makes any test slow at times: how long an example takes says nothing.
 hypothesis.settings.register_profile("slowmo", deadline=None)
@@ -51,14 +52,16 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Storage:
     """A storage in a folder whose path needs quoting in a URL."""
-    return Storage(str(tmp_path / "a storage, 100% ü#1"))
+    return open_storage(str(tmp_path / "a storage, 100% ü#1"))
 
 
 @pytest.fixture(params=["folder", "s3"])
 def storage(request: pytest.FixtureRequest) -> Storage:
     """A storage of each kind."""
     return (
-        request.getfixturevalue("folder") if request.param == "folder" else Storage(request.getfixturevalue("s3_url"))
+        request.getfixturevalue("folder")
+        if request.param == "folder"
+        else open_storage(request.getfixturevalue("s3_url"))
     )
 
 

@@ -135,6 +135,11 @@ def fault_proxy(target: str) -> Iterator[FaultProxy]:
             if told.sent is not None:
                 self.close_connection = True
 
+        def handle_expect_100(self) -> bool:
+            goes_on = super().handle_expect_100()
+            self.wfile.flush()  # else clients wait a second before they send a body all the same
+            return goes_on
+
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815  # names that http.server asks for
 
         def _body(self) -> bytes:

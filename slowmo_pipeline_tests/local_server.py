@@ -21,7 +21,7 @@ from slowmo_pipeline.chunkfile import ResultReader, write_chunk
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class LocalServer:
         self.storage.write(f"chunks/{name}", grey_chunk(value))
         request = {
             "EndpointName": "scripted",
-            "InputLocation": self.storage.location(f"chunks/{name}"),
+            "InputLocation": self.storage.uri(f"chunks/{name}"),
             "S3OutputPathExtension": "results",
             "Filename": name,
         }

@@ -21,8 +21,8 @@ from slowmo_pipeline.video.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS,
 FILM_RATE = Fraction(24000, 1001)
 NTSC_RATE = Fraction(30000, 1001)
 SAMPLE_RATE = 48000
-UNTAGGED = Colour(None, None, None, None)
-BT709 = Colour("bt709", "tv", "bt709", "bt709")
+UNTAGGED = Colour(matrix=None, range=None, primaries=None, transfer=None)
+BT709 = Colour(matrix="bt709", range="tv", primaries="bt709", transfer="bt709")
 
 BAR_COLOURS = np.array(
     [(235, 235, 235), (200, 190, 20), (20, 190, 200), (20, 160, 30), (190, 30, 180), (200, 20, 20), (20, 30, 200)]

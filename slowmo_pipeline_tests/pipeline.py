@@ -18,9 +18,11 @@ from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests.media import grey_frames, grey_numbers, write_clip
+from slowmo_pipeline_tests.stored import root_of
 
 _FADE = "flow=slowmo_pipeline_tests.interpolators:Fade"
 
@@ -71,7 +73,7 @@ class TestPipeline:
 
     def final_path(self, video_id: str, suffix: str = ".mp4") -> Path:
         """Where the final video lies, in a folder."""
-        root = self.storage.root
+        root = root_of(self.storage)
         assert root is not None
         return root / VideoKeys(video_id).final(suffix)
 
@@ -89,7 +91,7 @@ def fade_pipeline(folder: Path, *, storage_url: str = "") -> Iterator[TestPipeli
         patch.setenv("SLOWMO_HOME", str(folder))
         patch.setenv("SLOWMO_STORAGE", storage_url)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-        storage = Storage(home.storage_url)
+        storage = open_storage(home.storage_url)
         with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[_FADE]):
             yield TestPipeline(instance, storage)
 

@@ -27,7 +27,8 @@ from slowmo_pipeline.deployment.delete import delete
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 
 
 @dataclass
@@ -271,4 +272,4 @@ def deployment_stage(server: str, storage_url: str, folder: Path, monkeypatch: p
     """A stage at one of moto's servers in this process."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     with scripted_sagemaker() as script:
-        yield Stage(Storage(storage_url), folder, script)
+        yield Stage(open_storage(storage_url), folder, script)

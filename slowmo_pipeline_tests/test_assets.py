@@ -8,6 +8,7 @@ import pytest
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline, failure_message, materialized
+from slowmo_pipeline_tests.stored import read_json, root_of, write_json
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_changed_upload_is_made_anew(pipeline: TestPipeline) -> None:
 
 def test_a_damaged_upload_fails_with_its_reason_and_is_not_retried(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("damaged.mp4")
-    cut_off(pipeline.storage.root / "uploads" / "damaged.mp4", keep=0.3)  # type: ignore[operator]  # a folder
+    cut_off(root_of(pipeline.storage) / "uploads" / "damaged.mp4", keep=0.3)
     result = pipeline.run(video_id)
     assert not result.success
     assert "damaged.mp4" in failure_message(result)
@@ -136,12 +137,12 @@ def test_without_waiting_the_run_ends_before_the_results(pipeline: TestPipeline)
 def test_another_model_makes_new_results_from_the_same_plan(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("model.mp4")
     first = pipeline.run(video_id)
-    served = pipeline.storage.read_json(endpoint_key("flow"))
+    served = read_json(pipeline.storage, endpoint_key("flow"))
     try:
-        pipeline.storage.write_json(endpoint_key("flow"), {**served, "model_id": "fade-2"})
+        write_json(pipeline.storage, endpoint_key("flow"), {**served, "model_id": "fade-2"})
         result = pipeline.run(video_id)
     finally:
-        pipeline.storage.write_json(endpoint_key("flow"), served)
+        write_json(pipeline.storage, endpoint_key("flow"), served)
     assert first.success
     # The server still is the old model: its results do not pass for the new one's.
     assert "made by fade-1, not by fade-2" in failure_message(result)
@@ -162,10 +163,10 @@ def test_numbers_that_plot_are_reported(pipeline: TestPipeline) -> None:
 @pytest.fixture
 def deployed(pipeline: TestPipeline) -> Iterator[None]:
     """The endpoint's record says that it runs on an instance of SageMaker's."""
-    record = pipeline.storage.read_json(endpoint_key("flow"))
-    pipeline.storage.write_json(endpoint_key("flow"), {**record, "instance_type": "ml.g5.xlarge"})
+    record = read_json(pipeline.storage, endpoint_key("flow"))
+    write_json(pipeline.storage, endpoint_key("flow"), {**record, "instance_type": "ml.g5.xlarge"})
     yield
-    pipeline.storage.write_json(endpoint_key("flow"), record)
+    write_json(pipeline.storage, endpoint_key("flow"), record)
 
 
 @pytest.mark.usefixtures("deployed")

@@ -19,7 +19,7 @@ import pytest
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.serving.package import write_package
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.aws_stage import Stage, aws_stage, container_runtime
 from slowmo_pipeline_tests.containers import average_model, container_python, serving
@@ -30,6 +30,7 @@ from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic
 from slowmo_pipeline_tests.pipeline import LIMITS
 from slowmo_pipeline_tests.processes import SLOWMO, Processes, free_port
 from slowmo_pipeline_tests.sagemaker_server import Stage as Deployment
+from slowmo_pipeline_tests.stored import write_json
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -89,7 +90,9 @@ def slowmo_up(storage: Storage, operator: OperatorTopic, folder: Path) -> Iterat
 def instance_of(deployment: Deployment, stage: Stage, python: Path, folder: Path) -> Iterator[None]:
     """What SageMaker starts for the endpoint: a container that serves the package that its model names."""
     package, model = folder / "deployed.tar.gz", folder / "opt_ml_model"
-    deployment.storage.fetch(deployment.storage.key_of(deployment.model()["PrimaryContainer"]["ModelDataUrl"]), package)
+    deployment.storage.download(
+        deployment.storage.key_of(deployment.model()["PrimaryContainer"]["ModelDataUrl"]), package
+    )
     with tarfile.open(package) as tar:
         tar.extractall(model, filter="data")
     with (
@@ -103,7 +106,7 @@ def instance_of(deployment: Deployment, stage: Stage, python: Path, folder: Path
 def upload(storage: Storage, folder: Path) -> None:
     """Drop the clip as people do; its settings first, since the sensor takes a clip as soon as it sees it."""
     clip = write_clip(folder / "clip.mkv", SOURCE, codec="ffv1", pixel_format="bgr0")
-    storage.write_json(sidecar_key(UPLOAD), {"interpolator": "film", "codec": "ffv1", "slowdown": 2})
+    write_json(storage, sidecar_key(UPLOAD), {"interpolator": "film", "codec": "ffv1", "slowdown": 2})
     storage.upload(clip, UPLOAD)
 
 
@@ -137,7 +140,7 @@ def test_video_from_deployment_to_deletion(
             heard = eventually(operator.told, seconds=90)
         assert_blended(storage)
         assert [(notice["state"], notice["video_id"], notice["video"]) for notice in heard] == [
-            ("finished", VIDEO_ID, storage.location(VideoKeys(VIDEO_ID).final(".mkv")))
+            ("finished", VIDEO_ID, storage.uri(VideoKeys(VIDEO_ID).final(".mkv")))
         ]
         assert len(stage.runtime.forwarded) == 1
         assert deployment.delete()

@@ -13,7 +13,8 @@ import pytest
 
 from slowmo_pipeline import endpoint
 from slowmo_pipeline.deployment.aws import Aws
-from slowmo_pipeline.endpoint import AsyncEndpoint, Served, forget_served, write_served
+from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, StorageError
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.steps.cut import cut

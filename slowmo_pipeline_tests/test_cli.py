@@ -98,8 +98,8 @@ def test_upload_takes_the_settings_along_and_prints_the_video_id(pipeline: TestP
     clip = write_clip(tmp_path / "My Clip.mp4", grey_frames(4))
     (tmp_path / "My Clip.mp4.slowmo.json").write_text('{"slowdown": 2}')
     video_id = slowmo("upload", clip).stdout.strip()
-    assert re.fullmatch(r"my-clip-[0-9a-f]{8}", video_id)
-    uploads = {entry.key.rpartition("/")[2] for entry in pipeline.storage.uploads()}
+    assert re.fullmatch(r"my-clip-[0-9a-f]{16}", video_id)
+    uploads = {entry.key.rpartition("/")[2] for entry in pipeline.storage.uploads().entries}
     assert {"My Clip.mp4", "My Clip.mp4.slowmo.json"} <= uploads
 
 
@@ -114,13 +114,13 @@ def test_status_tells_why_a_video_failed(pipeline: TestPipeline, tmp_path: Path)
     cut_off(bad, keep=0.3)
     slowmo("run", bad)
     [line] = [line for line in slowmo("status").stdout.splitlines() if line.startswith("failing-")]
-    assert re.match(r"failing-[0-9a-f]{8} +failed +failing\.mp4 ", line)
+    assert re.match(r"failing-[0-9a-f]{16} +failed +failing\.mp4 ", line)
 
 
 def test_clean_keeps_the_final_video(pipeline: TestPipeline, tmp_path: Path) -> None:
     path = Path(slowmo("run", write_clip(tmp_path / "cleaned.mp4", grey_frames(4))).stdout.strip())
     done = slowmo("clean", path.stem)
-    assert re.fullmatch(r"[\d.]+ MB deleted\n", done.stdout)
+    assert re.fullmatch(r"[\d.]+ [kM]B deleted\n", done.stdout)
     assert path.exists()
     assert not [entry for entry in pipeline.storage.list(VideoKeys(path.stem).prefix) if entry.key.endswith(".tar")]
     assert "finished" in slowmo("status", path.stem).stdout

@@ -7,14 +7,16 @@ import typer
 from typer.testing import CliRunner, Result
 
 from slowmo_pipeline.cli_cost import cost
-from slowmo_pipeline.endpoint import Served, write_served
+from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
+from slowmo_pipeline_tests.stored import write_json
 from slowmo_pipeline_tests.videos import drop, finish, quiet
 
 SPEED = ("--seconds-per-megapixel", "100")
@@ -25,7 +27,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """The storage that the command looks at."""
     monkeypatch.setenv("SLOWMO_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SLOWMO_STORAGE", raising=False)
-    return Storage(str(tmp_path / "home" / "storage"))
+    return open_storage(str(tmp_path / "home" / "storage"))
 
 
 @pytest.fixture
@@ -129,11 +131,17 @@ def test_without_a_speed_or_a_price_there_is_no_estimate(arguments: list[str], t
 
 
 def test_the_speed_is_taken_from_what_the_endpoint_finished(clip: Path, storage: Storage) -> None:
-    write_served(storage, "flow", Served(Fade.model_id, 10**9, "slowmo-flow", "ml.g5.xlarge"))
+    write_served(
+        storage,
+        "flow",
+        Served(
+            model_id=Fade.model_id, max_body_bytes=10**9, sagemaker_endpoint="slowmo-flow", instance_type="ml.g5.xlarge"
+        ),
+    )
     video_id = drop(storage)
     look(storage, video_id, chosen={}, progress=quiet)
     done = cut(storage, video_id, progress=quiet)
-    storage.write_json(VideoKeys(video_id).plan(done.current.plan).model(Fade.model_id).receipt(0), {})
+    write_json(storage, VideoKeys(video_id).plan(done.current.plan).model(Fade.model_id).receipt(0), {})
     finish(storage, video_id)  # in 1.5 seconds
     told = slowmo_cost(clip, "--interpolator", "flow")
     assert table(told)["clip.mp4"][2] == "1.5"  # the very same frames

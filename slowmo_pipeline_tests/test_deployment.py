@@ -1,7 +1,6 @@
 """Deploying, deploying again, changing and deleting, at moto's services over HTTP."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,11 @@ from moto.sagemaker.models import sagemaker_backends
 
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.settings import parse_deployment
-from slowmo_pipeline.endpoint import Served, served, write_served
+from slowmo_pipeline.endpoint_record import Served, served, write_served
 from slowmo_pipeline.errors import EndpointError, ModelError, StorageError
 from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, TOPIC, Stage, deployment_stage, package_of
 
 
@@ -91,7 +91,13 @@ def test_one_request_wakes_a_sleeping_endpoint(stage: Stage) -> None:
 def test_the_pipeline_is_told_what_serves(stage: Stage) -> None:
     stage.deploy(instance_type="ml.g4dn.xlarge", environment={"SERVING_MAX_REQUEST_SIZE": "5000000"})
     began = stage.endpoint()["CreationTime"].timestamp()
-    assert served(stage.storage, "film") == Served("film-1-0123abcd", 5_000_000, stage.name, "ml.g4dn.xlarge", began)
+    assert served(stage.storage, "film") == Served(
+        model_id="film-1-0123abcd",
+        max_body_bytes=5_000_000,
+        sagemaker_endpoint=stage.name,
+        instance_type="ml.g4dn.xlarge",
+        deployed_at=began,
+    )
 
 
 def test_all_that_can_be_tagged_is(stage: Stage) -> None:
@@ -242,14 +248,14 @@ def test_the_whole_life_leaves_nothing_behind(stage: Stage) -> None:
     assert stage.everything() == before
     assert [line.split()[1] for line in removed] == [
         *("scaling", "scaling", "alarm", "scaling", "endpoint", "endpoint", "model", "topic", "topic"),
-        *(stage.storage.location("endpoints/film.json"), removed[-1].split()[1]),
+        *(stage.storage.uri("endpoints/film.json"), removed[-1].split()[1]),
     ]
 
 
 def test_what_costs_money_is_deleted_even_without_the_bucket(stage: Stage) -> None:
     stage.deploy()
     with pytest.raises(StorageError):
-        stage.delete(storage=Storage("s3://slowmo-nowhere/prefix"))
+        stage.delete(storage=open_storage("s3://slowmo-nowhere/prefix"))
     left = stage.everything()
     assert [kind for kind, found in left.items() if found] == ["objects"]
 
@@ -284,11 +290,11 @@ def test_deleting_leaves_what_others_made_under_similar_names(stage: Stage) -> N
         stage.aws.sagemaker.create_model(
             ModelName=name, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE, Tags=tags
         )
-    write_served(stage.storage, "flow", Served("flow-1", 10**9))
+    write_served(stage.storage, "flow", Served(model_id="flow-1", max_body_bytes=10**9))
     stage.deploy()
     stage.delete()
     assert {found["ModelName"] for found in stage.everything()["models"]} == {untagged, unlike}
-    assert served(stage.storage, "flow") == Served("flow-1", 10**9)
+    assert served(stage.storage, "flow") == Served(model_id="flow-1", max_body_bytes=10**9)
     for name in (untagged, unlike):
         stage.aws.sagemaker.delete_model(ModelName=name)
 
@@ -300,7 +306,7 @@ def test_deployments_of_one_storage_have_a_package_each(stage: Stage) -> None:
     other.deploy(interpolator="film-b")
     stage.delete()
     assert other.deploy(interpolator="film-b") == []
-    assert asdict(served(stage.storage, "film-b"))["sagemaker_endpoint"] == other.name
+    assert served(stage.storage, "film-b").sagemaker_endpoint == other.name
     other.delete()
 
 
@@ -341,7 +347,7 @@ def test_only_a_package_is_deployed(stage: Stage, tmp_path: Path) -> None:
 
 def test_a_bucket_that_is_not_there_is_told(stage: Stage) -> None:
     with pytest.raises(StorageError, match=r"set SLOWMO_STORAGE to another one|cannot be used now"):
-        stage.deploy(storage=Storage("s3://slowmo-nowhere/prefix"))
+        stage.deploy(storage=open_storage("s3://slowmo-nowhere/prefix"))
 
 
 def test_no_region_is_told(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

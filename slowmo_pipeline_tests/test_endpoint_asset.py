@@ -1,7 +1,7 @@
 """A video made with an older model shows as out of date on its partition, and no other video does."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -9,8 +9,8 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from slowmo_pipeline.endpoint import Served, forget_served, write_served
 from slowmo_pipeline.endpoint_asset import ModelCursor, endpoint, made_with, served_models
+from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
@@ -18,7 +18,10 @@ from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.overview import is_outdated
 from slowmo_pipeline.steps.records import Current
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.stored import read_json
 from slowmo_pipeline_tests.videos import drop, drop_and_cut, finish, quiet, serve
 
 
@@ -26,7 +29,7 @@ from slowmo_pipeline_tests.videos import drop, drop_and_cut, finish, quiet, serv
 def interpolated_chunks(context: dg.AssetExecutionContext, storage: PipelineStorage) -> dg.MaterializeResult[None]:
     """Binds itself to the model in force, and does nothing else."""
     opened = storage.open()
-    current = Current(**opened.read_json(VideoKeys(context.partition_key).current))
+    current = Current(**read_json(opened, VideoKeys(context.partition_key).current))
     return dg.MaterializeResult(tags=made_with(context, opened, current))
 
 
@@ -45,12 +48,13 @@ class Archive:
 
     def serve(self, interpolator: str, model_id: str) -> None:
         """An endpoint runs a model from now on."""
-        write_served(self.storage, interpolator, Served(model_id, 10**6))
+        write_served(self.storage, interpolator, Served(model_id=model_id, max_body_bytes=10**6))
 
     def plan(self, video_id: str, interpolator: str, model_id: str) -> None:
         """A video is cut for a model."""
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
-        self.storage.write_json(VideoKeys(video_id).current, asdict(Current("plan", interpolator, model_id)))
+        current = Current(plan="plan", interpolator=interpolator, model_id=model_id)
+        write_record(self.storage, VideoKeys(video_id).current, current)
 
     def interpolate(self, *video_ids: str) -> None:
         """The new frames of videos are there."""
@@ -100,7 +104,7 @@ def archive(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.Mo
     for video_id in instance.get_dynamic_partitions(str(videos.name)):
         instance.delete_dynamic_partition(str(videos.name), video_id)
     instance.wipe_assets([endpoint.key, interpolated_chunks.key])
-    archive = Archive(instance, Storage(str(tmp_path)))
+    archive = Archive(instance, open_storage(str(tmp_path)))
     archive.serve("film", "film-1")
     archive.serve("flow", "flow-1")
     for video_id, interpolator in (("old", "film"), ("new", "film"), ("other", "flow")):
@@ -208,7 +212,11 @@ def test_what_was_observed_tells_where_the_model_runs_and_how_that_is(
     archive: Archive, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    write_served(archive.storage, "film", Served("film-2", 10**6, "slowmo-film", "ml.g5.xlarge"))
+    write_served(
+        archive.storage,
+        "film",
+        Served(model_id="film-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-film", instance_type="ml.g5.xlarge"),
+    )
     archive.tick()
     by_the_sensor = observed(archive)
     archive.plan("old", "film", "film-2")
@@ -239,7 +247,11 @@ def test_a_status_that_sagemaker_does_not_tell_holds_nothing_up(
         raise EndpointError(f"AWS does not let these credentials use {name}.")
 
     monkeypatch.setattr("slowmo_pipeline.endpoint_asset.status_of", status_of)
-    write_served(archive.storage, "film", Served("film-2", 10**6, "slowmo-film", "ml.g5.xlarge"))
+    write_served(
+        archive.storage,
+        "film",
+        Served(model_id="film-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-film", instance_type="ml.g5.xlarge"),
+    )
     archive.tick()
 
     assert observed(archive)["status"] == "not known: AWS does not let these credentials use slowmo-film."

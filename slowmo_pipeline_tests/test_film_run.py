@@ -16,7 +16,7 @@ import pytest
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.serving.owner import use_endpoint
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.film_models import average, average_film
 from slowmo_pipeline_tests.media import write_clip
@@ -98,7 +98,7 @@ def test_a_model_is_refused_without_film(home: Path, model: Path, tmp_path: Path
 
 
 def test_a_server_with_another_model_is_not_used(home: Path, model: Path, tmp_path: Path) -> None:
-    storage = Storage(str(tmp_path / "storage"))
+    storage = open_storage(str(tmp_path / "storage"))
     entry = "film=slowmo_pipeline.interpolation.film:load_film "
     one, other = (f'{entry}{{"block_height": {blocks}, "saved_model_dir": "{model}"}}' for blocks in (1, 2))
 

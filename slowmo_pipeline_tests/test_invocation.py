@@ -4,16 +4,17 @@ import pytest
 
 from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
 from slowmo_pipeline.serving.request_log import Request
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path / "storage"))
+    return open_storage(str(tmp_path / "storage"))
 
 
 def parse(storage: Storage, **headers: str) -> Request:
-    given = {"inputlocation": storage.location("chunks/0.tar"), **headers}
+    given = {"inputlocation": storage.uri("chunks/0.tar"), **headers}
     return parse_invocation("flow", {f"x-amzn-sagemaker-{k.replace('_', '-')}": v for k, v in given.items()}, storage)
 
 

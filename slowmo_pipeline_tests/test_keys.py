@@ -15,8 +15,8 @@ UPLOAD_KEYS = st.text(st.characters(codec="utf-8") | st.sampled_from("/. _-#,"),
 def test_video_id_suits_dagster_and_the_storage(key: str) -> None:
     video_id = video_id_of(key)
 
-    assert re.fullmatch(r"[a-z0-9_][a-z0-9_-]*-[0-9a-f]{8}", video_id)
-    assert len(video_id) <= 57
+    assert re.fullmatch(r"[a-z0-9_][a-z0-9_-]*-[0-9a-f]{16}", video_id)
+    assert len(video_id) <= 65
     assert video_id_of_pending(VideoKeys(video_id).pending) == video_id
 
 
@@ -30,7 +30,11 @@ def test_video_ids_are_unique(keys: set[str]) -> None:
     [
         ("uploads/ab12cd34/My Clip (final).MOV", "my-clip-final"),
         ("uploads/" + "x" * 60 + ".mp4", "x" * 48),
-        ("uploads/日本.mp4", "video"),
+        ("uploads/日本.mp4", "riben"),
+        ("uploads/117001/影片.mp4", "yingpian"),
+        ("uploads/Матч №3.mp4", "match-no3"),
+        ("uploads/مباراة.mp4", "mbrh"),
+        ("uploads/…….mp4", "video"),
         ("uploads/snake_case.tar.mp4", "snake_case-tar"),
         ("uploads/not unicode \udcff.mp4", "not-unicode"),
     ],

@@ -15,16 +15,19 @@ import pytest
 from botocore.exceptions import ClientError
 
 from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.serving.owner import ping
 from slowmo_pipeline.serving.request_log import Request, RequestLog
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import FADE, KILLED, OUT_OF_MEMORY, SLOW, STUCK
 from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_chunk, grey_of
+from slowmo_pipeline_tests.stored import read_json
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path / "my storage"))
+    return open_storage(str(tmp_path / "my storage"))
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def state(tmp_path: Path) -> Path:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """One server for the tests that leave it as they found it."""
     folder = tmp_path_factory.mktemp("endpoint")
-    with LocalServer(folder / "state", Storage(str(folder / "my storage"))) as server:
+    with LocalServer(folder / "state", open_storage(str(folder / "my storage"))) as server:
         yield server
 
 
@@ -47,7 +50,7 @@ def key_of(server: LocalServer, location: str) -> str:
 def failure_of(server: LocalServer, answer: Mapping[str, Any]) -> dict[str, object]:
     key = key_of(server, answer["FailureLocation"])
     eventually(lambda: server.storage.stat(key))
-    failure: dict[str, object] = server.storage.read_json(key)
+    failure: dict[str, object] = read_json(server.storage, key)
     return failure
 
 
@@ -56,16 +59,14 @@ def test_chunk_becomes_a_result_where_the_client_wants_it(server: LocalServer) -
 
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
     assert answer["InferenceId"] == "clip-0-1"
-    assert answer["OutputLocation"] == server.storage.location("results/a.tar")
+    assert answer["OutputLocation"] == server.storage.uri("results/a.tar")
     eventually(lambda: server.storage.stat("results/a.tar"))
     assert grey_of(server.storage.read("results/a.tar")) == FADE + 20
 
 
 def test_names_are_generated_without_names_from_the_client(server: LocalServer) -> None:
     server.storage.write("in.tar", grey_chunk(FADE))
-    answer = server.client.invoke_endpoint_async(
-        EndpointName="scripted", InputLocation=server.storage.location("in.tar")
-    )
+    answer = server.client.invoke_endpoint_async(EndpointName="scripted", InputLocation=server.storage.uri("in.tar"))
 
     key = key_of(server, answer["OutputLocation"])
     assert answer["InferenceId"] not in key
@@ -73,7 +74,7 @@ def test_names_are_generated_without_names_from_the_client(server: LocalServer) 
 
 
 def test_endpoint_says_what_it_runs(server: LocalServer) -> None:
-    assert server.storage.read_json("endpoints/scripted.json") == {"model_id": "scripted-1", "max_body_bytes": 10**9}
+    assert served(server.storage, "scripted") == Served(model_id="scripted-1", max_body_bytes=10**9)
 
 
 def test_ping_says_what_is_served(server: LocalServer) -> None:
@@ -93,7 +94,7 @@ def test_unknown_endpoint_is_sagemakers_error(server: LocalServer) -> None:
     with pytest.raises(
         server.client.exceptions.ValidationError, match=r"Endpoint film of account .* not found"
     ) as caught:
-        server.client.invoke_endpoint_async(EndpointName="film", InputLocation=server.storage.location("x"))
+        server.client.invoke_endpoint_async(EndpointName="film", InputLocation=server.storage.uri("x"))
 
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
@@ -121,7 +122,7 @@ def test_answers_come_at_once(server: LocalServer) -> None:
     seconds = []
     for _ in range(21):
         started = time.monotonic()
-        server.client.invoke_endpoint_async(EndpointName="scripted", InputLocation=server.storage.location("none.tar"))
+        server.client.invoke_endpoint_async(EndpointName="scripted", InputLocation=server.storage.uri("none.tar"))
         seconds.append(time.monotonic() - started)
 
     assert statistics.median(seconds) < 0.03
@@ -129,9 +130,7 @@ def test_answers_come_at_once(server: LocalServer) -> None:
 
 def test_bad_chunk_fails_with_400(server: LocalServer) -> None:
     server.storage.write("bad.tar", grey_chunk(FADE)[:900])
-    answer = server.client.invoke_endpoint_async(
-        EndpointName="scripted", InputLocation=server.storage.location("bad.tar")
-    )
+    answer = server.client.invoke_endpoint_async(EndpointName="scripted", InputLocation=server.storage.uri("bad.tar"))
 
     failure = failure_of(server, answer)
     assert (failure["code"], failure["error"]) == (400, "ChunkFormatError")
@@ -146,7 +145,7 @@ def test_full_memory_fails_with_507(server: LocalServer) -> None:
 
 def test_missing_input_leaves_no_object(server: LocalServer) -> None:
     answer = server.client.invoke_endpoint_async(
-        EndpointName="scripted", InputLocation=server.storage.location("missing.tar")
+        EndpointName="scripted", InputLocation=server.storage.uri("missing.tar")
     )
     server.submit(FADE, name="after-missing.tar")
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import FADE
 from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_of
 
@@ -29,7 +29,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_chunk_and_result_travel_through_a_bucket(bucket: str, tmp_path: Path) -> None:
-    storage = Storage(bucket)
+    storage = open_storage(bucket)
     with LocalServer(tmp_path / "state", storage) as server:
         answer = server.submit(FADE, name="0.tar")
         eventually(lambda: storage.stat("results/0.tar"))

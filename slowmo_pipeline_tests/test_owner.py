@@ -14,7 +14,8 @@ from slowmo_pipeline.errors import EndpointError, HomeError
 from slowmo_pipeline.serving.local_endpoint import serve
 from slowmo_pipeline.serving.owner import live_endpoint, ping, use_endpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, environment, eventually
 
 USER = """
@@ -31,7 +32,7 @@ with use_endpoint(Path(state), storage, workers=1, endpoints=[endpoint]) as url:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path / "storage"))
+    return open_storage(str(tmp_path / "storage"))
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_second_server_is_refused_with_the_pid_of_the_first(state: Path, storage
 
 
 def test_server_of_another_storage_is_not_used(state: Path, storage: Storage, tmp_path: Path) -> None:
-    other = Storage(str(tmp_path / "other"))
+    other = open_storage(str(tmp_path / "other"))
 
     with LocalServer(state, storage), pytest.raises(HomeError, match="end it first"):
         use_endpoint(state, other.url, endpoints=[SCRIPTED]).__enter__()
@@ -150,7 +151,7 @@ def test_address_of_a_dead_server_is_no_live_endpoint(state: Path, storage: Stor
 
 def test_another_process_on_a_dead_servers_port_is_no_live_endpoint(state: Path, storage: Storage) -> None:
     with LocalServer(state, storage) as server:
-        dead = EndpointAddress(server.url, pid=1, storage=storage.url, endpoints=("scripted",), started=0.0)
+        dead = EndpointAddress(url=server.url, pid=1, storage=storage.url, endpoints=("scripted",), started=0.0)
         stale = ServerState(state / "stale")
         with stale.starting(), stale.announced(dead):
             assert live_endpoint(state / "stale") is None

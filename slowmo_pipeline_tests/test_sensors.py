@@ -1,7 +1,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +11,18 @@ import pytest
 
 from slowmo_pipeline import sensors
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline.endpoint import Receipt, Served, write_served
+from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import VideoKeys, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.steps.pending import Pending
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.steps import PLAN, planned_video
+from slowmo_pipeline_tests.stored import changed, root_of, write_json
 
 Tick = Callable[..., Any]
 
@@ -27,7 +30,7 @@ Tick = Callable[..., Any]
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     monkeypatch.setenv("SLOWMO_STORAGE", str(tmp_path / "storage"))
-    found = Storage(str(tmp_path / "storage"))
+    found = open_storage(str(tmp_path / "storage"))
     (tmp_path / "storage" / "uploads").mkdir()
     return found
 
@@ -147,14 +150,14 @@ def test_only_what_will_be_done_soon_holds_uploads_up(
     if holds_up == "an old marker":
         mark_pending(storage, "other-00000000")
         before = time.time() - sensors.LONGEST_PENDING.total_seconds() - 1
-        os.utime(Path(str(storage.root)) / VideoKeys("other-00000000").pending, (before, before))
+        os.utime(Path(str(root_of(storage))) / VideoKeys("other-00000000").pending, (before, before))
     drop(storage, "clip.mp4")
 
     assert len(tick(instance, "new_uploads", tick(instance, "new_uploads").cursor).run_requests) == 1
 
 
 def test_what_is_no_video_is_skipped_and_counted(storage: Storage, instance: dg.DagsterInstance) -> None:
-    folder = Path(str(storage.root)) / "uploads"
+    folder = Path(str(root_of(storage))) / "uploads"
     for name in ("notes.txt", ".hidden.mp4", "new\nline.mp4", "clip.mp4#1", "clip.mp4.part"):
         (folder / name).write_bytes(b"x")
     drop(storage, "good.mp4")
@@ -179,9 +182,16 @@ PENDING_ID = "video-12345678"
 def mark_pending(storage: Storage, video_id: str, *, deadline: float = 4e9, submitted_at: float = 1.0) -> None:
     plan, keys = planned_video(storage, video_id)
     pending = Pending(plan=plan, model_id="fade-1", submitted_at=submitted_at, deadline=deadline)
-    storage.write_json(VideoKeys(video_id).pending, vars(pending))
-    receipt = Receipt("id", storage.location(keys.result(0)), storage.location("failures/one.out"), 1.0, deadline, 1)
-    storage.write_json(keys.receipt(0), receipt.to_json())
+    write_json(storage, VideoKeys(video_id).pending, vars(pending))
+    receipt = Receipt(
+        inference_id="id",
+        output_location=storage.uri(keys.result(0)),
+        failure_location=storage.uri("failures/one.out"),
+        submitted_at=1.0,
+        deadline=deadline,
+        attempt=1,
+    )
+    write_record(storage, keys.receipt(0), receipt)
 
 
 @pytest.fixture
@@ -234,7 +244,7 @@ def test_a_resubmission_gets_another_run_key(storage: Storage, instance: dg.Dags
 def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
     storage: Storage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hosted = Served("fade-1", 10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
+    hosted = Served(model_id="fade-1", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
     asked: list[str] = []
     lost: set[str] = set()
 
@@ -250,7 +260,7 @@ def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
     for video_id in (PENDING_ID, "other-12345678"):
         mark_pending(storage, video_id)
         current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
-        storage.write_json(VideoKeys(video_id).current, current)
+        write_json(storage, VideoKeys(video_id).current, current)
     write_served(storage, "flow", hosted)
 
     assert run_keys() == []
@@ -260,7 +270,7 @@ def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
     assert len(first) == 2
     assert run_keys() == first, "Dagster starts no second run for the same key"
     lost.clear()
-    write_served(storage, "flow", replace(hosted, deployed_at=2.0))
+    write_served(storage, "flow", changed(hosted, deployed_at=2.0))
     again = run_keys()
     assert len(again) == 2
     assert not {*again} & {*first}
@@ -276,8 +286,8 @@ def test_a_tick_does_not_fail_because_sagemaker_does_not_tell(
     monkeypatch.setattr("slowmo_pipeline.hosted.why_lost", why_lost)
     mark_pending(storage, PENDING_ID)
     current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
-    storage.write_json(VideoKeys(PENDING_ID).current, current)
-    write_served(storage, "flow", Served("fade-1", 10**6, sagemaker_endpoint="slowmo-flow"))
+    write_json(storage, VideoKeys(PENDING_ID).current, current)
+    write_served(storage, "flow", Served(model_id="fade-1", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow"))
 
     assert tick(instance, "completed_outputs").skip_message == "1 under way."
 

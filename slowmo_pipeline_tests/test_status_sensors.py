@@ -16,9 +16,10 @@ from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.status_sensors import failed_videos, finished_videos
 from slowmo_pipeline.steps.pending import Pending
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.stored import write_json
 
 VIDEO = "clip-12345678"
 LAST_TRY = {"dagster/max_retries": "0"}
@@ -292,4 +293,4 @@ def happen(instance: dg.DagsterInstance) -> None:
 
 def mark_pending(storage: Storage, video_id: str, *, submitted_at: float) -> None:
     pending = Pending(plan="0123456789abcdef", model_id="fade-1", submitted_at=submitted_at, deadline=4e9)
-    storage.write_json(VideoKeys(video_id).pending, vars(pending))
+    write_json(storage, VideoKeys(video_id).pending, vars(pending))

@@ -8,6 +8,7 @@ from slowmo_pipeline.steps.records import read_final
 from slowmo_pipeline.video.binary import ffmpeg_binary
 from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline, failure_message, materialized
+from slowmo_pipeline_tests.stored import root_of
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_a_sound_that_fails_leaves_the_video_and_a_note(pipeline: TestPipeline, 
 
 
 def test_scratch_does_not_outlive_the_run(pipeline: TestPipeline) -> None:
-    root = pipeline.storage.root
+    root = root_of(pipeline.storage)
     assert root is not None
     assert pipeline.run(pipeline.drop("scratch.mp4")).success
     assert list((root / "scratch").iterdir()) == []

@@ -3,10 +3,8 @@
 import io
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,10 +25,12 @@ from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut, plan_of
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.timeline import ConstantRate
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip
+from slowmo_pipeline_tests.stored import changed
 from slowmo_pipeline_tests.videos import UPLOAD, clip, drop, drop_and_cut, finish, quiet, serve
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**6, max_seconds=10**5)
@@ -215,8 +215,10 @@ def test_full_disk_is_refused_before_anything_is_written(folder: Storage, monkey
     # Nine frames, three of which travel twice, and 24 new ones: 64x48 pixels each, of which QOI takes three quarters.
     needed = (9 + 3 + 24) * 64 * 48 * 3 * 3 // 4
     free = needed - 1
-    monkeypatch.setattr("slowmo_pipeline.steps.cut.shutil.disk_usage", lambda path: SimpleNamespace(free=free))
-    with pytest.raises(DiskFullError, match=r"need about 0\.0 GB.*`slowmo clean`"):
+    monkeypatch.setattr(FolderStorage, "free_bytes", lambda storage: free)
+    with pytest.raises(
+        DiskFullError, match=r"need about 248\.8 kB, and .* has 248\.8 kB free\. Free some, run `slowmo cl"
+    ):
         cut(folder, video_id, progress=quiet)
     assert keys_below(folder, "videos/") == before
 
@@ -254,7 +256,7 @@ def test_chunk_table(folder: Storage) -> None:
 def test_more_outputs_than_can_be_numbered_are_refused_at_once(folder: Storage) -> None:
     video_id = drop(folder)
     _, info = look(folder, video_id, chosen={}, progress=quiet)
-    long = replace(info, ticks=tuple(range(100_000)), time_base=Fraction(1, 24))
+    long = changed(info, ticks=tuple(range(100_000)), time_base=Fraction(1, 24))
     with pytest.raises(VideoTooLargeError, match=f"would have 100100000 frames, allowed are {MAX_NUMBER}: lower"):
         plan_of(long, settings_of(slowdown=1000, frame_rate="24.024"))
 

@@ -19,7 +19,7 @@ from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys
 from slowmo_pipeline.steps.ensure import Ensured, Ensurer
 from slowmo_pipeline.steps.pending import read_pending
 from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.videos import drop_and_cut, finish, quiet, serve
 
 CHUNKS = 4
@@ -51,8 +51,8 @@ class Endpoint(AsyncEndpoint):
             self.storage.write(failure_key, act.encode())
         return Receipt(
             inference_id=inference_id,
-            output_location=self.storage.location(result_key),
-            failure_location=self.storage.location(failure_key),
+            output_location=self.storage.uri(result_key),
+            failure_location=self.storage.uri(failure_key),
             submitted_at=time.time(),
             deadline=time.time() + (-1 if act == "expire" else 1000),
             attempt=attempt,

@@ -11,7 +11,8 @@ from slowmo_pipeline.steps.overview import Overview, clean, known_videos, overvi
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import Final, is_finished, read_final, read_in_force
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline_tests.stored import write_json
 from slowmo_pipeline_tests.videos import UPLOAD, drop, drop_and_cut, finish, interpolate, quiet, serve
 
 
@@ -28,7 +29,7 @@ def plan_keys(storage: Storage, video_id: str) -> PlanKeys:
 def store_result(storage: Storage, video_id: str, chunk: int) -> None:
     keys = plan_keys(storage, video_id)
     storage.write(keys.model("fade-1").result(chunk), interpolate(storage.read(keys.chunk(chunk))))
-    storage.write_json(keys.model("fade-1").receipt(chunk), {})
+    write_json(storage, keys.model("fade-1").receipt(chunk), {})
 
 
 def keys_of(storage: Storage, video_id: str) -> set[str]:
@@ -46,7 +47,7 @@ def test_states_on_the_way(storage: Storage) -> None:
     assert overview(storage, video_id).state == "1 of 4 chunks interpolated"
 
     final = finish(storage, video_id)
-    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "finished", storage.location(final.key))
+    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "finished", final.key)
 
 
 def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folder: Storage) -> None:
@@ -55,7 +56,7 @@ def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folde
     look(folder, video_id, chosen={"slowdown": 2}, progress=quiet)
     assert (overview(folder, video_id).state, overview(folder, video_id).result) == (
         "registered",
-        folder.location(final.key),
+        final.key,
     )
 
     cut(folder, video_id, progress=quiet)

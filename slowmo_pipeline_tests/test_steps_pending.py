@@ -5,14 +5,23 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from slowmo_pipeline.endpoint import Receipt, Served, forget_served, write_served
+from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.steps.pending import Pending, why_run
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline_tests.stored import changed
 from slowmo_pipeline_tests.videos import drop_and_cut
 
 CHUNKS = 4
-FIRST = Served("fade-1", 10**6, "slowmo-flow", "ml.g5.xlarge", deployed_at=1.0)
+FIRST = Served(
+    model_id="fade-1",
+    max_body_bytes=10**6,
+    sagemaker_endpoint="slowmo-flow",
+    instance_type="ml.g5.xlarge",
+    deployed_at=1.0,
+)
 
 
 @dataclass(frozen=True)
@@ -30,13 +39,20 @@ class Waiting:
     @property
     def overdue(self) -> "Waiting":
         """The same, after its deadline."""
-        return replace(self, pending=replace(self.pending, deadline=time.time() - 1))
+        return replace(self, pending=changed(self.pending, deadline=time.time() - 1))
 
     def submitted(self, chunk: int, failure_location: str | None) -> None:
         """A chunk has a receipt."""
-        result = self.storage.location(self.results.result(chunk))
-        receipt = Receipt("id", result, failure_location, 0, time.time() + 100, 1)
-        self.storage.write_json(self.results.receipt(chunk), receipt.to_json())
+        result = self.storage.uri(self.results.result(chunk))
+        receipt = Receipt(
+            inference_id="id",
+            output_location=result,
+            failure_location=failure_location,
+            submitted_at=0,
+            deadline=time.time() + 100,
+            attempt=1,
+        )
+        write_record(self.storage, self.results.receipt(chunk), receipt)
 
     def why_run(self, failures: set[str] | None = None, *, lost: str = "") -> str | None:
         """What the completion sensor finds."""
@@ -55,7 +71,9 @@ def waiting(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> Waiting:
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
     video_id, cut = drop_and_cut(folder)
     assert len(cut.plan.chunks) == CHUNKS
-    pending = Pending(cut.current.plan, cut.current.model_id, time.time(), time.time() + 100)
+    pending = Pending(
+        plan=cut.current.plan, model_id=cut.current.model_id, submitted_at=time.time(), deadline=time.time() + 100
+    )
     return Waiting(folder, video_id, pending)
 
 
@@ -86,7 +104,7 @@ def test_a_run_is_needed_when_nothing_is_under_way(
     for chunk, state in enumerate(chunks.split()):
         key = f"failures/{waiting.video_id}-{chunk}"
         if state != "missing":
-            waiting.submitted(chunk, None if state == "told-nowhere" else waiting.storage.location(key))
+            waiting.submitted(chunk, None if state == "told-nowhere" else waiting.storage.uri(key))
         if state == "done":
             waiting.storage.write(waiting.results.result(chunk), b"result")
         if state == "failed":
@@ -103,7 +121,7 @@ def test_a_run_is_needed_after_the_deadline(waiting: Waiting) -> None:
 
 
 def test_a_run_is_needed_when_its_plan_was_cleaned_away(folder: Storage) -> None:
-    pending = Pending("0" * 16, "fade-1", 0, time.time() + 100)
+    pending = Pending(plan="0" * 16, model_id="fade-1", submitted_at=0, deadline=time.time() + 100)
 
     assert Waiting(folder, "clip-12345678", pending).why_run() == "ended, no endpoint"
 
@@ -111,10 +129,10 @@ def test_a_run_is_needed_when_its_plan_was_cleaned_away(folder: Storage) -> None
 def test_a_run_is_needed_for_every_change_of_the_endpoint(waiting: Waiting) -> None:
     waiting.submitted(0, None)
     reasons = []
-    for record in (FIRST, replace(FIRST, deployed_at=4e9), replace(FIRST, deployed_at=5e9)):
+    for record in (FIRST, changed(FIRST, deployed_at=4e9), changed(FIRST, deployed_at=5e9)):
         write_served(waiting.storage, "flow", record)
         reasons.append(waiting.why_run())
-    write_served(waiting.storage, "flow", replace(FIRST, model_id="fade-2"))
+    write_served(waiting.storage, "flow", changed(FIRST, model_id="fade-2"))
     reasons.append(waiting.why_run())
     forget_served(waiting.storage, "flow")
     reasons.append(waiting.why_run())
@@ -145,7 +163,7 @@ def test_whatever_failed_for_want_of_an_endpoint_is_run_again_with_the_next(wait
         waiting = waiting.overdue
         waiting.submitted(0, None)
     reasons = []
-    for record in (FIRST, replace(FIRST, deployed_at=4e9)):
+    for record in (FIRST, changed(FIRST, deployed_at=4e9)):
         write_served(waiting.storage, "flow", record)
         reasons.append(waiting.why_run())
 

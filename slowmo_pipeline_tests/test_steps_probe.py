@@ -1,6 +1,5 @@
 """What a look at an upload finds, what it reads again, and which settings hold."""
 
-import json
 import os
 from collections.abc import Callable
 from fractions import Fraction
@@ -20,8 +19,9 @@ from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.probe import joint_version, look
 from slowmo_pipeline.steps.records import Source, read_info, read_source
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline_tests.stored import read_json, root_of, write_json
 from slowmo_pipeline_tests.videos import UPLOAD, clip, drop, quiet
 
 SIDECAR = sidecar_key(UPLOAD)
@@ -48,7 +48,7 @@ class Looker:
         self.on_progress()
 
     def write_sidecar(self, **settings: Any) -> None:
-        self.storage.write_json(SIDECAR, settings)
+        write_json(self.storage, SIDECAR, settings)
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def looked_in_folder(folder: Storage) -> Looker:
 
 def touch(storage: Storage, seconds: int) -> None:
     """Make the upload look as written at another time."""
-    assert storage.root
-    os.utime(storage.root / UPLOAD, (seconds, seconds))
+    assert root_of(storage)
+    os.utime(root_of(storage) / UPLOAD, (seconds, seconds))
 
 
 def test_first_look_hashes_probes_and_stores(looked: Looker) -> None:
@@ -158,7 +158,7 @@ def test_sidecar_written_later_wins_over_what_was_in_force(looked: Looker) -> No
 
 
 def test_settings_of_the_storage_are_the_defaults(looked: Looker) -> None:
-    looked.storage.write_json(SETTINGS, {"slowdown": 9, "codec": "prores"})
+    write_json(looked.storage, SETTINGS, {"slowdown": 9, "codec": "prores"})
 
     assert looked.slowdown() == 9
     looked.write_sidecar(slowdown=8)
@@ -169,7 +169,7 @@ def test_settings_of_the_storage_are_the_defaults(looked: Looker) -> None:
 
 
 def test_bad_settings_of_the_storage_are_named(looked: Looker) -> None:
-    looked.storage.write_json(SETTINGS, {"slowdown": 0})
+    write_json(looked.storage, SETTINGS, {"slowdown": 0})
 
     with pytest.raises(SettingsError, match=r"settings\.json: slowdown = 0"):
         looked(codec="ffv1")
@@ -240,12 +240,12 @@ def test_unreadable_upload_leaves_nothing_behind(looked: Looker, content: bytes)
     with pytest.raises(UnreadableVideoError, match=r"clip\.mp4"):
         looked()
 
-    assert looked.storage.read_json(VideoKeys(looked.video_id).source) == {"upload": UPLOAD}
+    assert read_json(looked.storage, VideoKeys(looked.video_id).source) == {"upload": UPLOAD}
     assert looked.storage.stat(VideoKeys(looked.video_id).info) is None
 
 
 def test_upload_that_grows_while_it_is_read_is_refused(looked_in_folder: Looker) -> None:
-    root = looked_in_folder.storage.root
+    root = root_of(looked_in_folder.storage)
     assert root
 
     def grow() -> None:
@@ -257,7 +257,7 @@ def test_upload_that_grows_while_it_is_read_is_refused(looked_in_folder: Looker)
     with pytest.raises(SlowmoError, match="changed while it was read: run again once it is complete"):
         looked_in_folder()
 
-    assert "sha256" not in looked_in_folder.storage.read_json(VideoKeys(looked_in_folder.video_id).source)
+    assert "sha256" not in read_json(looked_in_folder.storage, VideoKeys(looked_in_folder.video_id).source)
 
 
 def test_joint_version_changes_with_either(storage: Storage) -> None:
@@ -269,9 +269,9 @@ def test_joint_version_changes_with_either(storage: Storage) -> None:
         storage.delete([SIDECAR])
         if sidecar:
             storage.write(SIDECAR, sidecar.encode())
-        entry = storage.upload_entry(UPLOAD)
+        entry = storage.stat(UPLOAD)
         assert entry
-        versions.add(joint_version(entry, storage.upload_entry(SIDECAR)))
+        versions.add(joint_version(entry, storage.stat(SIDECAR)))
 
     assert len(versions) == 5
 
@@ -279,7 +279,7 @@ def test_joint_version_changes_with_either(storage: Storage) -> None:
 def test_source_survives_its_stored_form(looked: Looker) -> None:
     source, _ = looked(slowdown="5/2", frame_rate="30000/1001", crf=3)
 
-    assert Source.from_json(json.loads(json.dumps(source.to_json()))) == source
+    assert Source.from_json(source.to_json(), where="source.json") == source
 
 
 def test_names_of_all_kinds_are_looked_at(folder: Storage, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_names_of_all_kinds_are_looked_at(folder: Storage, tmp_path: Path) -> No
 @pytest.mark.parametrize("info", [{"format": 0}, {}, {"format": 1, "ticks": None}])
 def test_info_that_another_version_stored_is_made_anew(looked: Looker, info: dict[str, Any]) -> None:
     _, found = looked()
-    looked.storage.write_json(VideoKeys(looked.video_id).info, info)
+    write_json(looked.storage, VideoKeys(looked.video_id).info, info)
 
     assert looked()[1] == found
     assert "probe" in looked.stages

@@ -3,11 +3,10 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
-from slowmo_pipeline.endpoint import Served, forget_served, write_served
+from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.steps import speed
@@ -15,12 +14,14 @@ from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.steps.speed import made_on, measured_speed
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline_tests.interpolators import Fade
+from slowmo_pipeline_tests.stored import changed, root_of, write_json
 from slowmo_pipeline_tests.videos import UPLOAD, drop, finish, quiet
 
 G5 = "ml.g5.xlarge"
-DEPLOYED = Served(Fade.model_id, 10**9, sagemaker_endpoint="slowmo-flow", instance_type=G5)
+DEPLOYED = Served(model_id=Fade.model_id, max_body_bytes=10**9, sagemaker_endpoint="slowmo-flow", instance_type=G5)
 PIXELS = 64 * 48
 NEW_FRAMES = 8 * 3
 """Of nine frames, four times slower."""
@@ -34,17 +35,17 @@ def finished_video(storage: Storage, *, key: str = UPLOAD, seconds: Sequence[flo
     done = cut(storage, video_id, progress=quiet)
     keys = VideoKeys(video_id).plan(done.current.plan).model(done.current.model_id)
     for chunk in done.plan.chunks:
-        storage.write_json(keys.receipt(chunk.index), {})
-    final = replace(finish(storage, video_id), chunk_seconds=tuple(seconds))
-    storage.write_json(VideoKeys(video_id).finals[0], final.to_json())
+        write_json(storage, keys.receipt(chunk.index), {})
+    final = changed(finish(storage, video_id), chunk_seconds=tuple(seconds))
+    write_record(storage, VideoKeys(video_id).finals[0], final)
     return video_id
 
 
 def date_back(storage: Storage, key: str, *, hours: int = 1) -> None:
     """Make a stored object as old as that."""
-    assert storage.root is not None
+    assert root_of(storage) is not None
     before = time.time() - hours * 3600
-    os.utime(storage.root / key, (before, before))
+    os.utime(root_of(storage) / key, (before, before))
 
 
 def receipt_of(storage: Storage, video_id: str) -> str:
@@ -74,7 +75,7 @@ def test_what_the_same_model_made_before_it_was_deployed_does_not_count(folder: 
 
 def test_what_another_model_made_does_not_count(folder: Storage) -> None:
     video_id = finished_video(folder)
-    write_served(folder, "flow", replace(DEPLOYED, model_id="fade-2"))
+    write_served(folder, "flow", changed(DEPLOYED, model_id="fade-2"))
     date_back(folder, endpoint_key("flow"))
     assert made_on(folder, video_id, read_in_force(folder, video_id)) is None
 
@@ -96,13 +97,13 @@ def test_a_video_interpolated_anew_counts_once_it_is_finished_anew(folder: Stora
     video_id = finished_video(folder)
     look(folder, video_id, chosen={"slowdown": "8"}, progress=quiet)
     cut(folder, video_id, progress=quiet)
-    folder.write_json(receipt_of(folder, video_id), {})
+    write_json(folder, receipt_of(folder, video_id), {})
     with pytest.raises(SettingsError, match="it has finished no video yet"):
         measured_speed(folder, "flow", instance_type=G5)
 
 
 def test_what_another_endpoint_finished_does_not_count(folder: Storage) -> None:
-    write_served(folder, "film", replace(DEPLOYED, sagemaker_endpoint="slowmo-film"))
+    write_served(folder, "film", changed(DEPLOYED, sagemaker_endpoint="slowmo-film"))
     finished_video(folder)
     with pytest.raises(SettingsError, match=r"film on ml[.]g5[.]xlarge is not measured: it has finished no video"):
         measured_speed(folder, "film", instance_type=G5)
@@ -128,7 +129,7 @@ def test_a_speed_on_another_instance_type_is_not_taken_for_this_one(folder: Stor
 
 def test_a_local_speed_is_never_taken_for_that_of_an_instance(folder: Storage) -> None:
     finished_video(folder)
-    write_served(folder, "flow", Served(Fade.model_id, 10**9))
+    write_served(folder, "flow", Served(model_id=Fade.model_id, max_body_bytes=10**9))
     with pytest.raises(SettingsError, match=r"runs on a local machine. Give --seconds-per-megapixel"):
         measured_speed(folder, "flow", instance_type=G5)
 

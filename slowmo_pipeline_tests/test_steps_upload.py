@@ -6,7 +6,8 @@ from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.steps.upload import register, upload_clip
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline_tests.stored import read_json, write_json
 from slowmo_pipeline_tests.videos import quiet
 
 
@@ -21,16 +22,16 @@ def test_clip_lands_under_its_content_and_name(storage: Storage, file: Path) -> 
     key = upload_clip(storage, file, quiet, with_sidecar=True)
 
     assert key == f"uploads/{file_sha256(file)[:8]}/my clip.mp4"
-    assert [entry.key for entry in storage.uploads()] == [key]
+    assert [entry.key for entry in storage.uploads().entries] == [key]
     assert storage.read(key) == b"content"
 
 
 def test_copy_that_is_there_is_not_sent_again(storage: Storage, file: Path) -> None:
     key = upload_clip(storage, file, quiet, with_sidecar=False)
-    before = storage.upload_entry(key)
+    before = storage.stat(key)
 
     assert upload_clip(storage, file, quiet, with_sidecar=False) == key
-    assert storage.upload_entry(key) == before
+    assert storage.stat(key) == before
 
 
 def test_other_content_of_the_same_name_is_another_upload(storage: Storage, file: Path) -> None:
@@ -39,7 +40,7 @@ def test_other_content_of_the_same_name_is_another_upload(storage: Storage, file
     keys.add(upload_clip(storage, file, quiet, with_sidecar=False))
 
     assert len(keys) == 2
-    assert {entry.key for entry in storage.uploads()} == keys
+    assert {entry.key for entry in storage.uploads().entries} == keys
 
 
 def test_copy_of_another_size_is_replaced(storage: Storage, file: Path) -> None:
@@ -63,7 +64,7 @@ def test_sidecar_goes_along_and_goes_first(storage: Storage, file: Path, monkeyp
     key = upload_clip(storage, file, quiet, with_sidecar=True)
 
     assert written == [sidecar_key(key), key]
-    assert storage.read_json(sidecar_key(key)) == {"slowdown": 8}
+    assert read_json(storage, sidecar_key(key)) == {"slowdown": 8}
 
 
 def test_sidecar_stays_when_not_asked_for(storage: Storage, file: Path) -> None:
@@ -79,26 +80,26 @@ def test_what_is_no_file_is_refused(folder: Storage, tmp_path: Path, name: str) 
         upload_clip(folder, tmp_path / name, quiet, with_sidecar=True)
 
 
-@pytest.mark.parametrize("name", ["a\nb.mp4", "tab\t.mp4", "clip.mp4#1", "not unicode \udcff.mp4"])
+@pytest.mark.parametrize("name", ["a\nb.mp4", "tab\t.mp4", "not unicode \udcff.mp4"])
 def test_name_that_no_storage_takes_is_refused(storage: Storage, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"content")
     with pytest.raises(StorageError, match=r"cannot be stored under that name\. Rename it"):
         upload_clip(storage, tmp_path / name, quiet, with_sidecar=True)
 
-    assert list(storage.uploads()) == []
+    assert list(storage.uploads().entries) == []
 
 
 def test_registered_upload_is_known_by_its_id(storage: Storage) -> None:
     video_id = register(storage, "uploads/ab/clip.mp4")
 
     assert video_id == video_id_of("uploads/ab/clip.mp4")
-    assert storage.read_json(VideoKeys(video_id).source) == {"upload": "uploads/ab/clip.mp4"}
+    assert read_json(storage, VideoKeys(video_id).source) == {"upload": "uploads/ab/clip.mp4"}
     assert storage.folders("videos/") == (video_id,)
 
 
 def test_registering_again_keeps_what_is_known(storage: Storage) -> None:
     video_id = register(storage, "uploads/clip.mp4")
-    storage.write_json(VideoKeys(video_id).source, {"upload": "uploads/clip.mp4", "sha256": "00"})
+    write_json(storage, VideoKeys(video_id).source, {"upload": "uploads/clip.mp4", "sha256": "00"})
 
     assert register(storage, "uploads/clip.mp4") == video_id
-    assert storage.read_json(VideoKeys(video_id).source) == {"upload": "uploads/clip.mp4", "sha256": "00"}
+    assert read_json(storage, VideoKeys(video_id).source) == {"upload": "uploads/clip.mp4", "sha256": "00"}

@@ -1,4 +1,4 @@
-"""One contract for both kinds of storage, and what each has of its own."""
+"""One contract for both kinds of storage."""
 
 import os
 import re
@@ -13,7 +13,9 @@ from moto.s3.models import s3_backends
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.storage import Storage, is_staged
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.opening import open_storage
 
 NAMES = [
     *(
@@ -37,8 +39,8 @@ def test_names_survive(storage: Storage, name: str) -> None:
 
     assert storage.read(key) == b"content"
     assert [entry.key for entry in storage.list("uploads/")] == [key]
-    assert [entry.key for entry in storage.uploads()] == [key]
-    assert storage.key_of(storage.location(key)) == key
+    assert [entry.key for entry in storage.uploads().entries] == [key]
+    assert storage.key_of(storage.uri(key)) == key
     with storage.local_file(key) as path:
         assert (path.name, path.read_bytes()) == (name, b"content")
     storage.delete([key])
@@ -48,7 +50,7 @@ def test_names_survive(storage: Storage, name: str) -> None:
 def test_write_replaces(storage: Storage) -> None:
     storage.write("a/b", b"one")
     before = storage.stat("a/b")
-    storage.write("a/b", memoryview(b"another"))
+    storage.write("a/b", b"another")
     after = storage.stat("a/b")
 
     assert storage.read("a/b") == b"another"
@@ -63,6 +65,24 @@ def test_create_leaves_what_is_there(storage: Storage) -> None:
     assert storage.read("a/b") == b"one"
 
 
+def test_one_of_many_creates(storage: Storage) -> None:
+    created: list[bool] = []
+    start = threading.Barrier(4)
+
+    def create() -> None:
+        start.wait()
+        created.append(storage.create("a/new", b"mine"))
+
+    writers = [threading.Thread(target=create) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert sorted(created) == [False, False, False, True]
+    assert [entry.key for entry in storage.list("a/")] == ["a/new"]
+
+
 def test_empty_object(storage: Storage) -> None:
     storage.write("a/b", b"")
 
@@ -71,26 +91,17 @@ def test_empty_object(storage: Storage) -> None:
         assert path.stat().st_size == 0
 
 
-def test_json_round_trip(storage: Storage) -> None:
-    value = {"name": "Käfer", "list": [1, 2.5, None, True], "nested": {"": []}}
-    storage.write_json("a/b.json", value)
-
-    assert storage.read_json("a/b.json") == value
-
-
 def test_missing_keys(storage: Storage, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         storage.read("a/missing")
     with pytest.raises(FileNotFoundError), storage.local_file("a/missing"):
         pass
     with pytest.raises(FileNotFoundError):
-        storage.fetch("a/missing", tmp_path / "copy")
+        storage.download("a/missing", tmp_path / "copy")
     storage.delete(["a/missing"])
 
-    assert storage.read_json("a/missing") is None
     assert storage.stat("a/missing") is None
-    assert storage.upload_entry("a/missing") is None
-    assert list(storage.list("a/")) == list(storage.uploads()) == []
+    assert list(storage.list("a/")) == list(storage.uploads().entries) == []
     assert storage.folders("a/") == ()
     assert not (tmp_path / "copy").exists()
 
@@ -109,8 +120,8 @@ def test_listing_tells_what_stat_tells(storage: Storage) -> None:
 
 def test_upload_has_one_version_however_it_is_looked_at(storage: Storage) -> None:
     storage.write("uploads/a.mp4", b"12345")
-    [listed] = storage.uploads()
-    found = storage.upload_entry("uploads/a.mp4")
+    [listed] = storage.uploads().entries
+    found = storage.stat("uploads/a.mp4")
 
     assert found
     assert (listed.key, listed.size, listed.version) == (found.key, found.size, found.version)
@@ -128,17 +139,17 @@ def test_listing_goes_all_the_way_down(storage: Storage) -> None:
 def test_listing_of_many(storage: Storage) -> None:
     """S3 lists a thousand at a time."""
     keys = {f"uploads/{number:04d}" for number in range(1003)}
-    if storage.root is None:
+    if isinstance(storage, FolderStorage):
+        storage.prepare_uploads()
+        for key in keys:
+            (storage.root / key).touch()
+    else:
         bucket, _, prefix = storage.url.removeprefix("s3://").partition("/")
         for key in keys:
             s3_backends["123456789012"]["aws"].put_object(bucket, f"{prefix}/{key}", b"")
-    else:
-        (storage.root / "uploads").mkdir()
-        for key in keys:
-            (storage.root / key).touch()
 
     assert {entry.key for entry in storage.list("uploads/")} == keys
-    assert {entry.key for entry in storage.uploads()} == keys
+    assert {entry.key for entry in storage.uploads().entries} == keys
 
 
 def test_folders_are_those_right_below(storage: Storage) -> None:
@@ -159,7 +170,7 @@ def test_deleting_some(storage: Storage) -> None:
 def test_upload_and_fetch_are_each_others_inverse(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(os.urandom(100_000))
     storage.upload(tmp_path / "source", "uploads/x")
-    storage.fetch("uploads/x", tmp_path / "copy")
+    storage.download("uploads/x", tmp_path / "copy")
 
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "source").read_bytes()
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"source", "copy"}
@@ -168,18 +179,68 @@ def test_upload_and_fetch_are_each_others_inverse(storage: Storage, tmp_path: Pa
 def test_fetch_replaces(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(b"old and longer")
     storage.write("a/b", b"new")
-    storage.fetch("a/b", tmp_path / "copy")
+    storage.download("a/b", tmp_path / "copy")
 
     assert (tmp_path / "copy").read_bytes() == b"new"
 
 
-def test_temporary_copy_goes(s3_url: str) -> None:
-    storage = Storage(s3_url)
-    storage.write("a/b.tar", b"1")
-    with storage.local_file("a/b.tar") as path:
-        assert path.name == "b.tar"
+def test_upload_is_a_file_until_the_storage_is_closed(storage: Storage) -> None:
+    storage.write("uploads/x/clip.mp4", b"1")
+    upload = storage.stat("uploads/x/clip.mp4")
+    assert upload
+    for _ in range(2):
+        with storage.local_upload(upload) as path:
+            assert (path.name, path.read_bytes()) == ("clip.mp4", b"1")
+    storage.close()
 
-    assert not path.parent.exists()
+    assert storage.read("uploads/x/clip.mp4") == b"1"
+
+
+def test_another_version_of_an_upload_is_another_file(storage: Storage) -> None:
+    for content in (b"1", b"22"):
+        storage.write("uploads/clip.mp4", content)
+        upload = storage.stat("uploads/clip.mp4")
+        assert upload
+        with storage.local_upload(upload) as path:
+            assert path.read_bytes() == content
+
+
+def test_scratch_is_ones_own_and_goes(storage: Storage) -> None:
+    with storage.scratch() as one, storage.scratch() as other:
+        (one / "large").write_bytes(b"1")
+        assert one != other
+    assert not one.exists()
+
+
+SCRATCH = """
+import os, signal, sys
+from slowmo_pipeline.storage.opening import open_storage
+
+with open_storage(sys.argv[1]).scratch() as folder:
+    (folder / "large").write_bytes(bytes(3000))
+    print(folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_what_a_killed_process_left_in_scratch_goes(storage: Storage, by_hand: bool) -> None:
+    killed = subprocess.run([sys.executable, "-c", SCRATCH, storage.url], check=False, capture_output=True, text=True)
+    left = Path(killed.stdout.strip())
+    assert (left / "large").exists()
+
+    if by_hand:
+        assert storage.remove_leftovers() == 3000
+    else:
+        with storage.scratch():
+            pass
+    assert not left.exists()
+
+
+def test_scratch_in_use_is_no_leftover(storage: Storage) -> None:
+    with storage.scratch() as folder:
+        assert open_storage(storage.url).remove_leftovers() == 0
+        assert folder.exists()
 
 
 def test_reader_sees_the_old_or_the_new_whole(storage: Storage) -> None:
@@ -206,16 +267,18 @@ def test_reader_sees_the_old_or_the_new_whole(storage: Storage) -> None:
 COPY = """
 import resource, sys
 from pathlib import Path
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.stored import read_json, root_of, write_json
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-storage, folder = Storage(sys.argv[1]), Path(sys.argv[2])
+storage, folder = open_storage(sys.argv[1]), Path(sys.argv[2])
 storage.write("small", b"1")  # what a first use loads is not meant
 before = peak()
 storage.upload(folder / "large", "large")
-storage.fetch("large", folder / "copy")
+storage.download("large", folder / "copy")
 print((peak() - before) // 1024)
 storage.delete(["large"])
 """
@@ -250,110 +313,17 @@ def test_location_that_leads_astray_is_refused(storage: Storage, tail: str) -> N
 
 
 def test_dots_within_names_are_no_way_out(storage: Storage) -> None:
-    assert storage.key_of(storage.location("a/..b/c..d/...")) == "a/..b/c..d/..."
+    assert storage.key_of(storage.uri("a/..b/c..d/...")) == "a/..b/c..d/..."
 
 
 def test_same_root_from_its_own_url(storage: Storage) -> None:
     storage.write("a/b", b"1")
 
-    assert Storage(storage.url).read("a/b") == b"1"
-    assert Storage(storage.url + "/").location("a/b") == storage.location("a/b")
-
-
-def test_bucket_without_a_prefix(s3_url: str) -> None:
-    root = Storage("s3://slowmo")
-    storage = Storage(s3_url)
-    storage.write("uploads/x", b"1")
-    inner = storage.url.removeprefix("s3://slowmo/")
-
-    assert root.read(f"{inner}/uploads/x") == b"1"
-    assert root.key_of(storage.location("uploads/x")) == f"{inner}/uploads/x"
+    assert open_storage(storage.url).read("a/b") == b"1"
+    assert open_storage(storage.url + "/").uri("a/b") == storage.uri("a/b")
 
 
 @pytest.mark.parametrize("url", ["ftp://x/y", "http://x", "s3:/bucket", "s3://", "s3:///prefix", "gs://bucket"])
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(StorageError, match=f"SLOWMO_STORAGE = {url} is neither a folder nor s3://bucket/prefix"):
-        Storage(url)
-
-
-def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"cannot be made: Not a directory\. Set SLOWMO_STORAGE"):
-        Storage(str(tmp_path / "file" / "storage"))
-
-
-def test_bucket_without_credentials_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-
-    with pytest.raises(StorageError, match="no AWS credentials for s3://bucket/prefix: set AWS_PROFILE"):
-        Storage("s3://bucket/prefix")
-
-
-def test_address_for_s3_alone_wins(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    storage = Storage(s3_url)
-    storage.write("uploads/x", b"1")
-
-    assert [entry.key for entry in storage.uploads()] == ["uploads/x"]
-
-
-def test_general_address_serves_too(s3_url: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    storage = Storage(s3_url)
-    storage.write("uploads/x", b"1")
-
-    assert [entry.key for entry in storage.uploads()] == ["uploads/x"]
-
-
-def test_odd_files_do_not_stop_a_folders_uploads(folder: Storage) -> None:
-    assert folder.root
-    uploads = folder.root / "uploads"
-    (uploads / "sub.mp4").mkdir(parents=True)
-    for name in (b"a\nb.mp4", b"tab\t.mp4", b"not unicode \xff.mp4", b"clip.mp4#1", b"good.mp4", b"sub.mp4/good.mp4"):
-        Path(os.fsdecode(os.fsencode(uploads) + b"/" + name)).write_bytes(b"1")
-    (uploads / "dangling.mp4").symlink_to("nowhere")
-    (uploads / "loop.mp4").symlink_to("loop.mp4")
-    (uploads / "above").symlink_to(folder.root)
-
-    assert sorted(entry.key.removeprefix("uploads/") for entry in folder.uploads()) == [
-        *("a\nb.mp4", "clip.mp4#1", "good.mp4", "not unicode \udcff.mp4", "sub.mp4/good.mp4", "tab\t.mp4")
-    ]
-
-
-def test_odd_keys_do_not_stop_a_buckets_uploads(s3_url: str) -> None:
-    bucket, _, prefix = s3_url.removeprefix("s3://").partition("/")
-    for key in ("a\nb.mp4", "/two slashes.mp4", "./dot.mp4", "folder/", "good.mp4"):
-        # By its own door: over HTTP this server does not take such names, S3 does.
-        s3_backends["123456789012"]["aws"].put_object(bucket, f"{prefix}/uploads/{key}", b"1")
-
-    assert {entry.key for entry in Storage(s3_url).uploads()} == {"uploads/a\nb.mp4", "uploads/good.mp4"}
-
-
-def test_folders_upload_changes_its_version_with_size_and_time(folder: Storage) -> None:
-    folder.write("uploads/x", b"12345")
-    assert folder.root
-    path = folder.root / "uploads/x"
-    versions = [folder.upload_entry("uploads/x")]
-    os.utime(path, (1, 1))
-    versions.append(folder.upload_entry("uploads/x"))
-    path.write_bytes(b"123456")
-    os.utime(path, (1, 1))
-    versions.append(folder.upload_entry("uploads/x"))
-
-    assert len({entry.version for entry in versions if entry}) == 3
-
-
-def test_what_a_killed_writer_leaves_is_told_apart() -> None:
-    assert is_staged("uploads/clip.mp4#1")
-    assert is_staged("uploads/clip.mp4#23")
-    assert not is_staged("uploads/clip #1.mp4")
-
-
-def test_address_for_people_is_a_path_in_a_folder_and_a_location_in_a_bucket(folder: Storage, s3_url: str) -> None:
-    assert folder.shown("final/a b.mp4") == str(folder.root) + "/final/a b.mp4"
-    assert Storage(s3_url).shown("final/a.mp4") == f"{s3_url}/final/a.mp4"
+        open_storage(url)

@@ -1,14 +1,14 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
-from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.errors import DamagedRecordError
 from slowmo_pipeline.video.colour import Colour, usual_matrix
 from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline_tests.stored import changed
 
 INFO = VideoInfo(
     width=1920,
@@ -19,7 +19,7 @@ INFO = VideoInfo(
     sample_aspect_ratio=Fraction(16, 15),
     rotation=90,
     mirrored=True,
-    colour=Colour("bt2020nc", "tv", None, "smpte2084"),
+    colour=Colour(matrix="bt2020nc", range="tv", primaries=None, transfer="smpte2084"),
     time_base=Fraction(1, 1000),
     ticks=(-3, 38, 80, 122, 163, 1000),
     last_duration_ticks=None,
@@ -34,7 +34,7 @@ INFO = VideoInfo(
 
 
 def test_stored_and_read_back_it_is_the_same() -> None:
-    assert VideoInfo.from_json(json.loads(json.dumps(INFO.to_json()))) == INFO
+    assert VideoInfo.from_json(INFO.to_json(), where="info.json") == INFO
 
 
 def test_frame_count_is_counted() -> None:
@@ -46,14 +46,14 @@ def test_first_frame_time_is_in_seconds() -> None:
 
 
 def test_an_hour_at_a_constant_rate_is_stored_as_one_run() -> None:
-    hour = replace(INFO, ticks=tuple(range(0, 200_000 * 1001, 1001)))
-    assert len(json.dumps(hour.to_json())) < 1000
-    assert VideoInfo.from_json(hour.to_json()).ticks == hour.ticks
+    hour = changed(INFO, ticks=tuple(range(0, 200_000 * 1001, 1001)))
+    assert len(hour.to_json()) < 1000
+    assert VideoInfo.from_json(hour.to_json(), where="info.json").ticks == hour.ticks
 
 
 def test_an_hour_of_rounded_times_stays_small() -> None:
-    hour = replace(INFO, ticks=tuple(round(Fraction(i * 1001, 60)) for i in range(200_000)))
-    assert len(json.dumps(hour.to_json())) < 2_000_000
+    hour = changed(INFO, ticks=tuple(round(Fraction(i * 1001, 60)) for i in range(200_000)))
+    assert len(hour.to_json()) < 2_000_000
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,22 @@ def test_an_hour_of_rounded_times_stays_small() -> None:
         {"time_base": "1/0"},
         {"ticks": {"first": 0, "steps": [[0, 3]]}},
         {"colour": {"matrix": "bt709"}},
-        {"surplus": 1},
+        {"ticks": {"first": 0, "steps": [[1, "3"]]}},
+        {"ticks": {"first": 0, "steps": [[1]]}},
+        {"ticks": {}},
+        {"notes": None},
+        {"width": 1.5},
     ],
 )
 def test_what_was_not_stored_by_us_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(StorageError, match="materialise raw_video again"):
-        VideoInfo.from_json(INFO.to_json() | change)
+    data = json.dumps(json.loads(INFO.to_json()) | change).encode()
+    with pytest.raises(DamagedRecordError, match=r"^info\.json is damaged: "):
+        VideoInfo.from_json(data, where="info.json")
+
+
+def test_what_a_later_version_stored_besides_is_ignored() -> None:
+    data = json.dumps(json.loads(INFO.to_json()) | {"surplus": 1}).encode()
+    assert VideoInfo.from_json(data, where="info.json") == INFO
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((640, 480), "bt470bg"), ((1280, 536), "bt709"), ((720, 720), "bt709")])

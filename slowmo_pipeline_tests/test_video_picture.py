@@ -53,7 +53,7 @@ def middle(path: Path) -> npt.NDArray[np.float64]:
 def test_colours_are_what_the_standards_say(
     tmp_path: Path, rgb: tuple[float, float, float], pixel_format: str, bits: int, matrix: str, full: bool
 ) -> None:
-    colour = Colour(matrix, "pc" if full else "tv", None, None)
+    colour = Colour(matrix=matrix, range="pc" if full else "tv", primaries=None, transfer=None)
     planes = coded(rgb, matrix=matrix, full=full, bits=bits)
     clip = write_planes(tmp_path / "flat.mkv", planes, pixel_format=pixel_format, colour=colour, size=(64, 48))
     # The numbers in the file are rounded, so a colour is off by up to one and a half of its steps.
@@ -116,7 +116,7 @@ def test_an_unknown_matrix_is_refused_by_name(tmp_path: Path) -> None:
         tmp_path / "odd.mkv",
         [99, 99, 99],
         pixel_format="yuv420p",
-        colour=Colour("ictcp", "tv", None, None),
+        colour=Colour(matrix="ictcp", range="tv", primaries=None, transfer=None),
         size=(64, 48),
     )
     with pytest.raises(UnreadableVideoError, match="ictcp"):

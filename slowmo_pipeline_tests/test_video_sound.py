@@ -1,4 +1,3 @@
-from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from pathlib import Path
@@ -22,6 +21,7 @@ from slowmo_pipeline_tests.media import (
     tone,
     write_clip,
 )
+from slowmo_pipeline_tests.stored import changed
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=4096 * 2304, max_frames=1000, max_seconds=1000)
 RATE = Fraction(24)
@@ -127,7 +127,7 @@ def test_the_same_sound_gives_the_same_bytes(tmp_path: Path, codec: str) -> None
 
 def test_the_creation_time_is_kept(tmp_path: Path) -> None:
     source = source_with(tmp_path, tone(1.0))
-    info = replace(probe(source, limits=LIMITS), creation_time="2020-01-02T03:04:05.000000Z")
+    info = changed(probe(source, limits=LIMITS), creation_time="2020-01-02T03:04:05.000000Z")
     assert probe(slowed(source, Fraction(2), info=info), limits=LIMITS).creation_time == info.creation_time
 
 

@@ -1,7 +1,6 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -30,6 +29,7 @@ from slowmo_pipeline_tests.media import (
     in_depth,
     moving_square,
 )
+from slowmo_pipeline_tests.stored import changed
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=4096 * 2304, max_frames=1000, max_seconds=1000)
 
@@ -60,7 +60,7 @@ def write(
     path: Path, frames: Iterator[Frame], *, info: VideoInfo = INFO, codec: str = "h264", threads: int = 2
 ) -> Path:
     first = next(frames)
-    info = replace(info, width=first.shape[1], height=first.shape[0], depth=8 * first.dtype.itemsize)
+    info = changed(info, width=first.shape[1], height=first.shape[0], depth=8 * first.dtype.itemsize)
     target = path.with_suffix(CODECS[codec].suffix)
 
     def all_frames() -> Iterator[Frame]:
@@ -94,35 +94,39 @@ def test_frame_times_are_exact(tmp_path: Path, codec: str, rate: Fraction) -> No
     "colour",
     [
         BT709,
-        Colour("smpte170m", "tv", "smpte170m", "smpte170m"),
-        Colour("smpte170m", "pc", "bt470bg", "iec61966-2-1"),
-        Colour("bt2020nc", "tv", "bt2020", "smpte2084"),
+        Colour(matrix="smpte170m", range="tv", primaries="smpte170m", transfer="smpte170m"),
+        Colour(matrix="smpte170m", range="pc", primaries="bt470bg", transfer="iec61966-2-1"),
+        Colour(matrix="bt2020nc", range="tv", primaries="bt2020", transfer="smpte2084"),
         UNTAGGED,
     ],
 )
 @pytest.mark.parametrize("depth", [8, 16])
 def test_colours_survive_encoding(tmp_path: Path, codec: str, colour: Colour, depth: int) -> None:
     bars = colour_bars(depth=depth)
-    clip = write(tmp_path / "bars", iter([bars] * 3), info=replace(INFO, colour=colour), codec=codec)
+    clip = write(tmp_path / "bars", iter([bars] * 3), info=changed(INFO, colour=colour), codec=codec)
     info = probe(clip, limits=LIMITS)
     assert bar_colours(next(read_frames(clip, info))[1]) == pytest.approx(BAR_COLOURS, abs=3)
 
 
-@pytest.mark.parametrize("colour", [BT709, Colour("bt2020nc", "tv", "bt2020", "arib-std-b67"), UNTAGGED])
+@pytest.mark.parametrize(
+    "colour", [BT709, Colour(matrix="bt2020nc", range="tv", primaries="bt2020", transfer="arib-std-b67"), UNTAGGED]
+)
 def test_colour_tags_are_carried_and_none_is_invented(tmp_path: Path, colour: Colour) -> None:
-    clip = write(tmp_path / "grey", grey_frames(3), info=replace(INFO, colour=colour))
+    clip = write(tmp_path / "grey", grey_frames(3), info=changed(INFO, colour=colour))
     assert probe(clip, limits=LIMITS).colour == colour
 
 
 def test_full_range_is_carried(tmp_path: Path) -> None:
-    colour = Colour("bt709", "pc", "bt709", "bt709")
-    clip = write(tmp_path / "grey", grey_frames(3), info=replace(INFO, colour=colour))
+    colour = Colour(matrix="bt709", range="pc", primaries="bt709", transfer="bt709")
+    clip = write(tmp_path / "grey", grey_frames(3), info=changed(INFO, colour=colour))
     assert probe(clip, limits=LIMITS).colour == colour
 
 
 def test_an_rgb_source_gets_a_matrix_and_says_which(tmp_path: Path) -> None:
     clip = write(
-        tmp_path / "bars", iter([colour_bars()] * 3), info=replace(INFO, colour=Colour("gbr", "pc", None, None))
+        tmp_path / "bars",
+        iter([colour_bars()] * 3),
+        info=changed(INFO, colour=Colour(matrix="gbr", range="pc", primaries=None, transfer=None)),
     )
     info = probe(clip, limits=LIMITS)
     assert info.colour.matrix == "bt470bg"
@@ -154,7 +158,7 @@ def test_odd_sizes_repeat_their_edge_where_they_must_be_even(tmp_path: Path, cod
 
 def test_the_shape_of_a_pixel_is_carried_exactly(tmp_path: Path) -> None:
     for shape in (Fraction(16, 15), Fraction(4320, 4739)):
-        clip = write(tmp_path / "grey", grey_frames(3), info=replace(INFO, sample_aspect_ratio=shape))
+        clip = write(tmp_path / "grey", grey_frames(3), info=changed(INFO, sample_aspect_ratio=shape))
         assert probe(clip, limits=LIMITS).sample_aspect_ratio == shape
 
 
@@ -167,7 +171,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path: Path, codec: str) -> None
 def test_the_creation_time_is_copied_and_none_is_invented(tmp_path: Path) -> None:
     moment = "2020-01-02T03:04:05.000000Z"
     for codec, creation_time in product(("h264", "ffv1"), (None, moment)):
-        clip = write(tmp_path / "grey", grey_frames(3), info=replace(INFO, creation_time=creation_time), codec=codec)
+        clip = write(tmp_path / "grey", grey_frames(3), info=changed(INFO, creation_time=creation_time), codec=codec)
         assert probe(clip, limits=LIMITS).creation_time == creation_time
 
 
@@ -176,7 +180,7 @@ def test_a_lower_crf_makes_a_larger_file(tmp_path: Path) -> None:
     for crf in (10, 40):
         target = tmp_path / f"{crf}.mp4"
         frames = moving_square(20)
-        info = replace(INFO, width=96, height=64)
+        info = changed(INFO, width=96, height=64)
         encode(target, frames, info=info, frame_rate=FILM_RATE, codec="h264", crf=crf, threads=1)
         sizes.append(target.stat().st_size)
     assert sizes[0] > sizes[1]

@@ -13,9 +13,11 @@ from slowmo_pipeline.steps.cut import Cut, cut
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import Final, read_in_force, recipe_of
 from slowmo_pipeline.steps.upload import register
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import grey_frames, write_clip
+from slowmo_pipeline_tests.stored import write_json
 
 UPLOAD = "uploads/clip.mp4"
 RATE = Fraction(24)
@@ -40,7 +42,7 @@ def clip(frames: int) -> bytes:
 
 def serve(storage: Storage, *, model_id: str = Fade.model_id, max_body_bytes: int = 10**9) -> None:
     """Leave the note that an endpoint `flow` serves the storage."""
-    storage.write_json(endpoint_key("flow"), {"model_id": model_id, "max_body_bytes": max_body_bytes})
+    write_json(storage, endpoint_key("flow"), {"model_id": model_id, "max_body_bytes": max_body_bytes})
 
 
 def drop_and_cut(storage: Storage, *, frames: int = 9, **settings: Any) -> tuple[str, Cut]:
@@ -66,7 +68,7 @@ def finish(storage: Storage, video_id: str) -> Final:
         notes=("a note",),
     )
     storage.write(final.key, b"final")
-    storage.write_json(keys.finals[0], final.to_json())
+    write_record(storage, keys.finals[0], final)
     return final
 
 

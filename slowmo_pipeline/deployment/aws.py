@@ -5,20 +5,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
+from botocore.exceptions import ClientError
 
-from slowmo_pipeline.aws_errors import DENIED, EXPIRED, SIGN_IN
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.hosted import RETRIES
+from slowmo_pipeline.storage.aws_client import aws_client
+from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, sorted_out
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -27,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sts import STSClient
 
+_GRANT = "let who deploys have the deployer's policy of deploy/cloudformation.yaml"
+
 
 class Aws:
     """A client of each service, made when first used."""
@@ -34,27 +27,32 @@ class Aws:
     @cached_property
     def sagemaker(self) -> "SageMakerClient":
         """Models, endpoint configurations and endpoints."""
-        return boto3.client("sagemaker", config=Config(retries=RETRIES))
+        client: SageMakerClient = aws_client("sagemaker")
+        return client
 
     @cached_property
     def application_autoscaling(self) -> "ApplicationAutoScalingClient":
         """How many instances an endpoint has."""
-        return boto3.client("application-autoscaling", config=Config(retries=RETRIES))
+        client: ApplicationAutoScalingClient = aws_client("application-autoscaling")
+        return client
 
     @cached_property
     def cloudwatch(self) -> "CloudWatchClient":
         """Metrics and alarms."""
-        return boto3.client("cloudwatch", config=Config(retries=RETRIES))
+        client: CloudWatchClient = aws_client("cloudwatch")
+        return client
 
     @cached_property
     def sns(self) -> "SNSClient":
         """Topics."""
-        return boto3.client("sns", config=Config(retries=RETRIES))
+        client: SNSClient = aws_client("sns")
+        return client
 
     @cached_property
     def sts(self) -> "STSClient":
         """Who the caller is."""
-        return boto3.client("sts", config=Config(retries=RETRIES))
+        client: STSClient = aws_client("sts")
+        return client
 
     @property
     def region(self) -> str:
@@ -77,30 +75,8 @@ def told_plainly() -> Iterator[None]:
     """Raise EndpointError, with a message for people, for what AWS refuses."""
     try:
         yield
-    except ClientError as error:
-        raise EndpointError(_refusal(error)) from error
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        raise EndpointError(
-            f"There are no AWS credentials ({error}): set AWS_PROFILE or run `aws configure`."
-        ) from error
-    except NoRegionError as error:
-        raise EndpointError("No AWS region is set: set AWS_DEFAULT_REGION, or `region` in the profile.") from error
-    except BotoCoreError as error:
-        raise EndpointUnreachableError(f"AWS cannot be reached: {error}") from error
-
-
-def _refusal(error: ClientError) -> str:
-    code, operation = error.response["Error"].get("Code", ""), error.operation_name
-    message = " ".join(error.response["Error"].get("Message", "").split()).rstrip(".")
-    # AuthorizationError is how SNS says it.
-    if code in DENIED or code == "AuthorizationError":
-        return (
-            f"AWS does not allow {operation}: {message}. Let who deploys have the deployer's policy of "
-            "deploy/cloudformation.yaml."
-        )
-    if code in EXPIRED:
-        return f"AWS does not take the credentials for {operation} ({code}): {SIGN_IN}."
-    return (
-        f"AWS refused {operation} ({code}): {message}. Correct what it names and run the same command again: it goes "
-        "on where this one stopped."
-    )
+    except AWS_ERRORS as error:
+        found = sorted_out(error)
+        what = error.operation_name if isinstance(error, ClientError) else "AWS's services"
+        kind = EndpointUnreachableError if found.passes else EndpointError
+        raise kind(found.sentence(what, refused=f"AWS refused {what}", grant=_GRANT)) from error

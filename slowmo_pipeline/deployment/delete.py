@@ -9,7 +9,7 @@ from slowmo_pipeline.deployment.stored import delete_packages, forget_records, r
 from slowmo_pipeline.deployment.topics import delete_topics
 from slowmo_pipeline.deployment.versions import delete_versions
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 
 def delete(storage: Storage, name: str, *, told: Told, progress: Progress, poll_seconds: float = POLL_SECONDS) -> None:

@@ -29,11 +29,11 @@ from slowmo_pipeline.deployment.versions import (
     ensure_model,
     model_content,
 )
-from slowmo_pipeline.endpoint import Served
+from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.serving.package import packaged_model_id
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ def deploy(
         image = settings.image_uri or djl_image(aws.region)
         package = ensure_package(storage, names, settings.package, progress, told)
         topics = ensure_topics(aws, names, settings, told)
-        content = model_content(settings, image=image, package=storage.location(package))
+        content = model_content(settings, image=image, package=storage.uri(package))
         model = ensure_model(aws, names, content, told)
         content = config_content(
             settings,
             model=model,
             results=storage.url,
-            failures=storage.location(FAILURES.rstrip("/")),
+            failures=storage.uri(FAILURES.rstrip("/")),
             topics=topics,
         )
         config = ensure_config(aws, names, content, told)
@@ -84,10 +84,10 @@ def deploy(
             ensure_scaling(aws, names, settings, told)
         running = endpoint.require_running(running, config)
         served = Served(
-            model_id,
-            settings.max_body_bytes,
-            names.endpoint,
-            settings.instance_type,
+            model_id=model_id,
+            max_body_bytes=settings.max_body_bytes,
+            sagemaker_endpoint=names.endpoint,
+            instance_type=settings.instance_type,
             deployed_at=running["CreationTime"].timestamp(),
         )
         ensure_record(storage, settings.interpolator, served, told)

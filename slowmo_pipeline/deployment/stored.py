@@ -1,24 +1,27 @@
 """What a deployment keeps in the storage: its packages, and the record that tells the pipeline of it."""
 
+import logging
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.endpoint import Served, forget_served, write_served
-from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
+from slowmo_pipeline.errors import DamagedRecordError, StorageError
 from slowmo_pipeline.keys import ENDPOINTS, endpoint_key
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record
+
+logger = logging.getLogger(__name__)
 
 
 def require_bucket(storage: Storage) -> None:
     """Raise StorageError for a storage that SageMaker cannot reach."""
-    if storage.root is not None:
+    if not storage.url.startswith("s3://"):
         raise StorageError(
-            f"An endpoint of SageMaker cannot reach the folder {storage.root}: set SLOWMO_STORAGE to s3://bucket/prefix."
+            f"An endpoint of SageMaker cannot reach the folder {storage.url}: set SLOWMO_STORAGE to s3://bucket/prefix."
         )
 
 
@@ -30,7 +33,7 @@ def ensure_package(storage: Storage, names: Names, package: Path, progress: Prog
         progress("upload", 0, size, "bytes")
         storage.upload(package, key)
         progress("upload", size, size, "bytes")
-        told(f"uploaded {storage.location(key)}")
+        told(f"uploaded {storage.uri(key)}")
     return key
 
 
@@ -38,14 +41,14 @@ def delete_packages(storage: Storage, names: Names, told: Told, *, keep: str | N
     """Delete the deployment's packages but the one to keep."""
     for key in sorted(entry.key for entry in storage.list(names.packages) if entry.key != keep):
         storage.delete([key])
-        told(f"deleted {storage.location(key)}")
+        told(f"deleted {storage.uri(key)}")
 
 
 def ensure_record(storage: Storage, interpolator: str, wanted: Served, told: Told) -> None:
     """Tell the pipeline what the endpoint of that name is."""
-    if storage.read_json(endpoint_key(interpolator)) != asdict(wanted):
+    if _recorded(storage, endpoint_key(interpolator)) != wanted:
         write_served(storage, interpolator, wanted)
-        told(f"wrote {storage.location(endpoint_key(interpolator))}")
+        told(f"wrote {storage.uri(endpoint_key(interpolator))}")
 
 
 def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | None = None) -> None:
@@ -53,12 +56,21 @@ def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | No
     for interpolator in sorted(_interpolators(storage, names)):
         if interpolator != keep:
             forget_served(storage, interpolator)
-            told(f"deleted {storage.location(endpoint_key(interpolator))}")
+            told(f"deleted {storage.uri(endpoint_key(interpolator))}")
 
 
 def _interpolators(storage: Storage, names: Names) -> Iterator[str]:
     """What the records say that the deployment serves; those of other endpoints are not its own."""
     for entry in storage.list(ENDPOINTS):
-        record = storage.read_json(entry.key)
-        if record is not None and Served.from_json(record).sagemaker_endpoint == names.endpoint:
+        record = _recorded(storage, entry.key)
+        if record is not None and record.sagemaker_endpoint == names.endpoint:
             yield PurePosixPath(entry.key).stem
+
+
+def _recorded(storage: Storage, key: str) -> Served | None:
+    """What a record says; None for a torn one as well, which whoever it belongs to writes anew."""
+    try:
+        return read_record(storage, Served, key)
+    except DamagedRecordError as error:
+        logger.warning("%s It is passed over.", error)
+        return None

@@ -14,7 +14,7 @@ from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import SERVER_ERROR, Failure
 from slowmo_pipeline.serving.request_log import Request, RequestLog
 from slowmo_pipeline.serving.workers import Outcome, Worker, WorkerDiedError
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 MOST_DEATHS = 3
 """A request that killed this many workers is not tried again."""

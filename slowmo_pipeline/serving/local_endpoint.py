@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any
 
 import uvicorn
 
-from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError
+from slowmo_pipeline.endpoint_record import Served, is_deployed, served, write_served
+from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, SlowmoError
 from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
 from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.serving.dispatch import Dispatcher
@@ -30,7 +31,9 @@ from slowmo_pipeline.serving.request_log import RequestLog
 from slowmo_pipeline.serving.served import ServedEndpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
 from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 MAX_BODY_BYTES = MAX_TAR_BYTES
@@ -60,7 +63,7 @@ def serve(
     taken or a worker cannot load its interpolators.
     """
     state = ServerState(state_dir)
-    storage = Storage(storage_url)
+    storage = open_storage(storage_url)
     served = [ServedEndpoint.parse(entry) for entry in endpoints]
     count = _fitting_workers(served) if workers is None else workers
     if count < 1:
@@ -116,9 +119,16 @@ class _Server:
             self.storage.url,
             self.workers.count,
         )
-        served = tuple(map(str, self.workers.endpoints))
+        address = EndpointAddress(
+            url=url,
+            pid=os.getpid(),
+            storage=self.storage.url,
+            endpoints=tuple(map(str, self.workers.endpoints)),
+            started=time.time(),
+        )
         try:
-            with self.state.announced(EndpointAddress(url, os.getpid(), self.storage.url, served, time.time())):
+            with self.state.announced(address):
+                parts.add(asyncio.create_task(self._keep_known(address, first.model_ids)))
                 ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()  # raises what ended it
@@ -129,16 +139,34 @@ class _Server:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
 
+    async def _keep_known(self, address: EndpointAddress, model_ids: Mapping[str, str]) -> None:
+        """Write the address and the records anew when somebody has torn or removed them."""
+        while True:
+            await asyncio.sleep(max(_LOOK_FOR_USERS_SECONDS, self.storage.poll_seconds))
+            try:
+                if self.state.address() != address:
+                    self.state.show(address)
+                for name, model_id in model_ids.items():
+                    await asyncio.to_thread(_announce_again, self.storage, name, model_id)
+            except (SlowmoError, OSError) as error:  # a full disk, say: the next look may succeed
+                logger.warning("%s", error)
+
+
+def _announce_again(storage: Storage, name: str, model_id: str) -> None:
+    with suppress(DamagedRecordError):
+        if read_record(storage, Served, endpoint_key(name)) is not None:
+            return
+    _announce(storage, name, model_id)
+
 
 def _announce(storage: Storage, name: str, model_id: str) -> None:
     """Tell the storage's users what the endpoint of that name is."""
-    record = storage.read_json(endpoint_key(name))
-    if record is not None and record.get("sagemaker_endpoint"):
+    if is_deployed(storage, name):
         raise EndpointError(
-            f"For {storage.url}, {name} is the endpoint {record['sagemaker_endpoint']} of Amazon SageMaker. Delete it "
-            "with `slowmo endpoint delete`, or use another SLOWMO_STORAGE."
+            f"For {storage.url}, {name} is the endpoint {served(storage, name).sagemaker_endpoint} of Amazon "
+            "SageMaker. Delete it with `slowmo endpoint delete`, or use another SLOWMO_STORAGE."
         )
-    storage.write_json(endpoint_key(name), {"model_id": model_id, "max_body_bytes": MAX_BODY_BYTES})
+    write_served(storage, name, Served(model_id=model_id, max_body_bytes=MAX_BODY_BYTES))
 
 
 async def _until_unused(users: Users) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 
 def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str, str]) -> Starlette:
@@ -45,8 +45,8 @@ def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str,
         request = parse_invocation(name, http.headers, storage)
         dispatcher.accept(request)
         locations = {
-            "X-Amzn-SageMaker-OutputLocation": storage.location(request.result_key),
-            "X-Amzn-SageMaker-FailureLocation": storage.location(request.failure_key),
+            "X-Amzn-SageMaker-OutputLocation": storage.uri(request.result_key),
+            "X-Amzn-SageMaker-FailureLocation": storage.uri(request.failure_key),
         }
         return JSONResponse({"InferenceId": request.inference_id}, status_code=202, headers=locations)
 

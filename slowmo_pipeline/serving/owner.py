@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from slowmo_pipeline.errors import EndpointError, HomeError
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.opening import open_storage
 
 _PING_SECONDS = 5
 _LOOK_SECONDS = 0.1
@@ -60,7 +60,7 @@ def use_endpoint(
     started ends before it is ready.
     """
     state = ServerState(state_dir)
-    storage_url = Storage(storage_url).url
+    storage_url = open_storage(storage_url).url
     with state.used():
         with state.starting():
             address = _other_server(state) or _start(state, storage_url, workers, endpoints)

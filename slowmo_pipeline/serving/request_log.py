@@ -4,6 +4,7 @@ SQLite, since a commit is durable as a whole or not at all, and the queue needs 
 one process only, which the server's lock sees to.
 """
 
+import logging
 import sqlite3
 import time
 from collections.abc import Collection
@@ -39,21 +40,28 @@ class Request:
         return self.deaths == 0 and time.time() > self.accepted_at + self.ttl_seconds
 
 
+logger = logging.getLogger(__name__)
+
 _COLUMNS = ", ".join(field.name for field in fields(Request))
 _PLACES = ", ".join("?" for _ in fields(Request))
 
 
 class RequestLog:
-    """The requests that were accepted and are not finished, in order of acceptance."""
+    """The requests that were accepted and are not finished, in order of acceptance.
+
+    A file that a crash has torn is set aside, and the log begins anew: whoever waits for its requests submits them
+    again.
+    """
 
     def __init__(self, path: Path) -> None:
-        # Autocommit: each statement below is one durable step.
-        self._database = sqlite3.connect(path, isolation_level=None)
-        # Locked before WAL is chosen, SQLite keeps its index in memory, so network file systems do.
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute(f"CREATE TABLE IF NOT EXISTS requests ({_COLUMNS}, PRIMARY KEY (id))")
+        try:
+            self._database = _opened(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise  # the disk's doing, not the file's
+            aside = _set_aside(path)
+            logger.error("%s is damaged (%s) and was moved to %s: what had been accepted is lost.", path, error, aside)
+            self._database = _opened(path)
 
     def close(self) -> None:
         """Close the file; requests stay in it."""
@@ -88,3 +96,30 @@ class RequestLog:
     def remove(self, request: Request) -> None:
         """Forget a request: its result or its failure is stored, or it leaves neither."""
         self._database.execute("DELETE FROM requests WHERE id = ?", [request.id])
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # Autocommit: each statement is one durable step.
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        # Locked before WAL is chosen, SQLite keeps its index in memory, so network file systems do.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"CREATE TABLE IF NOT EXISTS requests ({_COLUMNS}, PRIMARY KEY (id))")
+        [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        database.execute(f"SELECT {_COLUMNS} FROM requests LIMIT 1")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):  # of the torn file: applied to a new one, they would tear it as well
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside

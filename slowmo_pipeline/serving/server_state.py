@@ -10,23 +10,22 @@
 The locks are flock(2): the kernel drops them with their process, SIGKILL included.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.errors import DamagedRecordError, HomeError
 from slowmo_pipeline.locks import lock, opened, try_lock
+from slowmo_pipeline.record import Items, Record
 
 _PATIENCE_SECONDS = 1
 """Whoever asks whether there is a server holds its lock for a moment."""
 
 
-@dataclass(frozen=True)
-class EndpointAddress:
+class EndpointAddress(Record):
     """Where a local server is and what it serves."""
 
     url: str
@@ -34,7 +33,7 @@ class EndpointAddress:
     pid: int
     storage: str
     """The storage's root, as in `Storage.url`."""
-    endpoints: tuple[str, ...]
+    endpoints: Items[str]
     """As `str(ServedEndpoint)`."""
     started: float
     """Seconds since the epoch."""
@@ -81,21 +80,28 @@ class ServerState:
     @contextmanager
     def announced(self, address: EndpointAddress) -> Iterator[None]:
         """Show the address to those who look for the server."""
-        aside = self._address.with_suffix(".tmp")
-        aside.write_text(json.dumps(asdict(address), indent=1))
-        aside.replace(self._address)
+        self.show(address)
         try:
             yield
         finally:
             self._address.unlink(missing_ok=True)
 
+    def show(self, address: EndpointAddress) -> None:
+        """Write the address where it is looked for, whole or not at all."""
+        aside = self._address.with_suffix(".tmp")
+        aside.write_bytes(address.to_json())
+        aside.replace(self._address)
+
     def address(self) -> EndpointAddress | None:
-        """The address shown last; whether a server still answers there is another question."""
+        """The address shown last; whether a server still answers there is another question. Raises HomeError."""
         try:
-            value = json.loads(self._address.read_text())
-        except FileNotFoundError:
-            return None
-        return EndpointAddress(**{**value, "endpoints": tuple(value["endpoints"])})
+            return EndpointAddress.from_json(self._address.read_bytes(), where=str(self._address))
+        except (FileNotFoundError, DamagedRecordError):
+            return None  # a torn one as well: the server shows its address anew
+        except OSError as error:
+            raise HomeError(
+                f"{self._address} cannot be read: {error.strerror}. Set SLOWMO_HOME to a folder you may write to."
+            ) from error
 
     @contextmanager
     def used(self) -> Iterator[None]:

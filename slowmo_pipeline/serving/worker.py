@@ -22,7 +22,8 @@ from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import Recipe
 from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     descriptor, storage_url, *endpoints = sys.argv[1:]
     connection = socket.socket(fileno=int(descriptor))
     answers = connection.makefile("w", encoding="utf-8")
-    storage = Storage(storage_url)
+    storage = open_storage(storage_url)
     try:
         interpolators = {name: Recipe.parse(text).make() for name, text in (entry.split("=", 1) for entry in endpoints)}
     except SlowmoError as error:

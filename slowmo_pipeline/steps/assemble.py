@@ -13,9 +13,10 @@ from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
-from slowmo_pipeline.steps.probe import check_unchanged
+from slowmo_pipeline.steps.probe import unchanged_upload
 from slowmo_pipeline.steps.records import Current, Final, InForce, read_final, read_in_force, recipe_of, shape_of
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
@@ -44,8 +45,8 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
     _check_complete(storage, results, plan)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
-    check_unchanged(storage, source)
-    with storage.local_file(source.upload) as upload, storage.scratch(video_id) as folder:
+    entry = unchanged_upload(storage, source)
+    with storage.local_upload(entry) as upload, storage.scratch() as folder:
         merged = _Merged(storage, results, plan, info, current.model_id)
         path, notes = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, in_force)
         # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
@@ -61,7 +62,7 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
             filmstrip=base64.b64encode(filmstrip(merged.sample)).decode(),
             notes=(*info.notes, *info.losses, *notes),
         )
-    storage.write_json(keys.finals[0], final.to_json())
+    write_record(storage, keys.finals[0], final)
     _tidy(storage, video_id, current, source.settings, key)
     return final, True
 

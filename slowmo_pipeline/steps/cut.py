@@ -1,15 +1,16 @@
 """From frames to chunks: decode the upload, plan, and store the chunks that are still needed."""
 
 import io
-import shutil
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from rich.filesize import decimal
 
 from slowmo_pipeline.chunkconfig import MAX_NUMBER, Want
 from slowmo_pipeline.chunkfile import write_chunk
-from slowmo_pipeline.endpoint import served
+from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import DiskFullError, SettingsError, VideoTooLargeError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
@@ -17,9 +18,10 @@ from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan, make_plan, plan_hash
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
-from slowmo_pipeline.steps.probe import check_unchanged
+from slowmo_pipeline.steps.probe import unchanged_upload
 from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.timeline import TimeLine, frame_times
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import read_frames
@@ -52,7 +54,7 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
     keys = VideoKeys(video_id).plan(name)
     plan = plan_of(info, settings)
-    current = Current(name, settings.interpolator, model_id)
+    current = Current(plan=name, interpolator=settings.interpolator, model_id=model_id)
     finished = is_finished(storage, video_id, source, current)
     there = {entry.key for entry in storage.list(keys.chunks)}
     there |= {entry.key for entry in storage.list(keys.model(model_id).results)}
@@ -64,13 +66,12 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
         and keys.model(model_id).result(chunk.index) not in there
     ]
     _check_disk(storage, plan, missing, info)
-    storage.write_json(keys.plan, plan.to_json())
+    storage.write(keys.plan, plan.to_json())
     if missing:
-        check_unchanged(storage, source)
-        with storage.local_file(source.upload) as path:
+        with storage.local_upload(unchanged_upload(storage, source)) as path:
             _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
 
-    storage.write_json(VideoKeys(video_id).current, asdict(current))
+    write_record(storage, VideoKeys(video_id).current, current)
     return Cut(plan, current, len(missing))
 
 
@@ -119,7 +120,7 @@ def _write_chunks(
         wants = [Want(new.output, new.gap, new.t) for new in plan.new_frames(chunk)]
         buffer = io.BytesIO()
         write_chunk(buffer, window.frames(chunk), wants, image_format=ImageFormat(settings.images))
-        storage.write(keys.chunk(chunk.index), buffer.getbuffer())
+        storage.write(keys.chunk(chunk.index), buffer.getvalue())
 
 
 class _Window:
@@ -146,13 +147,10 @@ class _Window:
 
 
 def _check_disk(storage: Storage, plan: Plan, missing: list[Chunk], info: VideoInfo) -> None:
-    if storage.root is None or not missing:
-        return
     images = sum(chunk.frame_count + chunk.new_frames for chunk in missing)
-    needed = int(images * shape_of(info).raw_bytes * _STORED_SHARE)
-    free = shutil.disk_usage(storage.root).free
-    if needed > free:
+    needed, free = int(images * shape_of(info).raw_bytes * _STORED_SHARE), storage.free_bytes()
+    if missing and free is not None and needed > free:
         raise DiskFullError(
-            f"Chunks and results of this video need about {needed / 1e9:.1f} GB, and {storage.root} has "
-            f"{free / 1e9:.1f} GB free. Free some, run `slowmo clean`, or set SLOWMO_STORAGE to a larger disk."
+            f"Chunks and results of this video need about {decimal(needed)}, and {storage.display_path('')} has "
+            f"{decimal(free)} free. Free some, run `slowmo clean`, or set SLOWMO_STORAGE to a folder on a larger disk."
         )

@@ -5,13 +5,21 @@ A crash between submitting a chunk and storing its receipt costs one needless in
 and both write the same result to the same key.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt, Served, served
-from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, UnknownVideoError
+from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt
+from slowmo_pipeline.endpoint_record import Served, served
+from slowmo_pipeline.errors import (
+    DamagedRecordError,
+    EndpointError,
+    EndpointUnreachableError,
+    InterpolationFailedError,
+    UnknownVideoError,
+)
 from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
@@ -19,7 +27,8 @@ from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.pending import Pending, read_pending
 from slowmo_pipeline.steps.records import is_finished, read_in_force
 from slowmo_pipeline.steps.standing import Standing, Watch
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 
 MAX_UNDER_WAY = 200
 """Chunks of one video in the queue at once: SageMaker drops what has queued for six hours, without a trace."""
@@ -31,6 +40,8 @@ BUSY_SECONDS = 120
 """How long an endpoint may be throttled or broken before a run gives up, beyond the five attempts of each request."""
 
 _BUSY_PAUSE_SECONDS = 10
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,7 @@ class Ensurer:
         for chunk in chunks:
             before = failed.get(chunk.index)
             receipt = self._submitted(chunk, attempt=before.attempt + 1 if before else 1)
-            self._storage.write_json(self._keys.receipt(chunk.index), receipt.to_json())
+            write_record(self._storage, self._keys.receipt(chunk.index), receipt)
             self._watch.receipts[chunk.index] = receipt
             if before:
                 self._storage.delete(self._failures_of([before]))
@@ -207,7 +218,7 @@ class Ensurer:
         self._storage.delete([VideoKeys(self._video_id).pending])
 
     def _mark_pending(self) -> None:
-        before = read_pending(self._storage, self._video_id)
+        before = self._marked()
         same = before is not None and (before.plan, before.model_id) == (self._current.plan, self._current.model_id)
         # Of chunks that were done from the start no receipt was read: the marker remembers the last submission.
         submissions: list[Pending | Receipt] = [*self._watch.receipts.values()]
@@ -221,7 +232,15 @@ class Ensurer:
             submitted_at=max((submission.submitted_at for submission in submissions), default=began),
             deadline=max((submission.deadline for submission in submissions), default=began),
         )
-        self._storage.write_json(VideoKeys(self._video_id).pending, asdict(pending))
+        write_record(self._storage, VideoKeys(self._video_id).pending, pending)
+
+    def _marked(self) -> Pending | None:
+        """The marker that is there; a torn one is written anew."""
+        try:
+            return read_pending(self._storage, self._video_id)
+        except DamagedRecordError as error:
+            logger.warning("%s It is made anew.", error)
+            return None
 
     def _forget(self, failed: Iterable[tuple[Chunk, Receipt, ChunkFailure]]) -> None:
         self._storage.delete(self._keys.receipt(chunk.index) for chunk, _, _ in failed)

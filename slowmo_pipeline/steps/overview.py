@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from slowmo_pipeline.endpoint import Served, served
+from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.errors import EndpointError, UnknownVideoError
 from slowmo_pipeline.keys import VIDEOS, VideoKeys
-from slowmo_pipeline.steps.records import is_finished, read_final, read_in_force
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.steps.records import is_finished, read_current, read_final, read_in_force, read_registered
+from slowmo_pipeline.storage.base import Storage
 
 FINISHED = "finished"
 OUTDATED = "finished, with an older model"
@@ -20,18 +20,16 @@ class Overview:
     upload: str
     state: str
     result: str | None
-    """Location of the final video."""
+    """Key of the final video."""
 
 
 def overview(storage: Storage, video_id: str) -> Overview:
-    """Where a video stands. Raises UnknownVideoError for one that was never registered."""
-    keys = VideoKeys(video_id)
-    stored = storage.read_json(keys.source)
-    if stored is None:
+    """Where a video stands. Raises UnknownVideoError for one that was never registered, and DamagedRecordError."""
+    registered = read_registered(storage, video_id)
+    if registered is None:
         raise unknown(video_id)
     final = read_final(storage, video_id)
-    result = storage.location(final.key) if final else None
-    return Overview(video_id, stored["upload"], _state(storage, video_id), result)
+    return Overview(video_id, registered.upload, _state(storage, video_id), final.key if final else None)
 
 
 def _state(storage: Storage, video_id: str) -> str:
@@ -41,15 +39,16 @@ def _state(storage: Storage, video_id: str) -> str:
         return "registered"
     if is_finished(storage, video_id, in_force.source, in_force.current):
         return OUTDATED if is_outdated(storage, video_id) else FINISHED
-    results = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id).results
-    done = sum(1 for _ in storage.list(results))
+    keys = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id)
+    there = {entry.key for entry in storage.list(keys.results)}
+    done = sum(keys.result(chunk.index) in there for chunk in in_force.plan.chunks)
     return f"{done} of {len(in_force.plan.chunks)} chunks interpolated"
 
 
 def is_outdated(storage: Storage, video_id: str) -> bool:
     """Whether the final video was made by another model than the endpoint of its interpolator runs now."""
-    final, current = read_final(storage, video_id), storage.read_json(VideoKeys(video_id).current)
-    now = served_now(storage, current["interpolator"]) if current else None
+    final, current = read_final(storage, video_id), read_current(storage, video_id)
+    now = served_now(storage, current.interpolator) if current else None
     return final is not None and now is not None and final.recipe["model_id"] != now.model_id
 
 
@@ -70,7 +69,7 @@ def clean(storage: Storage, video_id: str) -> int:
     """Delete what can be made again; returns the bytes freed.
 
     A finished video keeps its final files, and what tells how they were made; chunks and results of all its plans go.
-    An unfinished one keeps the plan in force as well.
+    An unfinished one keeps the plan in force as well. Raises UnknownVideoError, and DamagedRecordError.
     """
     keys = VideoKeys(video_id)
     if storage.stat(keys.source) is None:

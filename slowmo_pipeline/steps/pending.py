@@ -2,17 +2,17 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.endpoint import read_receipt
 from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.record import Record
 from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.steps.records import read_current
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record
 
 
-@dataclass(frozen=True)
-class Pending:
+class Pending(Record):
     """The marker of a submitted and unfinished plan."""
 
     plan: str
@@ -24,9 +24,8 @@ class Pending:
 
 
 def read_pending(storage: Storage, video_id: str) -> Pending | None:
-    """The marker of a video, or None when nothing of it is under way."""
-    value = storage.read_json(VideoKeys(video_id).pending)
-    return Pending(**value) if value else None
+    """The marker of a video, or None when nothing of it is under way. Raises DamagedRecordError."""
+    return read_record(storage, Pending, VideoKeys(video_id).pending)
 
 
 def why_run(
@@ -39,8 +38,8 @@ def why_run(
     endpoint, if it has. Costs one listing and two small objects; receipts are read only when failures could account for
     all that is still open.
     """
-    current = storage.read_json(VideoKeys(video_id).current)
-    endpoint = served_now(storage, current["interpolator"]) if current else None
+    current = read_current(storage, video_id)
+    endpoint = served_now(storage, current.interpolator) if current else None
     now = f"{endpoint.model_id} of {endpoint.deployed_at}" if endpoint else "no endpoint"
     if _has_ended(storage, video_id, pending, failures):
         return f"ended, {now}"
@@ -57,10 +56,11 @@ def _has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[
     """Whether everything that was submitted has a result or a failure."""
     keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
     stored = {entry.key for entry in storage.list(keys.prefix)}
-    submitted = {int(PurePosixPath(key).stem) for key in stored if key.startswith(keys.receipts)}
-    still_open = {chunk for chunk in submitted if keys.result(chunk) not in stored}
+    still_open = {chunk for chunk in map(keys.chunk_of_receipt, stored) if chunk is not None}
+    still_open -= {chunk for chunk in still_open if keys.result(chunk) in stored}
     if len(still_open) > len(failures):
         return False
-    receipts = [Receipt.from_json(storage.read_json(keys.receipt(chunk))) for chunk in still_open]
-    told = {storage.location(key) for key in failures}
-    return all(receipt.failure_location in told for receipt in receipts)
+    told = {storage.uri(key) for key in failures}
+    receipts = (read_receipt(storage, keys.receipt(chunk)) for chunk in still_open)
+    # One that is torn or gone makes a run submit its chunk again.
+    return all(receipt is None or receipt.failure_location in told for receipt in receipts)

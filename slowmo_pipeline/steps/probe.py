@@ -1,20 +1,24 @@
 """From an upload to what is known of it: its content, what probing finds, and the settings in force."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import SettingsError, StorageError, UnknownVideoError, UnreadableVideoError
-from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
+from slowmo_pipeline.errors import DamagedRecordError, SettingsError, UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.keys import SETTINGS, VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
-from slowmo_pipeline.steps.records import Source, read_info
-from slowmo_pipeline.storage import Entry, Storage
+from slowmo_pipeline.steps.records import Registered, Source, parse_source, read_info
+from slowmo_pipeline.storage.base import Entry, Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 
 _MAX_SETTINGS_BYTES = 64 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 def joint_version(upload: Entry, sidecar: Entry | None) -> str:
@@ -26,13 +30,14 @@ def _joined(upload_version: str, sidecar_version: str | None) -> str:
     return hashlib.sha256(repr((upload_version, sidecar_version)).encode()).hexdigest()[:16]
 
 
-def check_unchanged(storage: Storage, source: Source) -> None:
-    """Raise UnknownVideoError when the upload is not the one that `look` saw; its sidecar may be another."""
-    entry = storage.upload_entry(source.upload)
+def unchanged_upload(storage: Storage, source: Source) -> Entry:
+    """The upload. Raises UnknownVideoError when it is not the one that `look` saw; its sidecar may be another."""
+    entry = storage.stat(source.upload)
     if entry is None or _joined(entry.version, source.sidecar_version) != source.version:
         raise UnknownVideoError(
             f"The upload {source.upload} is gone, or another one since it was looked at: materialise raw_video again."
         )
+    return entry
 
 
 def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress) -> tuple[Source, VideoInfo]:
@@ -44,17 +49,12 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.
     """
     keys = VideoKeys(video_id)
-    stored = storage.read_json(keys.source)
-    if stored is None:
-        raise UnknownVideoError(
-            f"The video {video_id} is not registered. Put its file into {storage.location('uploads')}, or run "
-            "`slowmo upload FILE`; its video id follows from the file's name."
-        )
-    upload = stored["upload"]
-    before = Source.from_json(stored) if "sha256" in stored else None
-    entry, sidecar = storage.upload_entry(upload), storage.upload_entry(sidecar_key(upload))
+    upload, before = _known(storage, video_id)
+    entry, sidecar = storage.stat(upload), storage.stat(sidecar_key(upload))
     if entry is None:
-        raise UnknownVideoError(f"The upload {storage.location(upload)} is gone. Put it back, or delete its partition.")
+        raise UnknownVideoError(
+            f"The upload {storage.display_path(upload)} is gone. Put it back, or delete its partition."
+        )
     version = joint_version(entry, sidecar)
     settings = _resolve(storage, chosen, before, sidecar)
     known = _stored_info(storage, video_id)
@@ -62,7 +62,7 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     if before and before.version == version and known and same_limits:
         sha256, info = before.sha256, known
     else:
-        with storage.local_file(upload) as path:
+        with storage.local_upload(entry) as path:
             sha256 = file_sha256(path, progress)
             if before and before.sha256 == sha256 and known and same_limits:
                 info = known
@@ -72,20 +72,57 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
                     limits=limits_of(settings),
                     on_picture=lambda number, picture: progress("probe", number + 1, 0, "frames"),
                 )
-        if storage.upload_entry(upload) != entry:
+        if storage.stat(upload) != entry:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
 
-    source = Source(upload, version, sidecar.version if sidecar else None, sha256, settings)
-    storage.write_json(keys.info, info.to_json())
-    storage.write_json(keys.source, source.to_json())
+    source = Source(
+        upload=upload,
+        version=version,
+        sidecar_version=sidecar.version if sidecar else None,
+        sha256=sha256,
+        settings=settings,
+    )
+    write_record(storage, keys.info, info)
+    write_record(storage, keys.source, source)
     return source, info
+
+
+def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:
+    """The key of the upload, and what the last look found. Of a torn record the upload is found by its video id."""
+    key = VideoKeys(video_id).source
+    try:
+        data, where = storage.read(key), storage.display_path(key)
+    except FileNotFoundError:
+        raise UnknownVideoError(
+            f"The video {video_id} is not registered. Put its file into {storage.display_path('uploads')}, or run "
+            "`slowmo upload FILE`; its video id follows from the file's name."
+        ) from None
+    try:
+        registered = Registered.from_json(data, where=where)
+    except DamagedRecordError as error:
+        ids = (
+            (entry.key, {video_id_of(entry.key), earlier_video_id_of(entry.key)}) for entry in storage.uploads().entries
+        )
+        upload = next((upload for upload, each in ids if video_id in each), None)
+        if upload is None:
+            raise DamagedRecordError(f"{error} Put the upload of {video_id} back, then run it again.") from error
+        logger.warning("%s It is made anew from %s, with the settings beside it or the defaults.", error, upload)
+        return upload, None
+    try:
+        return registered.upload, parse_source(data, where=where)
+    except DamagedRecordError as error:
+        logger.warning("%s It is made anew.", error)
+        return registered.upload, None
 
 
 def _stored_info(storage: Storage, video_id: str) -> VideoInfo | None:
     try:
         return read_info(storage, video_id)
-    except (UnknownVideoError, StorageError):
-        return None  # never probed, or by a version that kept other things: probed anew
+    except UnknownVideoError:
+        return None
+    except DamagedRecordError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _resolve(

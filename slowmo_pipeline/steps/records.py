@@ -1,23 +1,51 @@
-"""What the steps leave in the storage for each other, as records that are parsed at the door."""
+"""What the steps leave in the storage for each other, as records that are parsed at the door.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+A torn record is told by its name. What can be made anew without it counts as missing: the step that writes it runs
+again, and ends with the same bytes.
+"""
 
-from slowmo_pipeline.errors import UnknownVideoError
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Plan, plan_hash
-from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.record import Items, Record
+from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record
 from slowmo_pipeline.video.info import VideoInfo
 
 ASSEMBLY_FORMAT = 1
 """Raised whenever the same results would be encoded into another file."""
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Source:
+
+def _known_settings(value: object) -> object:
+    """Stored settings without those that a later version may have stored."""
+    known = SlowMotionSettings.model_fields
+    return {name: each for name, each in value.items() if name in known} if isinstance(value, dict) else value
+
+
+class Registered(Record):
+    """An upload that is known under its video id."""
+
+    upload: str
+    """Its key."""
+
+
+class _Looked(Record):
+    sha256: str | None = None
+
+
+class Source(Record):
     """One upload as last looked at."""
 
     upload: str
@@ -27,20 +55,10 @@ class Source:
     sidecar_version: str | None
     sha256: str
     """Of the content."""
-    settings: SlowMotionSettings
-
-    def to_json(self) -> dict[str, Any]:
-        """The stored form."""
-        return {**vars(self), "settings": self.settings.model_dump(mode="json")}
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Source":
-        """The source that `to_json` stored."""
-        return Source(**{**value, "settings": parse_settings(value["settings"], origin="source.json")})
+    settings: Annotated[SlowMotionSettings, BeforeValidator(_known_settings)]
 
 
-@dataclass(frozen=True)
-class Current:
+class Current(Record):
     """Which plan and which model are in force for a video."""
 
     plan: str
@@ -60,66 +78,109 @@ class InForce:
     plan: Plan
 
 
-@dataclass(frozen=True)
-class Final:
+class Final(Record):
     """The finished video."""
 
     key: str
-    recipe: Mapping[str, Any]
+    recipe: dict[str, Any]
     """What it was made from; a video is encoded again when this differs."""
     bytes: int
     sha256: str
     frame_count: int
-    chunk_seconds: tuple[float, ...]
+    chunk_seconds: Items[float]
     """Seconds that the endpoint spent on each chunk."""
     filmstrip: str
     """A few neighbouring frames as one JPEG, in base64."""
-    notes: tuple[str, ...]
+    notes: Items[str]
 
-    def to_json(self) -> dict[str, Any]:
-        """The stored form."""
-        return asdict(self)
 
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Final":
-        """The record that `to_json` stored."""
-        return Final(**{**value, "chunk_seconds": tuple(value["chunk_seconds"]), "notes": tuple(value["notes"])})
+def read_registered(storage: Storage, video_id: str) -> Registered | None:
+    """Which upload a video is, or None for one that was never registered. Raises DamagedRecordError."""
+    return read_record(storage, Registered, VideoKeys(video_id).source)
+
+
+def parse_source(data: bytes, *, where: str) -> Source | None:
+    """source.json; None when the upload is registered and was not looked at yet. Raises DamagedRecordError."""
+    looked = _Looked.from_json(data, where=where).sha256 is not None
+    return Source.from_json(data, where=where) if looked else None
 
 
 def read_source(storage: Storage, video_id: str) -> Source:
-    """What `look` found. Raises UnknownVideoError before that."""
-    value = storage.read_json(VideoKeys(video_id).source)
-    if value is None or "sha256" not in value:
-        raise UnknownVideoError(f"Nothing is known of the video {video_id} yet: materialise raw_video first.")
-    return Source.from_json(value)
+    """What `look` found. Raises UnknownVideoError before that, and DamagedRecordError."""
+    unknown = UnknownVideoError(f"Nothing is known of the video {video_id} yet: materialise raw_video first.")
+    key = VideoKeys(video_id).source
+    with _made_anew_by("raw_video"):
+        try:
+            data, where = storage.read(key), storage.display_path(key)
+        except FileNotFoundError:
+            raise unknown from None
+        source = parse_source(data, where=where)
+        if source is None:
+            raise unknown
+        return source
 
 
 def read_info(storage: Storage, video_id: str) -> VideoInfo:
-    """What probing found. Raises UnknownVideoError before that."""
-    value = storage.read_json(VideoKeys(video_id).info)
-    if value is None:
+    """What probing found. Raises UnknownVideoError before that, and DamagedRecordError."""
+    with _made_anew_by("raw_video"):
+        info = read_record(storage, VideoInfo, VideoKeys(video_id).info)
+    if info is None:
         raise UnknownVideoError(f"The video {video_id} has not been probed yet: materialise raw_video first.")
-    return VideoInfo.from_json(value)
+    return info
+
+
+def read_current(storage: Storage, video_id: str) -> Current | None:
+    """Which plan and model are in force; None before cutting, and for a torn record, which cutting writes anew."""
+    try:
+        return read_record(storage, Current, VideoKeys(video_id).current)
+    except DamagedRecordError as error:
+        logger.warning("%s Materialise frame_chunks again: it is made anew.", error)
+        return None
 
 
 def read_in_force(storage: Storage, video_id: str) -> InForce:
-    """The plan in force, with what it was made from. Raises UnknownVideoError when there is none, or no longer."""
-    source, info = read_source(storage, video_id), read_info(storage, video_id)
-    keys = VideoKeys(video_id)
-    current = storage.read_json(keys.current)
+    """The plan in force, with what it was made from.
+
+    Raises UnknownVideoError when there is none, or no longer, and DamagedRecordError.
+    """
+    source, info, current = (
+        read_source(storage, video_id),
+        read_info(storage, video_id),
+        read_current(storage, video_id),
+    )
     name = plan_hash(sha256=source.sha256, settings=source.settings.of_plan)
-    plan = storage.read_json(keys.plan(name).plan)
-    if current is None or current["plan"] != name or plan is None:
+    with _made_anew_by("frame_chunks"):
+        plan = _read_plan(storage, VideoKeys(video_id).plan(name).plan)
+    if current is None or current.plan != name or plan is None:
         raise UnknownVideoError(
             f"The video {video_id} has no plan for its content and settings yet: materialise frame_chunks first."
         )
-    return InForce(source, info, Current(**current), Plan.from_json(plan))
+    return InForce(source, info, current, plan)
+
+
+def _read_plan(storage: Storage, key: str) -> Plan | None:
+    try:
+        return Plan.from_json(storage.read(key), where=storage.display_path(key))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _made_anew_by(asset: str) -> Iterator[None]:
+    """Tell of a torn record what mends it."""
+    try:
+        yield
+    except DamagedRecordError as error:
+        raise DamagedRecordError(f"{error} Materialise {asset} again: it is made anew.") from error
 
 
 def read_final(storage: Storage, video_id: str) -> Final | None:
-    """The finished video, or None while there is none."""
-    value = storage.read_json(VideoKeys(video_id).finals[0])
-    final = Final.from_json(value) if value else None
+    """The finished video, or None while there is none: when its record is torn, it is assembled anew."""
+    try:
+        final = read_record(storage, Final, VideoKeys(video_id).finals[0])
+    except DamagedRecordError as error:
+        logger.warning("%s The final video is assembled anew.", error)
+        return None
     return final if final and storage.stat(final.key) else None
 
 

@@ -9,7 +9,7 @@ from slowmo_pipeline.cost import cost_of, packaged_prices, price_per_hour
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import Final, InForce
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
 _PAGE = """<!doctype html>

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from slowmo_pipeline.endpoint import Served, served
-from slowmo_pipeline.errors import SettingsError, UnknownVideoError
+from slowmo_pipeline.endpoint_record import Served, served
+from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, UnknownVideoError
 from slowmo_pipeline.keys import FINALS, VideoKeys, endpoint_key
 from slowmo_pipeline.steps.records import Final, InForce, read_final, read_in_force, recipe_of
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 MEASURED_VIDEOS = 20
 """The latest that are looked at: each costs several requests."""
@@ -35,7 +35,10 @@ def made_on(storage: Storage, video_id: str, in_force: InForce) -> str | None:
     None when it is not known: the local endpoint made some, the model is no longer deployed, or was deployed after
     they were made, or their receipts have been cleaned away.
     """
-    found = _record(storage, in_force.current.interpolator)
+    try:
+        found = _record(storage, in_force.current.interpolator)
+    except EndpointError:
+        return None
     if found is None:
         return None
     record, written = found
@@ -92,7 +95,7 @@ def _made(storage: Storage, video_id: str) -> tuple[InForce, Final] | None:
     final = read_final(storage, video_id)
     try:
         in_force = read_in_force(storage, video_id)
-    except UnknownVideoError:
+    except (UnknownVideoError, DamagedRecordError):
         return None
     return (in_force, final) if final and final.recipe == recipe_of(in_force.source, in_force.current) else None
 

@@ -4,7 +4,7 @@
     failed      its receipt names a failure object that is there; or the receipt's deadline has passed; or the endpoint
                 that it was sent to was deleted, and its queue with it
     under way   it has a receipt and none of the above
-    missing     it has no receipt
+    missing     it has no receipt that can be read
 
 No order is assumed, of submissions, results or failures. What an earlier attempt leaves after the chunk was submitted
 again counts if it is a result, and is nobody's if it is a failure.
@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from slowmo_pipeline.endpoint import ChunkFailure, Receipt, Served, read_failure
+from slowmo_pipeline.endpoint import ChunkFailure, Receipt, read_failure, read_receipt
+from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.keys import FAILURES, ResultKeys
 from slowmo_pipeline.plan import Chunk
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 
 _EXPIRED = ChunkFailure("neither a result nor a failure appeared before the deadline", permanent=False)
 _GONE = ChunkFailure("the endpoint that it was sent to was deleted", permanent=False)
@@ -59,8 +60,9 @@ class Watch:
         for chunk in self._chunks:
             if self._keys.result(chunk.index) in stored:
                 continue
-            if self._keys.receipt(chunk.index) in stored:
-                submitted.append((chunk, self._receipt(chunk)))
+            receipt = self._receipt(chunk) if self._keys.receipt(chunk.index) in stored else None
+            if receipt is not None:
+                submitted.append((chunk, receipt))
             else:
                 standing.missing.append(chunk)
         stands_still = len(standing.done) == self._done_before or self._done_before is None
@@ -77,9 +79,12 @@ class Watch:
                 standing.under_way.append(chunk)
         return standing
 
-    def _receipt(self, chunk: Chunk) -> Receipt:
+    def _receipt(self, chunk: Chunk) -> Receipt | None:
         if chunk.index not in self.receipts:
-            self.receipts[chunk.index] = Receipt.from_json(self._storage.read_json(self._keys.receipt(chunk.index)))
+            receipt = read_receipt(self._storage, self._keys.receipt(chunk.index))
+            if receipt is None:
+                return None
+            self.receipts[chunk.index] = receipt
         return self.receipts[chunk.index]
 
     def _failure_of(self, receipt: Receipt, failure_keys: set[str], began: float) -> ChunkFailure | None:

@@ -1,15 +1,20 @@
 """From a local file to a registered upload."""
 
-import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key, video_id_of
+from slowmo_pipeline.errors import DamagedRecordError, StorageError
+from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
-from slowmo_pipeline.storage import Storage, is_staged
+from slowmo_pipeline.steps.records import Registered, read_registered
+from slowmo_pipeline.steps.video_ids import video_id_for
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
+
+logger = logging.getLogger(__name__)
 
 
 def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sidecar: bool) -> str:
@@ -20,13 +25,13 @@ def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sideca
     """
     if not path.is_file():
         raise StorageError(f"{path} is not a file. Give the path of a video.")
-    if not path.name.isprintable() or is_staged(path.name):
+    if not path.name.isprintable():
         raise StorageError(f"{str(path)!r} cannot be stored under that name. Rename it, to clip{path.suffix} say.")
     key = upload_key(path.name, sha256=file_sha256(path, progress))
     sidecar = sidecar_of(path)
     if with_sidecar and sidecar.is_file():
         storage.upload(sidecar, sidecar_key(key))
-    entry = storage.upload_entry(key)
+    entry = storage.stat(key)
     if entry is None or entry.size != path.stat().st_size:
         storage.upload(path, key)
     return key
@@ -48,8 +53,21 @@ def settings_of(clip: Path, *, defaults: Mapping[str, object], options: Mapping[
 
 
 def register(storage: Storage, upload: str) -> str:
-    """Make an upload known under its video id, which is returned; repeating is harmless."""
-    video_id = video_id_of(upload)
-    keys = VideoKeys(video_id)
-    storage.create(keys.source, json.dumps({"upload": upload}).encode())  # what was found of it since stays
+    """Make an upload known under its video id, which is returned; repeating is harmless.
+
+    Raises StorageError when that id is another upload's: none may be taken for the other.
+    """
+    video_id = video_id_for(storage, upload)
+    key, record = VideoKeys(video_id).source, Registered(upload=upload)
+    if not storage.create(key, record.to_json()):  # what was found of it since stays
+        try:
+            known = read_registered(storage, video_id)
+        except DamagedRecordError as error:
+            logger.warning("%s It is made anew.", error)
+            write_record(storage, key, record)
+        else:
+            if known is not None and known.upload != upload:
+                raise StorageError(
+                    f"The video id {video_id} of {upload} is that of {known.upload} already: rename {upload}."
+                )
     return video_id

@@ -11,9 +11,9 @@ from av.video.frame import VideoFrame
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.plan import Plan
-from slowmo_pipeline.steps.probe import limits_of
+from slowmo_pipeline.steps.probe import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import InForce, read_final, read_in_force
-from slowmo_pipeline.storage import Storage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import frame_times
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.picture import UPRIGHT, RgbConverter, bits_of, colour_of
@@ -74,7 +74,7 @@ def verify(storage: Storage, video_id: str) -> Verified:
     collected = _Collected(places, in_force.info)
     with storage.local_file(final.key) as path:
         found = probe(path, limits=_generous(in_force), on_picture=collected)
-    with storage.local_file(in_force.source.upload) as path:
+    with storage.local_upload(unchanged_upload(storage, in_force.source)) as path:
         samples = _compare(path, in_force.info, places, collected.outputs)
     times = frame_times(
         found.ticks, found.time_base, last_duration=found.last_duration_ticks, declared_rate=found.declared_rate

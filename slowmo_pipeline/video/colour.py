@@ -1,6 +1,6 @@
 """What the numbers in a picture mean: colour tags by ffmpeg's names, and what is assumed where a file has none."""
 
-from dataclasses import dataclass
+from slowmo_pipeline.record import Record
 
 MATRICES = {
     0: "gbr",
@@ -63,8 +63,7 @@ RANGES = {1: "tv", 2: "pc"}
 RGB_MATRIX = "gbr"
 
 
-@dataclass(frozen=True)
-class Colour:
+class Colour(Record):
     """The tags of a video, by ffmpeg's names; None where it has none, and then the result has none either."""
 
     matrix: str | None

@@ -1,0 +1,61 @@
+"""What an endpoint is, as the storage tells: a record by each name, written by whoever deploys or serves it."""
+
+import logging
+
+from slowmo_pipeline.errors import DamagedRecordError, EndpointError
+from slowmo_pipeline.keys import endpoint_key
+from slowmo_pipeline.record import Record
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record, write_record
+
+_WRITTEN_ANEW = "`slowmo endpoint deploy` writes it anew, and so does a local endpoint when it starts."
+
+logger = logging.getLogger(__name__)
+
+
+class Served(Record):
+    """What an endpoint is, as the storage tells; written by whoever deploys or serves it."""
+
+    model_id: str
+    max_body_bytes: int
+    """Of a chunk."""
+    sagemaker_endpoint: str | None = None
+    """The name of an endpoint of Amazon SageMaker; None: the local endpoint."""
+    instance_type: str | None = None
+    """What it runs on at SageMaker."""
+    deployed_at: float | None = None
+    """When that endpoint was created, in seconds since the epoch. What was submitted before is gone."""
+
+
+def served(storage: Storage, name: str) -> Served:
+    """What the endpoint of that name runs. Raises EndpointError when none ever served this storage."""
+    try:
+        found = read_record(storage, Served, endpoint_key(name))
+    except DamagedRecordError as error:
+        raise EndpointError(f"What the endpoint {name} is, is not known: {error} {_WRITTEN_ANEW}") from error
+    if found is None:
+        raise EndpointError(
+            f"No endpoint named {name!r} has served the storage {storage.url} yet. Start the local one with "
+            "`slowmo endpoint serve` or `slowmo up`, or deploy one with `slowmo endpoint deploy`."
+        )
+    return found
+
+
+def is_deployed(storage: Storage, name: str) -> bool:
+    """Whether the endpoint of that name is one of Amazon SageMaker."""
+    try:
+        found = read_record(storage, Served, endpoint_key(name))
+    except DamagedRecordError as error:
+        logger.warning("%s Whether %s is an endpoint of Amazon SageMaker is not known. %s", error, name, _WRITTEN_ANEW)
+        return False
+    return found is not None and found.sagemaker_endpoint is not None
+
+
+def write_served(storage: Storage, name: str, served: Served) -> None:
+    """Say what the endpoint of that name is from now on."""
+    write_record(storage, endpoint_key(name), served)
+
+
+def forget_served(storage: Storage, name: str) -> None:
+    """Say that there is no endpoint of that name any more; harmless if there was none."""
+    storage.delete([endpoint_key(name)])

@@ -1,0 +1,141 @@
+"""The one form of what is stored as JSON: a frozen pydantic model, parsed strictly, written as the same bytes always.
+
+What this program stores for itself ignores fields that it does not know, since a later version may have written them.
+What the wire sends forbids them.
+"""
+
+import json
+import reprlib
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Annotated, NoReturn, TypeGuard, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    PlainSerializer,
+    Strict,
+    ValidationError,
+    model_validator,
+)
+
+from slowmo_pipeline.errors import ChunkFormatError, DamagedRecordError, SlowmoError
+
+AnyRecord = TypeVar("AnyRecord", bound="Record")
+_Item = TypeVar("_Item")
+
+# Lax: JSON has lists where Python has tuples. At the first bad item it ends: a hostile list has millions.
+Items = Annotated[tuple[_Item, ...], Strict(strict=False), FailFast()]
+"""A list in JSON, a tuple here."""
+
+
+def _fraction(value: object) -> Fraction:
+    if isinstance(value, Fraction):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be a text such as "30000/1001"')
+    try:
+        return Fraction(value)
+    except ZeroDivisionError:
+        raise ValueError("must not be divided by 0") from None
+
+
+ExactFraction = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str, return_type=str)]
+"""A fraction, as JSON has none: the text "30000/1001"."""
+
+
+class Record(BaseModel):
+    """What this program stores for itself."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="ignore", allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces, ASCII."""
+        values = self.model_dump(mode="json")
+        return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+    @classmethod
+    def from_json(cls: type[AnyRecord], data: bytes, *, where: str) -> AnyRecord:
+        """The record that `to_json` wrote. Raises DamagedRecordError that names `where` and the first thing wrong.
+
+        The caller bounds the size: parsed JSON takes up to thirty times its bytes.
+        """
+        try:
+            # Not pydantic's own parser, which takes four times the memory of this one for what is hostile.
+            return cls.model_validate(json.loads(data.decode("utf-8"), parse_constant=_refuse_constant))
+        except ValidationError as error:
+            place, reason = _first_wrong(error)
+        except RecursionError:
+            place, reason = "", "nested too deeply"
+        except ValueError as error:  # not UTF-8, not JSON, NaN, an integer of thousands of digits
+            place, reason = "", f"not JSON: {error}"
+        raise cls._refused(where, place, reason)
+
+    @classmethod
+    def _refused(cls, where: str, place: str, reason: str) -> SlowmoError:
+        return DamagedRecordError(f"{where} is damaged:{place and place + ':'} {reason}.")
+
+
+class WireDocument(Record):
+    """What comes over the wire, from whoever sends it: unknown fields are refused, with ChunkFormatError."""
+
+    # Not by extra="forbid", which makes an error of each unknown field: a hostile document has a million.
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_fields(cls, values: object) -> object:
+        unknown = next((name for name in values if name not in cls.model_fields), None) if _is_object(values) else None
+        if unknown is not None:
+            raise ValueError(f"{reprlib.repr(unknown)} is not a field of it")
+        return values
+
+    @classmethod
+    def _refused(cls, where: str, place: str, reason: str) -> SlowmoError:
+        return ChunkFormatError(f"{where}{place}: {reason}.")
+
+
+def _is_object(values: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(values, dict)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+_EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "a JSON object",
+    "float_type": "a number",
+    "int_type": "an integer",
+    "string_type": "a string",
+    "tuple_type": "a list",
+}
+"""What pydantic calls by Python's names, in JSON's."""
+
+
+def _first_wrong(error: ValidationError) -> tuple[str, str]:
+    """Where what is wrong first stands (see `_place`), and what it is."""
+    first = error.errors(include_url=False)[0]
+    kind, value, location = first["type"], first["input"], first["loc"]
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "model_type":
+        return _place(location), f"must be a JSON object, not {reprlib.repr(value)}"
+    if kind == "value_error" and isinstance(value, dict):
+        return _place(location), message
+    *above, last = location
+    if kind == "missing":
+        return _place(above), f"{last!r} is missing"
+    if kind in _EXPECTED:
+        message = f"must be {_EXPECTED[kind]}"
+    elif kind != "value_error":  # which is a validator's of our own
+        bound = isinstance(value, int) and kind.startswith(("greater_than", "less_than"))
+        message = f"must be {'an integer ' if bound else ''}{message}"
+    return _place(above), f"{last} = {reprlib.repr(value)} {message}"
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """Where something stands in a document: ` images[1]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f" {part}" for part in location)

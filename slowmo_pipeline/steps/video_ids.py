@@ -1,0 +1,51 @@
+"""Which video an upload is.
+
+Its id follows from its key, but for what version 0.1.0 registered: those ids had half the bits, and stay, since results
+and partitions hang on them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+
+from slowmo_pipeline.errors import DamagedRecordError
+from slowmo_pipeline.keys import VIDEOS, VideoKeys, earlier_video_id_of, video_id_of
+from slowmo_pipeline.steps.records import Registered
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import read_record
+
+
+def video_id_for(storage: Storage, upload: str) -> str:
+    """The video id of one upload, registered or not."""
+    earlier = earlier_video_id_of(upload)
+    return earlier if _is_registered(storage, earlier, upload) else video_id_of(upload)
+
+
+def video_ids_for(
+    storage: Storage, uploads: Collection[str], is_known: Callable[[str, str], bool]
+) -> Iterable[tuple[str, str]]:
+    """The video id of every upload, in their order: `(upload, video id)`.
+
+    `is_known` tells that a video id was found for an upload before. Where all are, nothing is asked of the storage;
+    else one listing of its videos, and a record for each of those uploads that share an id of version 0.1.0.
+    """
+    sharing = Counter(map(earlier_video_id_of, uploads))
+    videos: frozenset[str] | None = None
+    for upload in uploads:
+        video_id, earlier = video_id_of(upload), earlier_video_id_of(upload)
+        if is_known(upload, video_id):
+            yield upload, video_id
+        elif sharing[earlier] > 1:
+            yield upload, earlier if _is_registered(storage, earlier, upload) else video_id
+        elif is_known(upload, earlier):
+            yield upload, earlier
+        else:
+            videos = frozenset(storage.folders(VIDEOS)) if videos is None else videos
+            yield upload, earlier if earlier in videos else video_id
+
+
+def _is_registered(storage: Storage, video_id: str, upload: str) -> bool:
+    try:
+        found = read_record(storage, Registered, VideoKeys(video_id).source)
+    except DamagedRecordError:
+        return True  # whose it was is not known: registering writes it anew
+    return found is not None and found.upload == upload

@@ -1,0 +1,79 @@
+"""What the errors of a local disk mean for people: one sentence, with the next step."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from slowmo_pipeline.errors import DiskFullError, StorageError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""How looking for a file fails that is not there: the last three say that it cannot be."""
+
+_NO_RENAME = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+
+
+@contextmanager
+def disk_errors(root: Path, *, setting: str) -> Iterator[None]:
+    """Raise StorageError or DiskFullError for an OSError met below a folder that this environment variable names.
+
+    A StorageError passes as it is, and so does FileNotFoundError while the folder itself is there: it is an answer.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except FileNotFoundError as error:
+        if root.is_dir():
+            raise
+        raise gone(root, setting) from error
+    except OSError as error:
+        raise _meant(error, root, setting) from error
+
+
+def gone(root: Path, setting: str) -> StorageError:
+    """The error for a folder that was there."""
+    return StorageError(
+        f"The folder {root} is not there any more: it was deleted, or its disk was unmounted. Put it back, or set "
+        f"{setting} to another one."
+    )
+
+
+def full(root: Path, setting: str, *, needed: int | None = None) -> DiskFullError:
+    """The error for a disk without room, with what is free, and what is needed where that is known."""
+    try:
+        free = decimal(shutil.disk_usage(root).free)
+    except OSError:
+        free = "nothing"
+    wanted = "" if needed is None else f", {decimal(needed)} are needed"
+    return DiskFullError(
+        f"The disk of {root} is full: {free} free{wanted}. Free some, run `slowmo clean`, or set {setting} to a folder "
+        "on a larger disk; then run again: nothing done is lost."
+    )
+
+
+def _meant(error: OSError, root: Path, setting: str) -> StorageError:
+    path, reason = error.filename2 or error.filename or root, error.strerror or str(error)
+    place = repr(os.fsdecode(path))[1:-1]  # a name may hold anything
+    writable = f"Set {setting} to a folder that you may write to"
+    if error.errno in FULL:
+        return full(root, setting)
+    if error.errno == errno.EROFS:
+        return StorageError(f"{root} is on a read-only file system, {place} cannot be written. {writable}.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return StorageError(f"{place}: {reason}. {writable}, or let this user read and write it.")
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
+        return StorageError(f"{place}: {reason}. Something else stands where the pipeline keeps its own: move it away.")
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError(f"{place}: {reason}. Give it a shorter name.")
+    if error.errno in _NO_RENAME:
+        return StorageError(
+            f"The file system of {root} cannot do what keeps files whole ({place}: {reason}). {writable} on another "
+            "one; a bucket is better named as s3://bucket/prefix than mounted."
+        )
+    return StorageError(f"{place}: {reason}. Look at the disk, then run again: nothing done is lost.")

@@ -1,0 +1,281 @@
+"""A storage in a bucket of Amazon S3, or of anything that speaks its protocol, through boto3 alone.
+
+Who signs, and where to: boto3's usual chain of environment variables and config files, roles and single sign-on
+included. Each object is one request, but for large uploads, which go in parts, and broken downloads, which go on where
+they broke.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NotConnectedError
+from s3transfer.manager import TransferConfig, TransferManager
+from urllib3.exceptions import HTTPError
+
+from slowmo_pipeline.environment import current_home, server_side_encryption
+from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.keys import UPLOADS
+from slowmo_pipeline.storage.aws_client import aws_client
+from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, sorted_out
+from slowmo_pipeline.storage.base import Entry, Uploads, key_below
+from slowmo_pipeline.storage.disk_errors import disk_errors, full
+from slowmo_pipeline.storage.scratch import Scratch
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+# A busy bucket is sat out for half a minute, with jitter, and a line that stands still for a minute at a time.
+_PATIENCE = Config(
+    connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 8}, tcp_keepalive=True
+)
+
+_PART_BYTES = 32 << 20
+"""A part's request costs as much processor time as some megabytes of it; the transfer manager makes parts larger where
+S3's limit of 10,000 asks for it."""
+
+_TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_request_concurrency=4)
+
+_MOST_BREAKS = 5
+"""In a row without a byte in between: more end a download."""
+
+_PIECE_BYTES = 1 << 20
+_MOST_DELETED = 1000
+"""Keys in one request."""
+
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_CHANGED = frozenset({"412", "PreconditionFailed", "InvalidRange", *_ABSENT})
+_BREAKS = (HTTPClientError, NotConnectedError, IncompleteReadError, HTTPError)
+"""How a line breaks in the middle of a body; the last, urllib3's own, is what botocore does not translate."""
+_SETTING = "SLOWMO_HOME"
+
+
+class S3Storage:
+    """Objects below `s3://bucket/prefix`; see `Storage`.
+
+    Server-side encryption is the bucket's default unless AWS_SERVER_SIDE_ENCRYPTION (AES256, aws:kms) and
+    AWS_SSE_KMS_KEY_ID say otherwise. Raises StorageError for AWS settings that cannot be read.
+    """
+
+    poll_seconds = 15.0
+    """Every look is a request, and paid for."""
+    uploads_appear_whole = True
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
+        self._root = prefix and f"{prefix}/"
+        with self._errors():
+            self._s3: S3Client = aws_client("s3", config=_PATIENCE)
+        self._encryption: Any = server_side_encryption()
+        self._scratch = Scratch(current_home().scratch, setting=_SETTING)
+        self._kept = ExitStack()
+        self._copies: dict[tuple[str, str], Path] = {}
+        """Of uploads, by key and version."""
+
+    def uri(self, key: str) -> str:
+        """See Storage."""
+        return f"{self.url}/{key}"
+
+    def display_path(self, key: str) -> str:
+        """See Storage."""
+        return self.uri(key)
+
+    def key_of(self, uri: str) -> str:
+        """See Storage."""
+        return key_below(self.url, uri)
+
+    def read(self, key: str) -> bytes:
+        """See Storage."""
+        _, pieces = self._opened(key)
+        return b"".join(pieces)
+
+    def write(self, key: str, data: bytes) -> None:
+        """See Storage."""
+        with self._errors():
+            self._s3.put_object(**self._named(key), Body=data, **self._encryption)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See Storage."""
+        with self._errors():
+            try:
+                self._s3.put_object(**self._named(key), Body=data, IfNoneMatch="*", **self._encryption)
+            except ClientError as error:
+                if error.response["Error"].get("Code") == "PreconditionFailed":
+                    return False
+                raise
+        return True
+
+    def stat(self, key: str) -> Entry | None:
+        """See Storage."""
+        with self._errors():
+            try:
+                found = self._s3.head_object(**self._named(key))
+            except ClientError as error:
+                if error.response["Error"].get("Code") in _ABSENT:
+                    return None
+                # S3 answers a HEAD without saying why it refuses: asked for a listing, it says so.
+                self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._root + key, MaxKeys=1)
+                raise
+        return Entry(key, found["ContentLength"], found["LastModified"], found["ETag"].strip('"'))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """See Storage."""
+        with self._errors():
+            pages = self._s3.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self._root + prefix):
+                for found in page.get("Contents", []):
+                    key = found["Key"].removeprefix(self._root)
+                    yield Entry(key, found["Size"], found["LastModified"], found["ETag"].strip('"'))
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """See Storage."""
+        with self._errors():
+            pages = self._s3.get_paginator("list_objects_v2")
+            found = [
+                PurePosixPath(folder["Prefix"]).name
+                for page in pages.paginate(Bucket=self._bucket, Prefix=self._root + prefix, Delimiter="/")
+                for folder in page.get("CommonPrefixes", [])
+            ]
+        return tuple(sorted(found))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See Storage."""
+        names = iter(keys)
+        while batch := [{"Key": self._root + key} for key in islice(names, _MOST_DELETED)]:
+            with self._errors():
+                answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
+                for refused in answer.get("Errors", []):
+                    raise ClientError({"Error": dict(refused)}, "DeleteObjects")  # type: ignore[typeddict-item]
+
+    def upload(self, path: Path, key: str) -> None:
+        """See Storage."""
+        with self._errors(), TransferManager(self._s3, _TRANSFER) as manager:
+            try:
+                manager.upload(str(path), self._bucket, self._root + key, self._encryption).result()
+            except AWS_ERRORS:
+                raise
+            except OSError as error:
+                raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+    def download(self, key: str, path: Path) -> None:
+        """See Storage."""
+        aside = path.with_name(f".{path.name}.part")
+        self._download(key, aside)
+        aside.replace(path)
+
+    @contextmanager
+    def local_file(self, key: str) -> Iterator[Path]:
+        """See Storage."""
+        with self.scratch() as folder:
+            path = folder / PurePosixPath(key).name
+            self._download(key, path)
+            yield path
+
+    @contextmanager
+    def local_upload(self, upload: Entry) -> Iterator[Path]:
+        """See Storage."""
+        path = self._copies.get((upload.key, upload.version))
+        if path is None or not path.exists():
+            path = self._kept.enter_context(self.scratch()) / PurePosixPath(upload.key).name
+            self._download(upload.key, path)
+            self._copies[upload.key, upload.version] = path
+        yield path
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """See Storage."""
+        with self._scratch.folder() as folder:
+            yield folder
+
+    def uploads(self) -> Uploads:
+        """See Storage."""
+        entries, unusable = [], {}
+        for entry in self.list(UPLOADS):
+            if entry.key.endswith("/") and not entry.size:
+                continue  # what consoles call a folder
+            if {".", ".."} & set(entry.key.split("/")):
+                unusable[entry.key] = "a name that no address can hold"
+            else:
+                entries.append(entry)
+        return Uploads(tuple(entries), unusable)
+
+    def prepare_uploads(self) -> None:
+        """See Storage."""
+
+    def free_bytes(self) -> int | None:
+        """See Storage."""
+        return None
+
+    def remove_leftovers(self) -> int:
+        """See Storage. Parts of uploads that died, the bucket's own rules remove."""
+        return self._scratch.remove_dead()
+
+    def close(self) -> None:
+        """See Storage."""
+        self._copies.clear()
+        self._kept.close()
+
+    def _named(self, key: str) -> Any:
+        return {"Bucket": self._bucket, "Key": self._root + key}
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except AWS_ERRORS as error:
+            raise StorageError(sorted_out(error).sentence(self.url)) from error
+
+    def _download(self, key: str, path: Path) -> None:
+        size, pieces = self._opened(key)
+        with disk_errors(path.parent, setting=_SETTING):
+            if size > shutil.disk_usage(path.parent).free:
+                raise full(path.parent, _SETTING, needed=size)
+            with path.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+
+    def _opened(self, key: str) -> tuple[int, Iterator[bytes]]:
+        """The size of an object, and its bytes in pieces. FileNotFoundError when there is none."""
+        with self._errors():
+            try:
+                answer = self._s3.get_object(**self._named(key))
+            except ClientError as error:
+                if error.response["Error"].get("Code") in _ABSENT:
+                    raise FileNotFoundError(f"{self.uri(key)} does not exist.") from error
+                raise
+        return answer["ContentLength"], self._pieces(key, answer)
+
+    def _pieces(self, key: str, answer: "GetObjectOutputTypeDef") -> Iterator[bytes]:
+        version = answer["ETag"]
+        read = breaks = 0
+        with self._errors():
+            while True:
+                try:
+                    with closing(answer["Body"]) as body:
+                        for piece in body.iter_chunks(_PIECE_BYTES):
+                            read, breaks = read + len(piece), 0
+                            yield piece
+                    return
+                except _BREAKS:
+                    breaks += 1
+                    if breaks > _MOST_BREAKS:
+                        raise
+                time.sleep(random.uniform(0, 2**breaks / 4))
+                answer = self._resumed(key, version, read)
+
+    def _resumed(self, key: str, version: str, read: int) -> "GetObjectOutputTypeDef":
+        try:
+            return self._s3.get_object(**self._named(key), Range=f"bytes={read}-", IfMatch=version)
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _CHANGED:
+                raise StorageError(f"{self.uri(key)} changed while it was read: run again.") from error
+            raise

@@ -1,0 +1,38 @@
+"""Disks of the tests' own, and other users: what the kernel really says when there is no room, or no permission."""
+
+import ctypes
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_NOBODY = 65534
+
+
+@contextmanager
+def small_disk(*, megabytes: int) -> Iterator[Path]:
+    """A mounted disk with so much room."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount a disk")
+    with tempfile.TemporaryDirectory(prefix="slowmo-disk-") as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], check=True)
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Have this thread look at files as a user without rights; where the tests are not run by root, as that user."""
+    libc = ctypes.CDLL(None)
+    if os.getuid() == 0:
+        libc.setfsuid(_NOBODY)  # the kernel takes root's way round permissions with it, and gives it back
+    try:
+        yield
+    finally:
+        libc.setfsuid(os.getuid())

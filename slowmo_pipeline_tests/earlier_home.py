@@ -1,0 +1,52 @@
+"""A home that version 0.1.0 made and left, with SIGKILL, in the middle of its work.
+
+    finished.mp4     by `slowmo run --slowdown 3 --codec ffv1`, finished
+    dropped.mp4      dropped into the uploads below `slowmo up`, whose sensors have finished it and looked again
+    under way.mp4    three chunks at 2x, submitted without waiting, accepted by the local endpoint, none computed
+    waiting.mp4      registered, and no more
+
+The clips that were run lie beside it. Made once, by that version: nothing here makes it anew.
+"""
+
+import json
+import os
+import sqlite3
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from slowmo_pipeline.environment import Home
+
+_MADE_IN = "/tmp/fx/work"
+"""Where it was made: receipts and requests hold addresses."""
+
+
+@dataclass(frozen=True)
+class EarlierHome:
+    """The home, unpacked."""
+
+    home: Home
+    clips: Path
+    """The folder with the clips."""
+
+    FINISHED = "finished-b9d83a22"
+    DROPPED = "dropped-0a325f44"
+    UNDER_WAY = "under-way-fcc3c903"
+    WAITING = "waiting-940b1509"
+
+
+def earlier_home(folder: Path) -> EarlierHome:
+    """Unpack it into a folder, as if it had been made there."""
+    with tarfile.open(Path(__file__).parent / "data" / "home-0.1.0.tar.xz") as packed:
+        packed.extractall(folder, filter="data")
+    # An upload's version is its time to the nanosecond, which no tar keeps.
+    for name, nanoseconds in json.loads((folder / "mtimes.json").read_text()).items():
+        os.utime(folder / name, ns=(nanoseconds, nanoseconds))
+    home = Home(folder / "home")
+    for path in (home.root / "storage").rglob("*.json"):
+        path.write_bytes(path.read_bytes().replace(_MADE_IN.encode(), str(folder).encode()))
+    database = sqlite3.connect(home.endpoint / "requests.sqlite")
+    database.execute("UPDATE requests SET storage = replace(storage, ?, ?)", (_MADE_IN, str(folder)))
+    database.commit()
+    database.close()
+    return EarlierHome(home, folder)
