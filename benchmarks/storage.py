@@ -64,7 +64,7 @@ class _PlainServer(BaseHTTPRequestHandler):
     def _read(self, left: int) -> None:
         buffer = memoryview(bytearray(1 << 20))
         while left:
-            left -= self.rfile.readinto(buffer[: min(left, len(buffer))])  # type: ignore[attr-defined]  # a buffered reader
+            left -= self.rfile.readinto(buffer[: min(left, len(buffer))])
 
     def _answer(self, body: bytes, **headers: str) -> None:
         self.send_response(200)

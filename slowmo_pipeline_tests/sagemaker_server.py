@@ -238,7 +238,7 @@ class Stage:
             "topics": list(self.aws.sns.list_topics()["Topics"]),
             "objects": [
                 # When it was created stands in the record, and differs from one deploy to the next.
-                (entry.key, re.sub(rb'"deployed_at": [0-9.]+', b"", self.storage.read(entry.key)))
+                (entry.key, re.sub(rb'"deployed_at":\s*[0-9.]+', b"", self.storage.read(entry.key)))
                 for prefix in ("models/", "endpoints/")
                 for entry in self.storage.list(prefix)
             ],

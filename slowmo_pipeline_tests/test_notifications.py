@@ -91,7 +91,7 @@ def test_a_topic_that_is_gone_is_an_error_that_names_it() -> None:
 
 def test_nobody_answering_is_an_error(topic: OperatorTopic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(NotificationError, match="cannot be told of clip-1: .* cannot be reached: run again later"):
+    with pytest.raises(NotificationError, match=r"cannot be told of clip-1: .* cannot be reached: run again later"):
         notify(topic.arn, FINISHED)
 
 

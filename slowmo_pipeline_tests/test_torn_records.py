@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -154,7 +155,11 @@ def test_server_shows_again_what_is_torn_under_it(
         for path in (tmp_path / "state" / "endpoint.json", folder.root / endpoint_key("scripted")):
             whole = path.read_bytes()
             path.write_bytes(tear(whole))
-            eventually(lambda path=path, whole=whole: path.read_bytes() == whole)
+            eventually(partial(_holds, path, whole))
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.read_bytes() == data
 
 
 # The log of requests.
