@@ -92,7 +92,7 @@ class Stage:
 
 @contextmanager
 def stage(storage_url: str) -> Iterator[Stage]:
-    """Serve that storage; the environment leads boto3 and obstore here from now on."""
+    """Serve that storage; the environment leads boto3 here from now on."""
     command = [sys.executable, "-m", "benchmarks.scale_stage", storage_url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
