@@ -13,14 +13,13 @@ What is observed is the record that whoever deploys or serves leaves in the stor
 SageMaker. Nothing here changes or wakes one.
 """
 
-import json
 import time
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
 
 import dagster as dg
 
+from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.hosted import status_of
@@ -49,30 +48,20 @@ endpoint = dg.AssetSpec(
 )
 
 
-@dataclass
-class ModelCursor:
+class ModelCursor(Cursor):
     """What the sensor of served models remembers. Only a cache: without it, every video is observed once more."""
 
-    models: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = {}
     """Model id of each interpolator's endpoint at the last tick."""
-    changed: list[str] = field(default_factory=list)
+    changed: list[str] = []
     """Interpolators whose videos are being observed."""
     after: str = ""
     """The last video that was looked at for them."""
 
-    @staticmethod
-    def parse(text: str | None) -> "ModelCursor":
-        """The cursor that `dump` wrote."""
-        return ModelCursor(**json.loads(text)) if text else ModelCursor()
-
-    def dump(self) -> str:
-        """The cursor as text."""
-        return json.dumps(vars(self))
-
     def at(self, models: dict[str, str]) -> "ModelCursor":
         """The cursor once these are the models; a change begins with the first video again."""
         new = {name for name, model_id in models.items() if self.models.get(name) != model_id}
-        return ModelCursor(models, sorted({*self.changed, *new}), "" if new else self.after)
+        return ModelCursor(models=models, changed=sorted({*self.changed, *new}), after="" if new else self.after)
 
 
 @dg.sensor(
@@ -89,9 +78,10 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
     if not cursor.changed:
         return dg.SensorResult(skip_reason="Every endpoint runs the model it ran before.", cursor=cursor.dump())
     observed: list[dg.AssetObservation] = []
+    after = cursor.after
     status = cache(_status)
     for video_id in sorted(context.instance.get_dynamic_partitions(str(videos.name))):
-        if video_id <= cursor.after:
+        if video_id <= after:
             continue
         if len(observed) == OBSERVATIONS_A_TICK or time.monotonic() - began > TICK_SECONDS:
             break
@@ -99,9 +89,10 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
         name = current.interpolator if current else None
         if name in cursor.changed and name in now:
             observed.append(_observation(video_id, name, now[name].model_id, now[name], status(now[name])))
-        cursor.after = video_id
+        after = video_id
     else:
-        cursor = ModelCursor(cursor.models)
+        cursor, after = ModelCursor(models=cursor.models), ""
+    cursor = cursor.model_copy(update={"after": after})
     return dg.SensorResult(
         asset_events=observed, skip_reason=f"Observed the endpoint of {len(observed)} videos.", cursor=cursor.dump()
     )

@@ -6,7 +6,6 @@ models/.incoming/      what is being fetched; what a killed fetch left in it goe
 """
 
 import errno
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,17 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import DiskFullError, ModelError, SlowmoError
+from slowmo_pipeline.errors import DamagedRecordError, DiskFullError, ModelError, SlowmoError
 from slowmo_pipeline.locks import opened, try_lock
 from slowmo_pipeline.modelstore.download import download, is_url, without_secrets
 from slowmo_pipeline.modelstore.hub import PUBLISHED, download_published
 from slowmo_pipeline.modelstore.saved_model import GRAPH, copy_saved_model, saved_model_sha256
 from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.record import Record
 
 DEFAULT_NAME = "film"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class _Kept(Record):
+    """The record beside a model."""
+
+    source: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def _keep(model: FetchedModel, fresh: Path, shown: str) -> None:
         fresh.replace(model.path)
     if _recorded_sha256(model.path) is None:
         aside = fresh.with_name("record")
-        aside.write_text(json.dumps({"source": shown, "sha256": model.sha256}, indent=1))
+        aside.write_bytes(_Kept(source=shown, sha256=model.sha256).to_json())
         aside.replace(_record_of(model.path))
 
 
@@ -149,9 +156,9 @@ def _recorded_sha256(path: Path) -> str | None:
     if not record.exists():
         return None
     try:
-        return str(json.loads(record.read_text())["sha256"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise ModelError(f"{record} is damaged. Delete it and {path}, and fetch the model again.") from error
+        return _Kept.from_json(record.read_bytes(), where=str(record)).sha256
+    except DamagedRecordError as error:
+        raise ModelError(f"{error} Delete it and {path}, and fetch the model again.") from error
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """Sensors: uploads become partitions and runs; submitted videos are finished. Both look at what is, not at events."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache, partial
 
@@ -12,6 +10,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
+from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.errors import DamagedRecordError, StorageError
 from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import finish_video, slow_motion
@@ -56,23 +55,13 @@ _UNFINISHED = [
 ]
 
 
-@dataclass
-class UploadCursor:
+class UploadCursor(Cursor):
     """What the upload sensor remembers. Only a cache: without it, known uploads are looked at once more."""
 
-    requested: dict[str, str] = field(default_factory=dict)
+    requested: dict[str, str] = {}
     """Version of each video for which a run was requested."""
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, str] = {}
     """Version of each video at the last tick that was new then: a folder's file may still be growing."""
-
-    @staticmethod
-    def parse(text: str | None) -> "UploadCursor":
-        """The cursor that `dump` wrote."""
-        return UploadCursor(**json.loads(text)) if text else UploadCursor()
-
-    def dump(self) -> str:
-        """The cursor as text."""
-        return json.dumps(vars(self))
 
     def knows(self, video_id: str, version: str) -> bool:
         """Whether this version of a video was met before."""

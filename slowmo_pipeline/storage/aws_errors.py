@@ -4,18 +4,15 @@ Sorted by cause, since the next step hangs on it: an expired token and a clock t
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConfigNotFound,
-    ConfigParseError,
     CredentialRetrievalError,
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
-    InvalidConfigError,
     LoginError,
     MetadataRetrievalError,
     NoAuthTokenError,
@@ -35,27 +32,31 @@ AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 
 
 class Cause(Enum):
-    """Why a request failed."""
+    """Why a request failed. The value is the sentence for people, with the next step."""
 
-    NO_CREDENTIALS = auto()
-    CREDENTIALS = auto()
-    """There are some, and AWS does not take them, or they cannot be renewed."""
-    CLOCK = auto()
-    PERMISSION = auto()
-    NO_REGION = auto()
-    OTHER_REGION = auto()
-    NO_BUCKET = auto()
-    BUSY = auto()
-    """Throttled or broken: may be asked again later."""
-    UNREACHABLE = auto()
-    """No answer, or half of one: may be asked again later."""
-    CERTIFICATE = auto()
-    SETTINGS = auto()
-    """boto3 cannot make a request out of what it was told."""
-    NOT_AWS = auto()
-    """What answers does not speak the service's protocol."""
-    REFUSED = auto()
-    """Anything else that AWS says no to."""
+    NO_CREDENTIALS = "There are no AWS credentials for {what}: set AWS_PROFILE or run `aws configure`."
+    CREDENTIALS = (
+        "AWS does not take the credentials for {what} ({code}): sign in again (`aws sso login`, AWS_PROFILE or new "
+        "AWS_* variables), then run again: nothing done is lost."
+    )
+    CLOCK = (
+        "This machine's clock is too far off for AWS to answer for {what} ({said}): set the clock, then run again: "
+        "nothing done is lost."
+    )
+    PERMISSION = "AWS does not let these credentials use {what}: {grant}. It says: {message}"
+    NO_REGION = "There is no AWS region for {what}: set AWS_DEFAULT_REGION, or `region` in the profile."
+    OTHER_REGION = "What is asked of {what} lies in another region: set AWS_DEFAULT_REGION to it. AWS says: {said}"
+    NO_BUCKET = "The bucket of {what} does not exist: make it, or set SLOWMO_STORAGE to another one."
+    BUSY = "{What} is busy or broken: run again later, nothing done is lost. It says: {said}"
+    UNREACHABLE = "{What} cannot be reached: run again later, nothing done is lost. ({said})"
+    CERTIFICATE = (
+        "The certificate of {what} is not trusted ({said}): set AWS_CA_BUNDLE to the certificates of your network."
+    )
+    SETTINGS = "{What} cannot be asked with these AWS settings: {said}"
+    NOT_AWS = "What answers for {what} is not what was expected there: {said}"
+    REFUSED = (
+        "{refused}: {said}. Correct what it names and run the same command again: it goes on where this one stopped."
+    )
 
 
 _CODES = {
@@ -101,13 +102,8 @@ _EXCEPTIONS: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
     (Cause.CERTIFICATE, (SSLError,)),
     (Cause.UNREACHABLE, (HTTPClientError, NotConnectedError, IncompleteReadError, FlexibleChecksumError)),
     (Cause.NOT_AWS, (ResponseParserError,)),
-    (Cause.SETTINGS, (ConfigNotFound, ConfigParseError, InvalidConfigError, BotoCoreError)),
+    (Cause.SETTINGS, (BotoCoreError,)),
 )
-
-_LATER = "run again later, nothing done is lost"
-_ON = "then run again: nothing done is lost"
-SIGN_IN = f"sign in again (`aws sso login`, AWS_PROFILE or new AWS_* variables), {_ON}"
-"""What to do about refused credentials, as the end of a sentence."""
 
 GRANT = "let their role have the pipeline's policy of deploy/cloudformation.yaml"
 """What to do about missing permissions, as the end of a sentence."""
@@ -133,43 +129,15 @@ class AwsError:
 
         `refused` says who refused which request, where nothing better is known; `grant`, how to get the permission.
         """
-        said = ": ".join(filter(None, (self.code, self.message)))
-        match self.cause:
-            case Cause.NO_CREDENTIALS:
-                return f"There are no AWS credentials for {what}: set AWS_PROFILE or run `aws configure`."
-            case Cause.CREDENTIALS:
-                return f"AWS does not take the credentials for {what} ({self.code or self.message}): {SIGN_IN}."
-            case Cause.CLOCK:
-                return (
-                    f"This machine's clock is too far off for AWS to answer for {what} ({said}): set the clock, {_ON}."
-                )
-            case Cause.PERMISSION:
-                return f"AWS does not let these credentials use {what}: {grant}. It says: {self.message}"
-            case Cause.NO_REGION:
-                return f"There is no AWS region for {what}: set AWS_DEFAULT_REGION, or `region` in the profile."
-            case Cause.OTHER_REGION:
-                return f"What is asked of {what} lies in another region: set AWS_DEFAULT_REGION to it. AWS says: {said}"
-            case Cause.NO_BUCKET:
-                return f"The bucket of {what} does not exist: make it, or set SLOWMO_STORAGE to another one."
-            case Cause.BUSY:
-                return f"{_capital(what)} is busy or broken: {_LATER}. It says: {said}"
-            case Cause.UNREACHABLE:
-                return f"{_capital(what)} cannot be reached: {_LATER}. ({said})"
-            case Cause.CERTIFICATE:
-                return (
-                    f"The certificate of {what} is not trusted ({said}): set AWS_CA_BUNDLE to the certificates of your "
-                    "network."
-                )
-            case Cause.SETTINGS:
-                return f"{_capital(what)} cannot be asked with these AWS settings: {said}"
-            case Cause.NOT_AWS:
-                return f"What answers for {what} is not what was expected there: {said}"
-            case Cause.REFUSED:
-                who = refused or f"{_capital(what)} refused a request"
-                return (
-                    f"{who}: {said}. Correct what it names and run the same command again: it goes on where this one "
-                    "stopped."
-                )
+        return self.cause.value.format(
+            what=what,
+            What=_capital(what),
+            code=self.code or self.message,
+            message=self.message,
+            said=": ".join(filter(None, (self.code, self.message))),
+            refused=refused or f"{_capital(what)} refused a request",
+            grant=grant,
+        )
 
 
 def sorted_out(error: Exception) -> AwsError:

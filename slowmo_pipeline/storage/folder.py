@@ -52,31 +52,25 @@ class FolderStorage:
             ) from error
 
     def uri(self, key: str) -> str:
-        """See Storage."""
         return f"{self.url}/{key}"
 
     def display_path(self, key: str) -> str:
-        """See Storage."""
         return str(self._path(key))
 
     def key_of(self, uri: str) -> str:
-        """See Storage."""
         return key_below(self.url, uri)
 
     def read(self, key: str) -> bytes:
-        """See Storage."""
         with self._errors(), self.local_file(key) as path:
             return path.read_bytes()
 
     def write(self, key: str, data: bytes) -> None:
-        """See Storage."""
         with self._staged(key) as (aside, path):
             aside.write_bytes(data)
             _sync(aside)
             aside.replace(path)
 
     def create(self, key: str, data: bytes) -> bool:
-        """See Storage."""
         with self._staged(key) as (aside, path):
             aside.write_bytes(data)
             _sync(aside)
@@ -91,7 +85,6 @@ class FolderStorage:
         return True
 
     def stat(self, key: str) -> Entry | None:
-        """See Storage."""
         path = self._path(key)
         try:
             found = path.stat()
@@ -103,30 +96,25 @@ class FolderStorage:
         return self._entry(path, found) if stat.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """See Storage."""
         yield from self._walk(self._path(prefix))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """See Storage."""
         with self._errors():
             found = self._scanned(self._path(prefix))
         return tuple(sorted(entry.name for entry in found if _is_folder(entry)))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """See Storage."""
         for key in keys:
             with self._errors(), suppress(FileNotFoundError, NotADirectoryError):
                 self._path(key).unlink()
 
     def upload(self, path: Path, key: str) -> None:
-        """See Storage."""
         with self._staged(key) as (aside, target):
             shutil.copyfile(path, aside)
             _sync(aside)
             aside.replace(target)
 
     def download(self, key: str, path: Path) -> None:
-        """See Storage."""
         aside = path.with_name(f".{path.name}.part")
         with self.local_file(key) as source:
             shutil.copyfile(source, aside)
@@ -134,22 +122,18 @@ class FolderStorage:
 
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
-        """See Storage."""
         # Only what is listed as well: opening a pipe would wait for ever.
         if self.stat(key) is None:
             raise FileNotFoundError(f"{self._path(key)} does not exist.")
         yield self._path(key)
 
     def local_upload(self, upload: Entry) -> AbstractContextManager[Path]:
-        """See Storage."""
         return self.local_file(upload.key)
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """See Storage."""
         return self._scratch.folder()
 
     def uploads(self) -> Uploads:
-        """See Storage."""
         entries: list[Entry] = []
         unusable: dict[str, str] = {}
         with self._errors():
@@ -175,17 +159,14 @@ class FolderStorage:
         return Uploads(tuple(entries), unusable)
 
     def prepare_uploads(self) -> None:
-        """See Storage."""
         with self._errors():
             self._make_folder(self._path(UPLOADS))
 
     def free_bytes(self) -> int | None:
-        """See Storage."""
         with self._errors():
             return shutil.disk_usage(self.root).free
 
     def remove_leftovers(self) -> int:
-        """See Storage."""
         freed = self._scratch.remove_dead()
         for folder, _, names in os.walk(self.root):
             for path in (Path(folder, name) for name in names if name.startswith(_STAGED)):
@@ -194,7 +175,7 @@ class FolderStorage:
         return freed
 
     def close(self) -> None:
-        """See Storage; a folder keeps no copies."""
+        pass  # a folder keeps no copies
 
     def _path(self, key: str) -> Path:
         return self.root.joinpath(*key.split("/"))

@@ -82,29 +82,23 @@ class S3Storage:
         """Of uploads, by key and version."""
 
     def uri(self, key: str) -> str:
-        """See Storage."""
         return f"{self.url}/{key}"
 
     def display_path(self, key: str) -> str:
-        """See Storage."""
         return self.uri(key)
 
     def key_of(self, uri: str) -> str:
-        """See Storage."""
         return key_below(self.url, uri)
 
     def read(self, key: str) -> bytes:
-        """See Storage."""
         _, pieces = self._opened(key)
         return b"".join(pieces)
 
     def write(self, key: str, data: bytes) -> None:
-        """See Storage."""
         with self._errors():
             self._s3.put_object(**self._named(key), Body=data, **self._encryption)
 
     def create(self, key: str, data: bytes) -> bool:
-        """See Storage."""
         with self._errors():
             try:
                 self._s3.put_object(**self._named(key), Body=data, IfNoneMatch="*", **self._encryption)
@@ -115,7 +109,6 @@ class S3Storage:
         return True
 
     def stat(self, key: str) -> Entry | None:
-        """See Storage."""
         with self._errors():
             try:
                 found = self._s3.head_object(**self._named(key))
@@ -128,7 +121,6 @@ class S3Storage:
         return Entry(key, found["ContentLength"], found["LastModified"], found["ETag"].strip('"'))
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """See Storage."""
         with self._errors():
             pages = self._s3.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._root + prefix):
@@ -137,7 +129,6 @@ class S3Storage:
                     yield Entry(key, found["Size"], found["LastModified"], found["ETag"].strip('"'))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """See Storage."""
         with self._errors():
             pages = self._s3.get_paginator("list_objects_v2")
             found = [
@@ -148,7 +139,6 @@ class S3Storage:
         return tuple(sorted(found))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """See Storage."""
         names = iter(keys)
         while batch := [{"Key": self._root + key} for key in islice(names, _MOST_DELETED)]:
             with self._errors():
@@ -157,7 +147,6 @@ class S3Storage:
                     raise ClientError({"Error": dict(refused)}, "DeleteObjects")  # type: ignore[typeddict-item]
 
     def upload(self, path: Path, key: str) -> None:
-        """See Storage."""
         with self._errors(), TransferManager(self._s3, _TRANSFER) as manager:
             try:
                 manager.upload(str(path), self._bucket, self._root + key, self._encryption).result()
@@ -167,14 +156,12 @@ class S3Storage:
                 raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
     def download(self, key: str, path: Path) -> None:
-        """See Storage."""
         aside = path.with_name(f".{path.name}.part")
         self._download(key, aside)
         aside.replace(path)
 
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
-        """See Storage."""
         with self.scratch() as folder:
             path = folder / PurePosixPath(key).name
             self._download(key, path)
@@ -182,7 +169,6 @@ class S3Storage:
 
     @contextmanager
     def local_upload(self, upload: Entry) -> Iterator[Path]:
-        """See Storage."""
         path = self._copies.get((upload.key, upload.version))
         if path is None or not path.exists():
             path = self._kept.enter_context(self.scratch()) / PurePosixPath(upload.key).name
@@ -192,12 +178,10 @@ class S3Storage:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """See Storage."""
         with self._scratch.folder() as folder:
             yield folder
 
     def uploads(self) -> Uploads:
-        """See Storage."""
         entries, unusable = [], {}
         for entry in self.list(UPLOADS):
             if entry.key.endswith("/") and not entry.size:
@@ -209,18 +193,15 @@ class S3Storage:
         return Uploads(tuple(entries), unusable)
 
     def prepare_uploads(self) -> None:
-        """See Storage."""
+        pass
 
     def free_bytes(self) -> int | None:
-        """See Storage."""
         return None
 
     def remove_leftovers(self) -> int:
-        """See Storage. Parts of uploads that died, the bucket's own rules remove."""
         return self._scratch.remove_dead()
 
     def close(self) -> None:
-        """See Storage."""
         self._copies.clear()
         self._kept.close()
 
@@ -252,7 +233,7 @@ class S3Storage:
                 if error.response["Error"].get("Code") in _ABSENT:
                     raise FileNotFoundError(f"{self.uri(key)} does not exist.") from error
                 raise
-        return answer["ContentLength"], self._pieces(key, answer)
+        return answer.get("ContentLength", 0), self._pieces(key, answer)
 
     def _pieces(self, key: str, answer: "GetObjectOutputTypeDef") -> Iterator[bytes]:
         version = answer["ETag"]
