@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import PurePosixPath
 
 import dagster as dg
+from pydantic import Field
 
 from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.endpoint_record import Served
@@ -51,9 +52,9 @@ endpoint = dg.AssetSpec(
 class ModelCursor(Cursor):
     """What the sensor of served models remembers. Only a cache: without it, every video is observed once more."""
 
-    models: dict[str, str] = {}
+    models: dict[str, str] = Field({})
     """Model id of each interpolator's endpoint at the last tick."""
-    changed: list[str] = []
+    changed: list[str] = Field([])
     """Interpolators whose videos are being observed."""
     after: str = ""
     """The last video that was looked at for them."""

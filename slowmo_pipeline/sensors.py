@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
+from pydantic import Field
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
 from slowmo_pipeline.cursor import Cursor
@@ -58,9 +59,9 @@ _UNFINISHED = [
 class UploadCursor(Cursor):
     """What the upload sensor remembers. Only a cache: without it, known uploads are looked at once more."""
 
-    requested: dict[str, str] = {}
+    requested: dict[str, str] = Field({})
     """Version of each video for which a run was requested."""
-    seen: dict[str, str] = {}
+    seen: dict[str, str] = Field({})
     """Version of each video at the last tick that was new then: a folder's file may still be growing."""
 
     def knows(self, video_id: str, version: str) -> bool:

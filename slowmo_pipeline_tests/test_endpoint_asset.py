@@ -192,9 +192,9 @@ def test_a_tick_observes_so_many_and_the_next_the_rest(archive: Archive, monkeyp
 
 
 def test_a_change_while_videos_are_observed_begins_again_and_forgets_none() -> None:
-    halfway = ModelCursor({"film": "film-1", "flow": "flow-1"}, changed=["film"], after="m")
+    halfway = ModelCursor(models={"film": "film-1", "flow": "flow-1"}, changed=["film"], after="m")
     assert halfway.at({"film": "film-1", "flow": "flow-2"}) == ModelCursor(
-        {"film": "film-1", "flow": "flow-2"}, changed=["film", "flow"], after=""
+        models={"film": "film-1", "flow": "flow-2"}, changed=["film", "flow"], after=""
     )
 
 
