@@ -100,12 +100,13 @@ def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:
     try:
         registered = Registered.from_json(data, where=where)
     except DamagedRecordError as error:
-        ids = (
-            (entry.key, {video_id_of(entry.key), earlier_video_id_of(entry.key)}) for entry in storage.uploads().entries
-        )
-        upload = next((upload for upload, each in ids if video_id in each), None)
-        if upload is None:
-            raise DamagedRecordError(f"{error} Put the upload of {video_id} back, then run it again.") from error
+        uploads = [entry.key for entry in storage.uploads().entries]
+        meant = [key for key in uploads if video_id in (video_id_of(key), earlier_video_id_of(key))]
+        if len(meant) != 1:
+            raise DamagedRecordError(
+                f"{error} {len(meant)} uploads can be that of {video_id}: put it back, or run the right one again."
+            ) from error
+        [upload] = meant
         logger.warning("%s It is made anew from %s, with the settings beside it or the defaults.", error, upload)
         return upload, None
     try:
