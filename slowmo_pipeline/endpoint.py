@@ -17,7 +17,7 @@ from botocore.config import Config
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, EndpointUnreachableError
 from slowmo_pipeline.hosted import known_lost, told_to_runs
 from slowmo_pipeline.keys import FAILURES
-from slowmo_pipeline.record import Record
+from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.serving.owner import ping
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.base import Storage
@@ -46,9 +46,9 @@ class Receipt(Record):
     inference_id: str
     output_location: str
     failure_location: str | None
-    submitted_at: float
+    submitted_at: Epoch
     """Seconds since the epoch."""
-    deadline: float
+    deadline: Epoch
     """Seconds since the epoch; by then a result or a failure has appeared, or neither ever will."""
     attempt: int
     """1 for the first submission."""

@@ -4,7 +4,7 @@ import logging
 
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError
 from slowmo_pipeline.keys import endpoint_key
-from slowmo_pipeline.record import Record
+from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_record, write_record
 
@@ -23,7 +23,7 @@ class Served(Record):
     """The name of an endpoint of Amazon SageMaker; None: the local endpoint."""
     instance_type: str | None = None
     """What it runs on at SageMaker."""
-    deployed_at: float | None = None
+    deployed_at: Epoch | None = None
     """When that endpoint was created, in seconds since the epoch. What was submitted before is gone."""
 
 

@@ -28,6 +28,10 @@ class ChunkFormatError(SlowmoError, ValueError):
     """A chunk or a result is damaged, or does not follow the wire format."""
 
 
+class VideoIdTakenError(SlowmoError, ValueError):
+    """The video id of an upload is another upload's."""
+
+
 class EncodeError(SlowmoError, RuntimeError):
     """ffmpeg failed; the message carries the end of what it said."""
 

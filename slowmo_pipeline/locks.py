@@ -1,5 +1,6 @@
 """Locks that processes hold on files: flock(2), which the kernel drops with their holder, SIGKILL included."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -29,6 +30,20 @@ def opened(path: Path) -> Iterator[int]:
 def lock(descriptor: int, *, shared: bool = False) -> None:
     """Take the lock, alone or with others who share it; waits for it."""
     fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+_NONE = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
+"""What file systems without locks say."""
+
+
+def try_lock_where_possible(descriptor: int) -> bool | None:
+    """The same as `try_lock`; None on a file system that has no locks, where nobody knows who works."""
+    try:
+        return try_lock(descriptor)
+    except OSError as error:
+        if error.errno in _NONE:
+            return None
+        raise
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> bool:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Strict, StringConstraints
 
-from slowmo_pipeline.record import ExactFraction, Items, Record
+from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
 from slowmo_pipeline.timeline import ConstantRate, FrameTimes, TimeLine, VariableRate
 
 PLAN_FORMAT: Literal[1] = 1
@@ -122,8 +122,8 @@ class Plan:
 
 
 class _ConstantTimes(Record):
-    rate: ExactFraction
-    count: int
+    rate: PositiveFraction
+    count: Count
 
     @property
     def times(self) -> FrameTimes:
@@ -132,7 +132,7 @@ class _ConstantTimes(Record):
 
 class _VariableTimes(Record):
     ticks: Items[int]
-    time_base: ExactFraction
+    time_base: PositiveFraction
     last_duration: int
 
     @property
@@ -145,12 +145,12 @@ class _StoredPlan(Record):
 
     format: Literal[1] = PLAN_FORMAT
     source: _ConstantTimes | _VariableTimes
-    slowdown: ExactFraction
-    frame_rate: ExactFraction
+    slowdown: PositiveFraction
+    frame_rate: PositiveFraction
     output_count: int
     new_frame_count: int
-    held: dict[Annotated[str, StringConstraints(pattern=r"^\d+$")], str]
-    chunks: Items[Annotated[tuple[int, int, int, int, int], Strict(strict=False)]]
+    held: dict[Annotated[str, StringConstraints(pattern=r"^\d{1,9}$")], str]
+    chunks: Items[Annotated[tuple[Count, Count, Count, Count, Count], Strict(strict=False)]]
 
 
 def make_plan(

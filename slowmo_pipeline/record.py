@@ -5,6 +5,7 @@ What the wire sends forbids them.
 """
 
 import json
+import re
 import reprlib
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     FailFast,
+    Field,
     PlainSerializer,
     Strict,
     ValidationError,
@@ -31,19 +33,26 @@ Items = Annotated[tuple[_Item, ...], Strict(strict=False), FailFast()]
 """A list in JSON, a tuple here."""
 
 
+# Bounded digits: Fraction("1e999999999") would compute for hours.
+_FRACTION = re.compile(r"0*[1-9]\d{0,30}(/0*[1-9]\d{0,30})?", re.ASCII)
+
+
 def _fraction(value: object) -> Fraction:
     if isinstance(value, Fraction):
         return value
-    if not isinstance(value, str):
-        raise ValueError('must be a text such as "30000/1001"')
-    try:
-        return Fraction(value)
-    except ZeroDivisionError:
-        raise ValueError("must not be divided by 0") from None
+    if not isinstance(value, str) or not _FRACTION.fullmatch(value):
+        raise ValueError('must be a fraction above 0 such as "30000/1001"')
+    return Fraction(value)
 
 
-ExactFraction = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str, return_type=str)]
-"""A fraction, as JSON has none: the text "30000/1001"."""
+PositiveFraction = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str, return_type=str)]
+"""A fraction above 0, as JSON has none: the text "30000/1001"."""
+
+Count = Annotated[int, Field(ge=0, le=10**9)]
+"""A number of frames, or of one frame."""
+
+Epoch = Annotated[float, Field(ge=0, le=1e11)]
+"""Seconds since the epoch."""
 
 
 class Record(BaseModel):
@@ -125,15 +134,16 @@ def _first_wrong(error: ValidationError) -> tuple[str, str]:
         return _place(location), f"must be a JSON object, not {reprlib.repr(value)}"
     if kind == "value_error" and isinstance(value, dict):
         return _place(location), message
-    *above, last = location
+    named = max((index for index, part in enumerate(location) if isinstance(part, str)), default=0)
+    place, name = _place(location[:named]), _place(location[named:]).strip()
     if kind == "missing":
-        return _place(above), f"{last!r} is missing"
+        return place, f"{name!r} is missing"
     if kind in _EXPECTED:
         message = f"must be {_EXPECTED[kind]}"
     elif kind != "value_error":  # which is a validator's of our own
         bound = isinstance(value, int) and kind.startswith(("greater_than", "less_than"))
         message = f"must be {'an integer ' if bound else ''}{message}"
-    return _place(above), f"{last} = {reprlib.repr(value)} {message}"
+    return place, f"{name} = {reprlib.repr(value)} {message}"
 
 
 def _place(location: Sequence[int | str]) -> str:

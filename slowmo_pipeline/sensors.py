@@ -12,7 +12,7 @@ from pydantic import Field
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
 from slowmo_pipeline.cursor import Cursor
-from slowmo_pipeline.errors import DamagedRecordError, StorageError
+from slowmo_pipeline.errors import DamagedRecordError, VideoIdTakenError
 from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import finish_video, slow_motion
 from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
@@ -98,7 +98,7 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
         else:
             try:
                 video_id = register(opened, key)
-            except StorageError as error:
+            except VideoIdTakenError as error:
                 unusable[key] = str(error)
                 continue
             after.requested[video_id] = version

@@ -184,13 +184,13 @@ def test_sagemaker_without_a_region_is_told(folder: Storage, no_settings: pytest
 
 def test_sagemaker_without_credentials_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
     no_settings.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with pytest.raises(EndpointError, match=r"no AWS credentials for the endpoint flow: set AWS_PROFILE or run `aws"):
+    with pytest.raises(EndpointError, match=r"no AWS credentials for the endpoint flow .*: set AWS_PROFILE"):
         submit(folder, None)
 
 
 def test_sagemaker_with_a_profile_that_is_not_there_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
     no_settings.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(EndpointError, match=r"no AWS credentials for the endpoint flow: set AWS_PROFILE or run `aws"):
+    with pytest.raises(EndpointError, match=r"no AWS credentials for the endpoint flow .*: set AWS_PROFILE"):
         submit(folder, None)
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
+from slowmo_pipeline.errors import StorageError, VideoIdTakenError
+from slowmo_pipeline.keys import VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.stored import read_json, write_json
@@ -103,3 +103,20 @@ def test_registering_again_keeps_what_is_known(storage: Storage) -> None:
 
     assert register(storage, "uploads/clip.mp4") == video_id
     assert read_json(storage, VideoKeys(video_id).source) == {"upload": "uploads/clip.mp4", "sha256": "00"}
+
+
+def test_upload_whose_id_is_anothers_fails_loudly(storage: Storage) -> None:
+    video_id = video_id_of("uploads/clip.mp4")
+    write_json(storage, VideoKeys(video_id).source, {"upload": "uploads/other.mp4"})
+    with pytest.raises(VideoIdTakenError, match=rf"{video_id} of uploads/clip\.mp4 is that of uploads/other\.mp4"):
+        register(storage, "uploads/clip.mp4")
+
+
+def test_torn_record_of_a_shared_id_is_not_taken_by_the_upload_that_has_its_own(storage: Storage) -> None:
+    first, second = "uploads/117001/影片.mp4", "uploads/134173/影片.mp4"  # whose ids of 32 bits are equal
+    write_json(storage, VideoKeys(earlier_video_id_of(first)).source, {"upload": first})
+    assert register(storage, second) == video_id_of(second)
+    storage.write(VideoKeys(earlier_video_id_of(first)).source, b"")
+
+    assert register(storage, second) == video_id_of(second)
+    assert register(storage, first) == earlier_video_id_of(first)

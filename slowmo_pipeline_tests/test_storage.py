@@ -176,6 +176,23 @@ def test_upload_and_fetch_are_each_others_inverse(storage: Storage, tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"source", "copy"}
 
 
+def test_download_to_a_place_that_cannot_be_written_is_told(storage: Storage, tmp_path: Path) -> None:
+    storage.write("a/b", b"1")
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "missing" / "copy", tmp_path / "folder"):
+        with pytest.raises(StorageError, match=f"{place} cannot be written: .* Choose another place"):
+            storage.download("a/b", place)
+
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("name", ["missing", "folder"])
+def test_file_that_cannot_be_uploaded_is_not_blamed_on_the_storage(storage: Storage, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match=f"{tmp_path / name} cannot be read: (No such|Is a directory)"):
+        storage.upload(tmp_path / name, "a/b")
+
+
 def test_fetch_replaces(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(b"old and longer")
     storage.write("a/b", b"new")

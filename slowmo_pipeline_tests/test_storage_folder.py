@@ -162,7 +162,54 @@ def test_failed_write_leaves_nothing(
     assert os.listdir(root_of(folder) / "new") == []
 
 
+def test_odd_leftovers_hinder_no_others(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_writer(folder)
+    results = root_of(folder) / "results"
+    (results / ".staged-loop").symlink_to(".staged-loop")
+    (results / ".staged-folder").mkdir()
+    os.mkfifo(results / ".staged-pipe")
+
+    assert folder.remove_leftovers() == 4000
+
+
+SCRATCHES = """
+import sys, time
+from slowmo_pipeline.storage.opening import open_storage
+
+storage, end = open_storage(sys.argv[1]), time.monotonic() + 4
+lost = rounds = 0
+while time.monotonic() < end:
+    with storage.scratch() as folder:
+        (folder / "file").write_bytes(b"1")
+        lost += not (folder / ".lock").exists() or not (folder / "file").exists()
+        rounds += 1
+print(lost, rounds)
+"""
+
+
+def test_scratch_in_use_is_never_taken_for_a_leftover(folder: Storage) -> None:
+    """Every folder that is made removes what is dead: four processes at once."""
+    command = [sys.executable, "-c", SCRATCHES, folder.url]
+    users = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    told = [user.communicate()[0].split() for user in users]
+
+    assert [user.returncode for user in users] == [0] * 4
+    assert [lost for lost, _ in told] == ["0"] * 4
+    assert all(int(rounds) > 10 for _, rounds in told)
+
+
 # Entries that are no files.
+
+
+@pytest.mark.parametrize("seconds", [-(10**11), 10**12])
+def test_time_that_no_calendar_has_is_no_reason_to_stop(seconds: int) -> None:
+    with small_disk(megabytes=1) as disk:  # tmpfs keeps any
+        storage = open_storage(str(disk))
+        storage.write("uploads/a.mp4", b"1")
+        os.utime(disk / "uploads" / "a.mp4", (seconds, seconds))
+        [upload] = storage.uploads().entries
+
+        assert storage.stat(upload.key) == upload
 
 
 def test_odd_entries_are_counted_and_hide_no_other(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,6 +362,13 @@ def test_storage_deleted_under_way_is_not_made_anew(
     shutil.rmtree(root_of(folder))
     with pytest.raises(StorageError, match="is not there any more"):
         write(folder, local)
+    assert not root_of(folder).exists()
+
+
+def test_scratch_does_not_make_a_deleted_storage_anew(folder: Storage) -> None:
+    shutil.rmtree(root_of(folder))
+    with pytest.raises(StorageError, match="is not there any more"), folder.scratch():
+        pass
     assert not root_of(folder).exists()
 
 

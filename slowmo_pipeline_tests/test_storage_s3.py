@@ -1,6 +1,7 @@
 """What a storage in S3 has of its own: requests, what S3 may answer to them, and copies of what lies there."""
 
 import os
+import threading
 import time
 import types
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from botocore.config import Config
 from moto.s3.models import s3_backends
 
@@ -157,6 +159,42 @@ def test_write_whose_answer_was_lost_is_repeated(proxy: FaultProxy, storage: Sto
 
     assert [asked.method for asked in proxy.forwarded[-2:]] == ["PUT", "PUT"]
     assert storage.read("a/c") == b"2"
+
+
+def test_object_that_two_create_at_once_is_looked_at_again(
+    proxy: FaultProxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slowmo_pipeline.storage.s3.time", types.SimpleNamespace(sleep=lambda seconds: None))
+    proxy.inject(refuse_as_s3(409, "ConditionalRequestConflict"), times=2)
+    assert storage.create("a/new", b"1")
+
+    proxy.inject(refuse_as_s3(409, "ConditionalRequestConflict"), times=99)
+    with pytest.raises(StorageError, match="is busy or broken"):
+        storage.create("a/other", b"1")
+
+
+def test_store_without_conditional_writes_is_not_called_busy(proxy: FaultProxy, storage: Storage) -> None:
+    proxy.inject(refuse_as_s3(501, "NotImplemented", "A header you provided implies functionality"), times=99)
+    with pytest.raises(StorageError, match="refused a request: NotImplemented: A header you provided"):
+        storage.create("a/new", b"1")
+
+
+@pytest.mark.parametrize("name", ["read", "stat"])
+def test_answer_of_something_else_is_told(proxy: FaultProxy, storage: Storage, name: str) -> None:
+    """A portal's page, with 200."""
+    proxy.inject(lambda asked, forward: Told(200, {"content-type": "text/html"}, b"<html>Sign in</html>"), times=99)
+    with pytest.raises(StorageError, match="is not what was expected there: its answer has no"):
+        OPERATIONS[name](storage)
+
+
+def test_error_below_botocore_is_told(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(body: object, amt: int) -> None:
+        raise urllib3.exceptions.SSLError("decryption failed")
+
+    monkeypatch.setattr("slowmo_pipeline.storage.s3.time", types.SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr("botocore.response.StreamingBody.read", broken)
+    with pytest.raises(StorageError, match="cannot be reached: run again later"):
+        storage.read("a/b")
 
 
 def test_large_object_comes_down_in_one_request(proxy: FaultProxy, storage: Storage, tmp_path: Path) -> None:
@@ -328,6 +366,32 @@ def test_upload_comes_down_once_until_the_storage_is_closed(home: Path, proxy: F
     storage.close()
 
     assert [asked.method for asked in proxy.asked] == ["GET"]
+    assert copies(home) == []
+
+
+def test_upload_comes_down_once_for_many_threads(home: Path, proxy: FaultProxy, s3_url: str) -> None:
+    storage = open_storage(s3_url)
+    storage.write("uploads/clip.mp4", b"1")
+    upload = storage.stat("uploads/clip.mp4")
+    assert upload
+    proxy.asked.clear()
+    threads = [threading.Thread(target=lambda: storage.local_upload(upload).__enter__()) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [asked.method for asked in proxy.asked] == ["GET"]
+
+
+def test_upload_that_was_replaced_meanwhile_is_not_taken_for_it(home: Path, s3_url: str) -> None:
+    storage = open_storage(s3_url)
+    storage.write("uploads/clip.mp4", b"1")
+    upload = storage.stat("uploads/clip.mp4")
+    assert upload
+    storage.write("uploads/clip.mp4", b"another")
+    with pytest.raises(StorageError, match="changed while it was read: run again"):
+        storage.local_upload(upload).__enter__()
     assert copies(home) == []
 
 

@@ -105,7 +105,10 @@ def test_bucket_is_reached_where_boto3_finds_it(
 
 @pytest.mark.usefixtures("_bare")
 def test_bucket_without_credentials_is_refused() -> None:
-    with pytest.raises(StorageError, match="no AWS credentials for s3://bucket/prefix: set AWS_PROFILE"):
+    with pytest.raises(
+        StorageError,
+        match=r"no AWS credentials for s3://bucket/prefix \(Unable to locate credentials\): set AWS_PROFILE",
+    ):
         open_storage("s3://bucket/prefix").read("a/b")
 
 
@@ -114,7 +117,10 @@ def test_bucket_without_credentials_is_refused() -> None:
     ("config", "advice"),
     [
         ("[default]\ns3 =\n  addressing_style = none\n", "cannot be asked with these AWS settings: .*style none"),
-        ("[profile other]\n", "no AWS credentials for s3://bucket/prefix: set AWS_PROFILE"),
+        (
+            "[profile other]\n",
+            r"credentials for s3://bucket/prefix \(The config profile \(missing\) could not .*\): set AWS_PROFILE",
+        ),
         ("[default\n", "cannot be asked with these AWS settings: Unable to parse config file"),
     ],
     ids=["value", "profile", "syntax"],
@@ -129,6 +135,39 @@ def test_settings_that_cannot_be_used_are_told(
         monkeypatch.setenv("AWS_PROFILE", "missing")
     with pytest.raises(StorageError, match=advice):
         open_storage("s3://bucket/prefix").read("a/b")
+
+
+@pytest.mark.usefixtures("_bare")
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_ENDPOINT_URL": "minio:9000"},
+        {"AWS_ENDPOINT_URL_S3": "http://[::1"},
+        {"AWS_ACCESS_KEY_ID": "", "AWS_WEB_IDENTITY_TOKEN_FILE": "/missing", "AWS_ROLE_ARN": "arn:aws:iam::1:role/x"},
+        {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.net/x"},
+        {"AWS_ACCESS_KEY_ID": "", "config": "[default]\ncredential_process = /missing/program\n"},
+        {"AWS_ACCESS_KEY_ID": "", "config": "[default]\ncredential_process = echo no-json\n"},
+        {"config": "[default]\ns3 = nonsense\n"},
+        {"AWS_SESSION_TOKEN": "secret\ntoken"},
+    ],
+    ids=["address", "brackets", "web identity", "container", "program", "no JSON", "section", "newline in a token"],
+)
+def test_settings_that_botocore_chokes_on_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    (tmp_path / "config").write_text(variables.get("config", ""))
+    given = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", **variables}
+    for name, value in given.items():
+        if name != "config" and given["AWS_ACCESS_KEY_ID"] + value:
+            monkeypatch.setenv(name, value)
+    if not given["AWS_ACCESS_KEY_ID"]:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StorageError, match="s3://bucket/prefix") as error:
+        open_storage("s3://bucket/prefix").read("a/b")
+
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("bucket", ["My_Bucket!", "a"])

@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.serving.owner import use_endpoint
@@ -230,7 +231,7 @@ def test_log_of_another_program_is_no_reason_to_lose_it(tmp_path: Path) -> None:
     holder = sqlite3.connect(tmp_path / "requests.sqlite", isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("CREATE TABLE x (y)")
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
+    with pytest.raises(HomeError, match="locked"):
         RequestLog(tmp_path / "requests.sqlite")
     holder.close()
 

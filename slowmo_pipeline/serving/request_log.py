@@ -11,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from slowmo_pipeline.errors import HomeError
+
 
 @dataclass(frozen=True)
 class Request:
@@ -42,6 +44,9 @@ class Request:
 
 logger = logging.getLogger(__name__)
 
+# What SQLite says of the disk and of others who use the file; anything else is the file's own doing.
+_NOT_TORN = ("locked", "disk I/O error", "disk is full", "unable to open", "readonly", "permission")
+
 _COLUMNS = ", ".join(field.name for field in fields(Request))
 _PLACES = ", ".join("?" for _ in fields(Request))
 
@@ -56,9 +61,11 @@ class RequestLog:
     def __init__(self, path: Path) -> None:
         try:
             self._database = _opened(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise  # the disk's doing, not the file's
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if any(words in str(error) for words in _NOT_TORN):
+                raise HomeError(
+                    f"{path} cannot be used: {error}. Look at the disk and at who else uses the file, then try again."
+                ) from error
             aside = _set_aside(path)
             logger.error("%s is damaged (%s) and was moved to %s: what had been accepted is lost.", path, error, aside)
             self._database = _opened(path)
@@ -107,10 +114,11 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"CREATE TABLE IF NOT EXISTS requests ({_COLUMNS}, PRIMARY KEY (id))")
-        [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()
+        [(verdict,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        database.execute(f"SELECT {_COLUMNS} FROM requests LIMIT 1")
+        for _ in database.execute(f"SELECT {_COLUMNS} FROM requests"):
+            pass  # whatever cannot be read shows now
     except BaseException:
         database.close()
         raise

@@ -60,7 +60,7 @@ class ServerState:
             deadline = time.monotonic() + _PATIENCE_SECONDS
             while not try_lock(descriptor):
                 if time.monotonic() > deadline:
-                    pid = os.pread(descriptor, 20, 0).decode() or "unknown"
+                    pid = os.pread(descriptor, 20, 0).decode(errors="replace") or "unknown"
                     raise HomeError(
                         f"An endpoint server (pid {pid}) already uses {self.folder}: use that one, or end it first."
                     )

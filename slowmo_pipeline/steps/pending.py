@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from slowmo_pipeline.endpoint import read_receipt
 from slowmo_pipeline.keys import VideoKeys
-from slowmo_pipeline.record import Record
+from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.steps.overview import served_now
 from slowmo_pipeline.steps.records import read_current
 from slowmo_pipeline.storage.base import Storage
@@ -17,9 +17,9 @@ class Pending(Record):
 
     plan: str
     model_id: str
-    submitted_at: float
+    submitted_at: Epoch
     """Seconds since the epoch, of the last submission: a resubmission is a new state to the completion sensor."""
-    deadline: float
+    deadline: Epoch
     """Seconds since the epoch; after it everything submitted has ended in some way."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import DamagedRecordError, StorageError
+from slowmo_pipeline.errors import DamagedRecordError, StorageError, VideoIdTakenError
 from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
@@ -55,7 +55,7 @@ def settings_of(clip: Path, *, defaults: Mapping[str, object], options: Mapping[
 def register(storage: Storage, upload: str) -> str:
     """Make an upload known under its video id, which is returned; repeating is harmless.
 
-    Raises StorageError when that id is another upload's: none may be taken for the other.
+    Raises VideoIdTakenError when that id is another upload's: none may be taken for the other.
     """
     video_id = video_id_for(storage, upload)
     key, record = VideoKeys(video_id).source, Registered(upload=upload)
@@ -66,8 +66,7 @@ def register(storage: Storage, upload: str) -> str:
             logger.warning("%s It is made anew.", error)
             write_record(storage, key, record)
         else:
-            if known is not None and known.upload != upload:
-                raise StorageError(
-                    f"The video id {video_id} of {upload} is that of {known.upload} already: rename {upload}."
-                )
+            if known is None or known.upload != upload:
+                other = known.upload if known else f"something that is no record, {storage.display_path(key)}"
+                raise VideoIdTakenError(f"The video id {video_id} of {upload} is that of {other}: rename {upload}.")
     return video_id

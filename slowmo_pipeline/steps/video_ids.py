@@ -8,16 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from slowmo_pipeline.errors import DamagedRecordError
-from slowmo_pipeline.keys import VIDEOS, VideoKeys, earlier_video_id_of, video_id_of
-from slowmo_pipeline.steps.records import Registered
+from slowmo_pipeline.keys import VIDEOS, earlier_video_id_of, video_id_of
+from slowmo_pipeline.steps.records import read_registered
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import read_record
 
 
 def video_id_for(storage: Storage, upload: str) -> str:
     """The video id of one upload, registered or not."""
-    earlier = earlier_video_id_of(upload)
-    return earlier if _is_registered(storage, earlier, upload) else video_id_of(upload)
+    video_id, earlier = video_id_of(upload), earlier_video_id_of(upload)
+    try:
+        is_earlier = _is_registered(storage, earlier, upload)
+    except DamagedRecordError:
+        # Whose it was is not known: this upload's, unless that has an id of its own. Registering writes it anew.
+        is_earlier = not _is_registered(storage, video_id, upload)
+    return earlier if is_earlier else video_id
 
 
 def video_ids_for(
@@ -35,7 +39,7 @@ def video_ids_for(
         if is_known(upload, video_id):
             yield upload, video_id
         elif sharing[earlier] > 1:
-            yield upload, earlier if _is_registered(storage, earlier, upload) else video_id
+            yield upload, video_id_for(storage, upload)
         elif is_known(upload, earlier):
             yield upload, earlier
         else:
@@ -44,8 +48,5 @@ def video_ids_for(
 
 
 def _is_registered(storage: Storage, video_id: str, upload: str) -> bool:
-    try:
-        found = read_record(storage, Registered, VideoKeys(video_id).source)
-    except DamagedRecordError:
-        return True  # whose it was is not known: registering writes it anew
+    found = read_registered(storage, video_id)
     return found is not None and found.upload == upload

@@ -4,7 +4,9 @@ from threading import Lock
 from typing import Any
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, InvalidConfigError
 
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 5}
 """Of each request: throttling, 5xx and lost connections are met by five sends at the most, with jitter between them."""
@@ -16,9 +18,25 @@ _MAKING = Lock()
 def aws_client(service: str, *, config: Config | None = None, **options: Any) -> Any:
     """A client of boto3's default session, whose credentials are renewed in one place for all of them.
 
-    `config` goes on top of RETRIES; `options` are those of `boto3.client`. Raises botocore's errors for settings that
-    it cannot read.
+    `config` goes on top of RETRIES; `options` are those of `boto3.client`. Raises botocore's errors, of which
+    InvalidConfigError stands for settings that botocore lets end in an error of Python's: a program for credentials
+    that is not there, a token's file, an address without a scheme.
     """
-    patience = Config(retries=RETRIES)
+    settings = Config(retries=RETRIES).merge(config) if config else Config(retries=RETRIES)
     with _MAKING:
-        return boto3.client(service, config=patience.merge(config) if config else patience, **options)  # type: ignore[call-overload]
+        try:
+            client = boto3.client(service, config=settings, **options)  # type: ignore[call-overload]
+            if getattr(settings, "signature_version", None) is not UNSIGNED:
+                _fetch_credentials()
+        except (AttributeError, OSError, ValueError) as error:
+            if isinstance(error, BotoCoreError):
+                raise
+            raise InvalidConfigError(error_msg=str(error)) from error
+    return client
+
+
+def _fetch_credentials() -> None:
+    """Have them now, where it is known what their errors mean, and not in the middle of the first request."""
+    credentials = boto3.DEFAULT_SESSION and boto3.DEFAULT_SESSION.get_credentials()
+    if credentials:
+        credentials.get_frozen_credentials()

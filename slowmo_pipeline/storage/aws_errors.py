@@ -26,15 +26,16 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NotConnectedError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
-AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-"""What boto3's clients raise about AWS, its answers and its settings."""
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, HTTPError)
+"""What boto3's clients raise about AWS, its answers and its settings; botocore lets urllib3's own errors through."""
 
 
 class Cause(Enum):
     """Why a request failed. The value is the sentence for people, with the next step."""
 
-    NO_CREDENTIALS = "There are no AWS credentials for {what}: set AWS_PROFILE or run `aws configure`."
+    NO_CREDENTIALS = "There are no AWS credentials for {what} ({said}): set AWS_PROFILE or run `aws configure`."
     CREDENTIALS = (
         "AWS does not take the credentials for {what} ({code}): sign in again (`aws sso login`, AWS_PROFILE or new "
         "AWS_* variables), then run again: nothing done is lost."
@@ -88,6 +89,8 @@ _CODES = {
 }
 """Error codes in the spellings of S3 and of the other services."""
 
+_NOT_IMPLEMENTED = 501
+
 _CLOCK_WORDS = ("signature expired", "signature not yet current")
 """How services other than S3 tell a clock that is off, under the codes of a bad signature."""
 
@@ -100,7 +103,8 @@ _EXCEPTIONS: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
     ),
     (Cause.NO_REGION, (NoRegionError,)),
     (Cause.CERTIFICATE, (SSLError,)),
-    (Cause.UNREACHABLE, (HTTPClientError, NotConnectedError, IncompleteReadError, FlexibleChecksumError)),
+    (Cause.BUSY, (FlexibleChecksumError,)),
+    (Cause.UNREACHABLE, (HTTPClientError, NotConnectedError, IncompleteReadError, HTTPError)),
     (Cause.NOT_AWS, (ResponseParserError,)),
     (Cause.SETTINGS, (BotoCoreError,)),
 )
@@ -144,6 +148,10 @@ def sorted_out(error: Exception) -> AwsError:
     """What an error of AWS_ERRORS means."""
     if isinstance(error, ClientError):
         return _of_answer(error)
+    if type(error) is HTTPClientError:
+        # What no line is to blame for: a header or a proxy that cannot be. Its text may hold the header, a token say.
+        reason = type(error.kwargs.get("error")).__name__
+        return AwsError(Cause.SETTINGS, "", f"no request can be made of them ({reason})")
     cause = next(cause for cause, kinds in _EXCEPTIONS if isinstance(error, kinds))
     return AwsError(cause, "", _line(str(error)))
 
@@ -155,7 +163,7 @@ def _of_answer(error: ClientError) -> AwsError:
     cause = next((cause for cause, codes in _CODES.items() if code in codes), Cause.REFUSED)
     if any(words in message.lower() for words in _CLOCK_WORDS):
         cause = Cause.CLOCK
-    elif cause is Cause.REFUSED and status >= 500:
+    elif cause is Cause.REFUSED and status >= 500 and status != _NOT_IMPLEMENTED:
         cause = Cause.BUSY
     elif code in _WITHOUT_A_BODY:
         cause, message = _WITHOUT_A_BODY[code]

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.filesize import decimal
@@ -29,11 +29,36 @@ def disk_errors(root: Path, *, setting: str) -> Iterator[None]:
     except StorageError:
         raise
     except FileNotFoundError as error:
-        if root.is_dir():
+        if os.path.isdir(root):  # unlike Path's own, it never raises
             raise
         raise gone(root, setting) from error
     except OSError as error:
         raise _meant(error, root, setting) from error
+
+
+def require_readable(path: Path) -> None:
+    """Raise StorageError for a local file that cannot be read, before anything else could be blamed for it."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}. Give the path of a file.") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside a path, which it replaces at the end of the block; raises StorageError when that cannot be."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        yield aside
+        aside.replace(path)
+    except StorageError:
+        raise
+    except OSError as error:
+        kind = DiskFullError if error.errno in FULL else StorageError
+        raise kind(f"{path} cannot be written: {error.strerror}. Choose another place: nothing is lost.") from error
+    finally:
+        with suppress(OSError):  # replaced, or never there
+            aside.unlink()
 
 
 def gone(root: Path, setting: str) -> StorageError:

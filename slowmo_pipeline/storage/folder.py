@@ -17,9 +17,9 @@ from pathlib import Path
 
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import SIDECAR_SUFFIX, UPLOADS
-from slowmo_pipeline.locks import try_lock
+from slowmo_pipeline.locks import try_lock_where_possible
 from slowmo_pipeline.storage.base import Entry, Uploads, key_below
-from slowmo_pipeline.storage.disk_errors import ABSENT, disk_errors, gone
+from slowmo_pipeline.storage.disk_errors import ABSENT, disk_errors, gone, replacing, require_readable
 from slowmo_pipeline.storage.scratch import Scratch
 
 _STAGED = ".staged-"
@@ -28,8 +28,11 @@ _SETTING = "SLOWMO_STORAGE"
 
 # What file systems without hard links say: FAT, exFAT, some network shares.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK})
-# What those say that cannot sync a folder, or cannot lock a file: neither is worth giving up for.
-_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.ENOLCK})
+# What those say that cannot sync a folder, which is not worth giving up for.
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+
+_LATEST = 253402300799
+"""Seconds since the epoch of the last moment that a datetime holds; a file may have any."""
 
 
 class FolderStorage:
@@ -89,7 +92,7 @@ class FolderStorage:
         try:
             found = path.stat()
         except OSError as error:
-            if error.errno in ABSENT and self.root.is_dir():
+            if error.errno in ABSENT and os.path.isdir(self.root):
                 return None
             with self._errors():
                 raise
@@ -109,16 +112,15 @@ class FolderStorage:
                 self._path(key).unlink()
 
     def upload(self, path: Path, key: str) -> None:
+        require_readable(path)
         with self._staged(key) as (aside, target):
             shutil.copyfile(path, aside)
             _sync(aside)
             aside.replace(target)
 
     def download(self, key: str, path: Path) -> None:
-        aside = path.with_name(f".{path.name}.part")
-        with self.local_file(key) as source:
+        with self.local_file(key) as source, replacing(path) as aside:
             shutil.copyfile(source, aside)
-        aside.replace(path)
 
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
@@ -130,8 +132,12 @@ class FolderStorage:
     def local_upload(self, upload: Entry) -> AbstractContextManager[Path]:
         return self.local_file(upload.key)
 
-    def scratch(self) -> AbstractContextManager[Path]:
-        return self._scratch.folder()
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        with self._errors():
+            self._make_folder(self._path(_SCRATCH))
+        with self._scratch.folder() as folder:
+            yield folder
 
     def uploads(self) -> Uploads:
         entries: list[Entry] = []
@@ -170,7 +176,7 @@ class FolderStorage:
         freed = self._scratch.remove_dead()
         for folder, _, names in os.walk(self.root):
             for path in (Path(folder, name) for name in names if name.startswith(_STAGED)):
-                with suppress(FileNotFoundError), self._errors():
+                with suppress(OSError):  # another user's, or something else that has such a name
                     freed += _removed_unless_written(path)
         return freed
 
@@ -187,7 +193,7 @@ class FolderStorage:
         return Entry(
             key=path.relative_to(self.root).as_posix(),
             size=found.st_size,
-            modified=datetime.fromtimestamp(found.st_mtime, timezone.utc),
+            modified=datetime.fromtimestamp(min(max(found.st_mtime, 0), _LATEST), timezone.utc),
             version=f"{found.st_mtime_ns:x}-{found.st_size:x}",
         )
 
@@ -205,11 +211,11 @@ class FolderStorage:
         """What lies right in a folder, but for what is being written; nothing when there is no such folder."""
         try:
             with os.scandir(folder) as entries:
-                return tuple(entry for entry in entries if not entry.name.startswith(_STAGED))
+                return tuple(entry for entry in entries if _is_folder(entry) or not entry.name.startswith(_STAGED))
         except OSError as error:
             if error.errno not in ABSENT:
                 raise
-            if not self.root.is_dir():
+            if not os.path.isdir(self.root):
                 raise gone(self.root, _SETTING) from error
             return ()
 
@@ -252,31 +258,22 @@ def _locked_file(folder: Path) -> tuple[Path, int]:
         path = folder / f"{_STAGED}{secrets.token_hex(8)}"
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         # Somebody who removes leftovers may have come in between: then once more.
-        if _try_lock(lock) and path.exists():
+        if try_lock_where_possible(lock) is not False and path.exists():
             return path, lock
         os.close(lock)
 
 
 def _removed_unless_written(path: Path) -> int:
     """Remove a staged file whose writer is dead; returns the bytes freed."""
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        if not _try_lock(descriptor):
+        if not try_lock_where_possible(descriptor):
             return 0
         size = os.fstat(descriptor).st_size
         path.unlink()
         return size
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        return try_lock(descriptor)
-    except OSError as error:
-        if error.errno in _NO_SYNC:
-            return True
-        raise
 
 
 def _created_alone(path: Path, data: bytes) -> bool:

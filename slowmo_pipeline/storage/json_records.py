@@ -1,15 +1,23 @@
 """Records as stored objects."""
 
+from slowmo_pipeline.errors import DamagedRecordError, StorageError
 from slowmo_pipeline.record import AnyRecord, Record
 from slowmo_pipeline.storage.base import Storage
 
 
 def read_record(storage: Storage, kind: type[AnyRecord], key: str) -> AnyRecord | None:
-    """The record under a key; None when there is none. Raises DamagedRecordError, which names it, for a torn one."""
+    """The record under a key; None when there is none.
+
+    Raises DamagedRecordError, which names it, for a torn one, and for one that may not be read.
+    """
     try:
         data = storage.read(key)
     except FileNotFoundError:
         return None
+    except StorageError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise DamagedRecordError(str(error)) from error
+        raise
     return kind.from_json(data, where=storage.display_path(key))
 
 

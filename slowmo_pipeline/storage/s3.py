@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -24,9 +25,9 @@ from slowmo_pipeline.environment import current_home, server_side_encryption
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import UPLOADS
 from slowmo_pipeline.storage.aws_client import aws_client
-from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, sorted_out
+from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, AwsError, Cause, sorted_out
 from slowmo_pipeline.storage.base import Entry, Uploads, key_below
-from slowmo_pipeline.storage.disk_errors import disk_errors, full
+from slowmo_pipeline.storage.disk_errors import disk_errors, full, replacing, require_readable
 from slowmo_pipeline.storage.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -45,16 +46,20 @@ S3's limit of 10,000 asks for it."""
 _TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_request_concurrency=4)
 
 _MOST_BREAKS = 5
-"""In a row without a byte in between: more end a download."""
+"""In a row without a piece in between: more end a download."""
+
+_CONFLICT_PAUSES = (0.5, 1, 2, 4)
+"""Seconds at most, before an object that somebody else creates as well is looked at again."""
 
 _PIECE_BYTES = 1 << 20
 _MOST_DELETED = 1000
 """Keys in one request."""
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
-_CHANGED = frozenset({"412", "PreconditionFailed", "InvalidRange", *_ABSENT})
+_EXISTS = frozenset({"412", "PreconditionFailed"})
+_CHANGED = frozenset({"InvalidRange", *_EXISTS, *_ABSENT})
 _BREAKS = (HTTPClientError, NotConnectedError, IncompleteReadError, HTTPError)
-"""How a line breaks in the middle of a body; the last, urllib3's own, is what botocore does not translate."""
+"""How a line breaks in the middle of a body."""
 _SETTING = "SLOWMO_HOME"
 
 
@@ -78,6 +83,7 @@ class S3Storage:
         self._encryption: Any = server_side_encryption()
         self._scratch = Scratch(current_home().scratch, setting=_SETTING)
         self._kept = ExitStack()
+        self._copying = Lock()
         self._copies: dict[tuple[str, str], Path] = {}
         """Of uploads, by key and version."""
 
@@ -91,8 +97,7 @@ class S3Storage:
         return key_below(self.url, uri)
 
     def read(self, key: str) -> bytes:
-        _, pieces = self._opened(key)
-        return b"".join(pieces)
+        return b"".join(self._pieces(key, self._opened(key)))
 
     def write(self, key: str, data: bytes) -> None:
         with self._errors():
@@ -100,12 +105,17 @@ class S3Storage:
 
     def create(self, key: str, data: bytes) -> bool:
         with self._errors():
-            try:
-                self._s3.put_object(**self._named(key), Body=data, IfNoneMatch="*", **self._encryption)
-            except ClientError as error:
-                if error.response["Error"].get("Code") == "PreconditionFailed":
-                    return False
-                raise
+            for pause in (*_CONFLICT_PAUSES, None):
+                try:
+                    self._s3.put_object(**self._named(key), Body=data, IfNoneMatch="*", **self._encryption)
+                except ClientError as error:
+                    if _code(error) in _EXISTS:
+                        return False
+                    if _code(error) != "ConditionalRequestConflict" or pause is None:
+                        raise
+                    time.sleep(random.uniform(0, pause))  # somebody else creates it just now: who wins is not known yet
+                else:
+                    break
         return True
 
     def stat(self, key: str) -> Entry | None:
@@ -113,12 +123,12 @@ class S3Storage:
             try:
                 found = self._s3.head_object(**self._named(key))
             except ClientError as error:
-                if error.response["Error"].get("Code") in _ABSENT:
+                if _code(error) in _ABSENT:
                     return None
                 # S3 answers a HEAD without saying why it refuses: asked for a listing, it says so.
                 self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._root + key, MaxKeys=1)
                 raise
-        return Entry(key, found["ContentLength"], found["LastModified"], found["ETag"].strip('"'))
+            return Entry(key, found["ContentLength"], found["LastModified"], found["ETag"].strip('"'))
 
     def list(self, prefix: str) -> Iterator[Entry]:
         with self._errors():
@@ -147,33 +157,29 @@ class S3Storage:
                     raise ClientError({"Error": dict(refused)}, "DeleteObjects")  # type: ignore[typeddict-item]
 
     def upload(self, path: Path, key: str) -> None:
+        require_readable(path)
         with self._errors(), TransferManager(self._s3, _TRANSFER) as manager:
-            try:
-                manager.upload(str(path), self._bucket, self._root + key, self._encryption).result()
-            except AWS_ERRORS:
-                raise
-            except OSError as error:
-                raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+            manager.upload(str(path), self._bucket, self._root + key, self._encryption).result()
 
     def download(self, key: str, path: Path) -> None:
-        aside = path.with_name(f".{path.name}.part")
-        self._download(key, aside)
-        aside.replace(path)
+        answer = self._opened(key)
+        with replacing(path) as aside:
+            self._save(key, answer, aside)
 
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
         with self.scratch() as folder:
-            path = folder / PurePosixPath(key).name
-            self._download(key, path)
-            yield path
+            yield self._copied(key, folder)
 
     @contextmanager
     def local_upload(self, upload: Entry) -> Iterator[Path]:
-        path = self._copies.get((upload.key, upload.version))
-        if path is None or not path.exists():
-            path = self._kept.enter_context(self.scratch()) / PurePosixPath(upload.key).name
-            self._download(upload.key, path)
-            self._copies[upload.key, upload.version] = path
+        with self._copying:
+            path = self._copies.get((upload.key, upload.version))
+            if path is None or not path.exists():
+                with ExitStack() as folders:
+                    path = self._copied(upload.key, folders.enter_context(self.scratch()), version=upload.version)
+                    self._kept.push(folders.pop_all())
+                self._copies[upload.key, upload.version] = path
         yield path
 
     @contextmanager
@@ -209,36 +215,52 @@ class S3Storage:
         return {"Bucket": self._bucket, "Key": self._root + key}
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, *, absent_is_an_answer: bool = False) -> Iterator[None]:
+        """Raise StorageError for what goes wrong; a ClientError for a missing key passes where it is an answer."""
         try:
             yield
+        except StorageError:
+            raise
         except AWS_ERRORS as error:
-            raise StorageError(sorted_out(error).sentence(self.url)) from error
-
-    def _download(self, key: str, path: Path) -> None:
-        size, pieces = self._opened(key)
-        with disk_errors(path.parent, setting=_SETTING):
-            if size > shutil.disk_usage(path.parent).free:
-                raise full(path.parent, _SETTING, needed=size)
-            with path.open("wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-
-    def _opened(self, key: str) -> tuple[int, Iterator[bytes]]:
-        """The size of an object, and its bytes in pieces. FileNotFoundError when there is none."""
-        with self._errors():
-            try:
-                answer = self._s3.get_object(**self._named(key))
-            except ClientError as error:
-                if error.response["Error"].get("Code") in _ABSENT:
-                    raise FileNotFoundError(f"{self.uri(key)} does not exist.") from error
+            if absent_is_an_answer and isinstance(error, ClientError) and _code(error) in _ABSENT:
                 raise
-        return answer.get("ContentLength", 0), self._pieces(key, answer)
+            raise StorageError(sorted_out(error).sentence(self.url)) from error
+        except KeyError as error:
+            meant = AwsError(Cause.NOT_AWS, "", f"its answer has no {error}")
+            raise StorageError(meant.sentence(self.url)) from error
+        except (OSError, ValueError) as error:  # of credentials that are renewed: their program or their token is gone
+            raise StorageError(AwsError(Cause.SETTINGS, "", str(error)).sentence(self.url)) from error
+
+    def _copied(self, key: str, folder: Path, *, version: str | None = None) -> Path:
+        """The object as a file in a scratch folder."""
+        path = folder / PurePosixPath(key).name
+        answer = self._opened(key, version=version)
+        with disk_errors(folder, setting=_SETTING):
+            needed, free = answer.get("ContentLength", 0), shutil.disk_usage(folder).free
+            if needed > free:
+                answer["Body"].close()
+                raise full(folder, _SETTING, needed=needed)
+            self._save(key, answer, path)
+        return path
+
+    def _save(self, key: str, answer: "GetObjectOutputTypeDef", path: Path) -> None:
+        with closing(answer["Body"]), path.open("wb") as file:
+            for piece in self._pieces(key, answer):
+                file.write(piece)
+
+    def _opened(self, key: str, *, version: str | None = None) -> "GetObjectOutputTypeDef":
+        """The answer to a GET of the whole object. FileNotFoundError when there is none."""
+        try:
+            with self._errors(absent_is_an_answer=True):
+                return self._get(key, **({} if version is None else {"IfMatch": f'"{version}"'}))
+        except ClientError as error:
+            raise FileNotFoundError(f"{self.uri(key)} does not exist.") from error
 
     def _pieces(self, key: str, answer: "GetObjectOutputTypeDef") -> Iterator[bytes]:
-        version = answer["ETag"]
+        """The bytes of an object; a line that breaks goes on where it broke, while the object is the same."""
         read = breaks = 0
         with self._errors():
+            version = answer["ETag"]
             while True:
                 try:
                     with closing(answer["Body"]) as body:
@@ -251,12 +273,16 @@ class S3Storage:
                     if breaks > _MOST_BREAKS:
                         raise
                 time.sleep(random.uniform(0, 2**breaks / 4))
-                answer = self._resumed(key, version, read)
+                answer = self._get(key, Range=f"bytes={read}-", IfMatch=version)
 
-    def _resumed(self, key: str, version: str, read: int) -> "GetObjectOutputTypeDef":
+    def _get(self, key: str, **options: Any) -> "GetObjectOutputTypeDef":
         try:
-            return self._s3.get_object(**self._named(key), Range=f"bytes={read}-", IfMatch=version)
+            return self._s3.get_object(**self._named(key), **options)
         except ClientError as error:
-            if error.response["Error"].get("Code") in _CHANGED:
+            if options and _code(error) in _CHANGED:
                 raise StorageError(f"{self.uri(key)} changed while it was read: run again.") from error
             raise
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"].get("Code", "")

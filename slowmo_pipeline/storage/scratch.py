@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from slowmo_pipeline.locks import try_lock
+from slowmo_pipeline.locks import try_lock_where_possible
 from slowmo_pipeline.storage.disk_errors import disk_errors
 
 _LOCK = ".lock"
@@ -40,12 +40,11 @@ class Scratch:
 
     def remove_dead(self) -> int:
         """Remove the folders that nobody works in; returns the bytes freed."""
-        freed = 0
-        for path in self._parent.iterdir() if self._parent.is_dir() else ():
-            if path.is_dir() and not path.is_symlink() and not _is_alive(path):
-                freed += _size(path)
-                shutil.rmtree(path, ignore_errors=True)
-        return freed
+        try:
+            found = [path for path in self._parent.iterdir() if path.is_dir() and not path.is_symlink()]
+        except OSError:  # never used, or somebody else's
+            return 0
+        return sum(map(_removed_unless_used, found))
 
     def _made(self) -> tuple[Path, int]:
         while True:
@@ -53,19 +52,28 @@ class Scratch:
             path.mkdir(mode=0o700)
             # Somebody who removes leftovers may have come between any two of these steps: then once more.
             with suppress(FileNotFoundError):
-                lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-                if try_lock(lock) and (path / _LOCK).exists():
+                lock = _opened_lock(path)
+                if try_lock_where_possible(lock) is not False and (path / _LOCK).exists():
                     return path, lock
                 os.close(lock)
 
 
-def _is_alive(path: Path) -> bool:
+def _opened_lock(folder: Path) -> int:
+    return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _removed_unless_used(path: Path) -> int:
+    """Remove a folder, holding its lock meanwhile; returns the bytes freed."""
     try:
-        lock = os.open(path / _LOCK, os.O_RDWR)
-    except OSError:
-        return False
+        lock = _opened_lock(path)
+    except OSError:  # gone, or another user's: nobody knows that it is dead
+        return 0
     try:
-        return not try_lock(lock)
+        if not try_lock_where_possible(lock):
+            return 0
+        freed = _size(path)
+        shutil.rmtree(path, ignore_errors=True)
+        return freed
     finally:
         os.close(lock)
 

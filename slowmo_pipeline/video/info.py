@@ -4,13 +4,16 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
-from slowmo_pipeline.record import ExactFraction, Items, Record
+from slowmo_pipeline.record import Items, PositiveFraction, Record
 from slowmo_pipeline.video.colour import Colour
 
 INFO_FORMAT: Literal[1] = 1
 """Raised whenever the stored form changes."""
+
+_MOST_FRAMES = 10**8
+"""More than the wire can number."""
 
 
 def _runs_of_steps(ticks: tuple[int, ...]) -> dict[str, object]:
@@ -30,8 +33,8 @@ def _ticks_of_runs(value: object) -> object:
     runs = _RunsOfSteps.model_validate(value)
     ticks = [runs.first]
     for step, repeat in runs.steps:
-        if step < 1:
-            raise ValueError(f"must not have a step of {step} ticks")
+        if step < 1 or repeat < 1 or len(ticks) + repeat > _MOST_FRAMES:
+            raise ValueError(f"must not have {repeat} steps of {step} ticks")
         ticks.extend(range(ticks[-1] + step, ticks[-1] + step * repeat + 1, step))
     return tuple(ticks)
 
@@ -39,30 +42,30 @@ def _ticks_of_runs(value: object) -> object:
 class VideoInfo(Record):
     """A video as its frames are handed out: upright, in RGB, in order of presentation."""
 
-    width: int
+    width: Annotated[int, Field(gt=0)]
     """Pixels, rotation applied."""
-    height: int
+    height: Annotated[int, Field(gt=0)]
     """Pixels, rotation applied."""
-    depth: int
+    depth: Literal[8, 16]
     """Bits a sample of the frames handed out: 8, or 16 for every source that is deeper."""
     source_bits: int
     """Bits a sample of the source."""
     pixel_format: str
     """ffmpeg's name of the source's pixel format."""
-    sample_aspect_ratio: ExactFraction
+    sample_aspect_ratio: PositiveFraction
     """Width of a pixel over its height, rotation applied."""
     rotation: int
     """Degrees clockwise by which the coded pictures are turned: 0, 90, 180 or 270."""
     mirrored: bool
     """Whether the coded pictures are flipped left to right, before they are turned."""
     colour: Colour
-    time_base: ExactFraction
+    time_base: PositiveFraction
     """Seconds per tick."""
     ticks: Annotated[tuple[int, ...], BeforeValidator(_ticks_of_runs), PlainSerializer(_runs_of_steps)]
     """Presentation times of the frames that decode, strictly ascending; the first may be any number."""
     last_duration_ticks: int | None
     """For how long the last frame is shown; None where the source does not say."""
-    declared_rate: ExactFraction | None
+    declared_rate: PositiveFraction | None
     """Frames per second as the source declares them: a claim, not a measurement."""
     codec: str
     container: str
