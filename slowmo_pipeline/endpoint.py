@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from slowmo_pipeline.errors import DamagedRecordError, EndpointError, EndpointUnreachableError
+from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.hosted import known_lost, told_to_runs
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.serving.owner import ping
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import read_record
+from slowmo_pipeline.storage.json_records import read_if_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -161,11 +161,7 @@ class AsyncEndpoint:
 
 def read_receipt(storage: Storage, key: str) -> Receipt | None:
     """The receipt under a key; None when there is none, and for a torn one: its chunk is submitted again then."""
-    try:
-        return read_record(storage, Receipt, key)
-    except DamagedRecordError as error:
-        logger.warning("%s Its chunk counts as not submitted.", error)
-        return None
+    return read_if_whole(storage, Receipt, key, torn="Its chunk counts as not submitted.")
 
 
 def read_failure(data: bytes) -> ChunkFailure:

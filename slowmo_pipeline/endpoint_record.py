@@ -1,16 +1,12 @@
 """What an endpoint is, as the storage tells: a record by each name, written by whoever deploys or serves it."""
 
-import logging
-
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError
 from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import read_record, write_record
+from slowmo_pipeline.storage.json_records import read_if_whole, read_record, write_record
 
 _WRITTEN_ANEW = "`slowmo endpoint deploy` writes it anew, and so does a local endpoint when it starts."
-
-logger = logging.getLogger(__name__)
 
 
 class Served(Record):
@@ -43,11 +39,8 @@ def served(storage: Storage, name: str) -> Served:
 
 def is_deployed(storage: Storage, name: str) -> bool:
     """Whether the endpoint of that name is one of Amazon SageMaker."""
-    try:
-        found = read_record(storage, Served, endpoint_key(name))
-    except DamagedRecordError as error:
-        logger.warning("%s Whether %s is an endpoint of Amazon SageMaker is not known. %s", error, name, _WRITTEN_ANEW)
-        return False
+    torn = f"Whether {name} is an endpoint of Amazon SageMaker is not known. {_WRITTEN_ANEW}"
+    found = read_if_whole(storage, Served, endpoint_key(name), torn=torn)
     return found is not None and found.sagemaker_endpoint is not None
 
 

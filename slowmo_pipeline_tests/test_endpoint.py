@@ -1,6 +1,5 @@
 """Submitting over real HTTP, to a server of the test's own that answers as the test says."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import boto3
 import pytest
 
 from slowmo_pipeline.endpoint import (
@@ -165,31 +163,19 @@ def test_endpoint_that_reports_failures_elsewhere_is_refused(storage: Storage, s
     assert storage.uri("elsewhere/7") in str(error.value)
 
 
-@pytest.fixture
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An environment that says nothing of AWS."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    return monkeypatch
-
-
-def test_sagemaker_without_a_region_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
+def test_sagemaker_without_a_region_is_told(folder: Storage, bare_aws: pytest.MonkeyPatch) -> None:
     with pytest.raises(EndpointError, match=r"no AWS region for the endpoint flow: set AWS_DEFAULT_REGION, or"):
         submit(folder, None)
 
 
-def test_sagemaker_without_credentials_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
-    no_settings.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def test_sagemaker_without_credentials_is_told(folder: Storage, bare_aws: pytest.MonkeyPatch) -> None:
+    bare_aws.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with pytest.raises(EndpointError, match=r"no AWS credentials for the endpoint flow .*: set AWS_PROFILE"):
         submit(folder, None)
 
 
-def test_sagemaker_with_a_profile_that_is_not_there_is_told(folder: Storage, no_settings: pytest.MonkeyPatch) -> None:
-    no_settings.setenv("AWS_PROFILE", "nobody")
+def test_sagemaker_with_a_profile_that_is_not_there_is_told(folder: Storage, bare_aws: pytest.MonkeyPatch) -> None:
+    bare_aws.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(EndpointError, match=r"no AWS credentials for the endpoint flow .*: set AWS_PROFILE"):
         submit(folder, None)
 

@@ -1,11 +1,9 @@
 """boto3's chain as a bucket meets it: who signs, where to, and with which checksums."""
 
 import json
-import os
 import sys
 import threading
 import time
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -21,19 +19,6 @@ from slowmo_pipeline_tests.buckets import MIB
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, cut, fault_proxy
 
 SERVICES = "[default]\nservices = own\n[services own]\ns3 =\n  endpoint_url = https://objects.example.net:8443\n"
-
-
-@pytest.fixture
-def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment in which no variable and no file tells of AWS."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    # Not the pauses between attempts.
-    monkeypatch.setattr("botocore.endpoint.time", types.SimpleNamespace(sleep=lambda seconds: None, time=time.time))
 
 
 @contextmanager
@@ -58,7 +43,7 @@ def connections() -> Iterator[tuple[str, list[str]]]:
         server.server_close()
 
 
-@pytest.mark.usefixtures("_bare")
+@pytest.mark.usefixtures("bare_aws")
 @pytest.mark.parametrize(
     ("settings", "connected_to"),
     [
@@ -103,7 +88,7 @@ def test_bucket_is_reached_where_boto3_finds_it(
     assert set(noted) == {connected_to}
 
 
-@pytest.mark.usefixtures("_bare")
+@pytest.mark.usefixtures("bare_aws")
 def test_bucket_without_credentials_is_refused() -> None:
     with pytest.raises(
         StorageError,
@@ -112,7 +97,7 @@ def test_bucket_without_credentials_is_refused() -> None:
         open_storage("s3://bucket/prefix").read("a/b")
 
 
-@pytest.mark.usefixtures("_bare")
+@pytest.mark.usefixtures("bare_aws")
 @pytest.mark.parametrize(
     ("config", "advice"),
     [
@@ -137,7 +122,7 @@ def test_settings_that_cannot_be_used_are_told(
         open_storage("s3://bucket/prefix").read("a/b")
 
 
-@pytest.mark.usefixtures("_bare")
+@pytest.mark.usefixtures("bare_aws")
 @pytest.mark.parametrize(
     "variables",
     [

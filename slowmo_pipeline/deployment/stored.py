@@ -1,6 +1,5 @@
 """What a deployment keeps in the storage: its packages, and the record that tells the pipeline of it."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -8,13 +7,13 @@ from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
-from slowmo_pipeline.errors import DamagedRecordError, StorageError
+from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import ENDPOINTS, endpoint_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import read_record
+from slowmo_pipeline.storage.json_records import read_if_whole
 
-logger = logging.getLogger(__name__)
+_TORN = "Whose it is writes it anew."
 
 
 def require_bucket(storage: Storage) -> None:
@@ -46,7 +45,7 @@ def delete_packages(storage: Storage, names: Names, told: Told, *, keep: str | N
 
 def ensure_record(storage: Storage, interpolator: str, wanted: Served, told: Told) -> None:
     """Tell the pipeline what the endpoint of that name is."""
-    if _recorded(storage, endpoint_key(interpolator)) != wanted:
+    if read_if_whole(storage, Served, endpoint_key(interpolator), torn=_TORN) != wanted:
         write_served(storage, interpolator, wanted)
         told(f"wrote {storage.uri(endpoint_key(interpolator))}")
 
@@ -62,15 +61,6 @@ def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | No
 def _interpolators(storage: Storage, names: Names) -> Iterator[str]:
     """What the records say that the deployment serves; those of other endpoints are not its own."""
     for entry in storage.list(ENDPOINTS):
-        record = _recorded(storage, entry.key)
+        record = read_if_whole(storage, Served, entry.key, torn=_TORN)
         if record is not None and record.sagemaker_endpoint == names.endpoint:
             yield PurePosixPath(entry.key).stem
-
-
-def _recorded(storage: Storage, key: str) -> Served | None:
-    """What a record says; None for a torn one as well, which whoever it belongs to writes anew."""
-    try:
-        return read_record(storage, Served, key)
-    except DamagedRecordError as error:
-        logger.warning("%s It is passed over.", error)
-        return None

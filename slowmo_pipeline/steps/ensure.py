@@ -5,7 +5,6 @@ A crash between submitting a chunk and storing its receipt costs one needless in
 and both write the same result to the same key.
 """
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt
 from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.errors import (
-    DamagedRecordError,
     EndpointError,
     EndpointUnreachableError,
     InterpolationFailedError,
@@ -24,11 +22,11 @@ from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.steps.pending import Pending, read_pending
+from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.steps.records import is_finished, read_in_force
 from slowmo_pipeline.steps.standing import Standing, Watch
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 
 MAX_UNDER_WAY = 200
 """Chunks of one video in the queue at once: SageMaker drops what has queued for six hours, without a trace."""
@@ -40,8 +38,6 @@ BUSY_SECONDS = 120
 """How long an endpoint may be throttled or broken before a run gives up, beyond the five attempts of each request."""
 
 _BUSY_PAUSE_SECONDS = 10
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -218,7 +214,7 @@ class Ensurer:
         self._storage.delete([VideoKeys(self._video_id).pending])
 
     def _mark_pending(self) -> None:
-        before = self._marked()
+        before = read_if_whole(self._storage, Pending, VideoKeys(self._video_id).pending, torn="It is made anew.")
         same = before is not None and (before.plan, before.model_id) == (self._current.plan, self._current.model_id)
         # Of chunks that were done from the start no receipt was read: the marker remembers the last submission.
         submissions: list[Pending | Receipt] = [*self._watch.receipts.values()]
@@ -233,14 +229,6 @@ class Ensurer:
             deadline=max((submission.deadline for submission in submissions), default=began),
         )
         write_record(self._storage, VideoKeys(self._video_id).pending, pending)
-
-    def _marked(self) -> Pending | None:
-        """The marker that is there; a torn one is written anew."""
-        try:
-            return read_pending(self._storage, self._video_id)
-        except DamagedRecordError as error:
-            logger.warning("%s It is made anew.", error)
-            return None
 
     def _forget(self, failed: Iterable[tuple[Chunk, Receipt, ChunkFailure]]) -> None:
         self._storage.delete(self._keys.receipt(chunk.index) for chunk, _, _ in failed)

@@ -10,9 +10,9 @@ from slowmo_pipeline.errors import DamagedRecordError, SettingsError, UnknownVid
 from slowmo_pipeline.keys import SETTINGS, VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
-from slowmo_pipeline.steps.records import Registered, Source, parse_source, read_info
+from slowmo_pipeline.steps.records import Registered, Source, parse_source
 from slowmo_pipeline.storage.base import Entry, Storage
-from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 
@@ -117,13 +117,7 @@ def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:
 
 
 def _stored_info(storage: Storage, video_id: str) -> VideoInfo | None:
-    try:
-        return read_info(storage, video_id)
-    except UnknownVideoError:
-        return None
-    except DamagedRecordError as error:
-        logger.warning("%s", error)
-        return None
+    return read_if_whole(storage, VideoInfo, VideoKeys(video_id).info, torn="The upload is probed anew.")
 
 
 def _resolve(

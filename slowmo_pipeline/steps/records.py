@@ -4,7 +4,6 @@ A torn record is told by its name. What can be made anew without it counts as mi
 again, and ends with the same bytes.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,11 @@ from slowmo_pipeline.plan import Plan, plan_hash
 from slowmo_pipeline.record import Items, Record
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import read_record
+from slowmo_pipeline.storage.json_records import read_if_whole, read_record
 from slowmo_pipeline.video.info import VideoInfo
 
 ASSEMBLY_FORMAT = 1
 """Raised whenever the same results would be encoded into another file."""
-
-logger = logging.getLogger(__name__)
 
 
 def _known_settings(value: object) -> object:
@@ -131,11 +128,8 @@ def read_info(storage: Storage, video_id: str) -> VideoInfo:
 
 def read_current(storage: Storage, video_id: str) -> Current | None:
     """Which plan and model are in force; None before cutting, and for a torn record, which cutting writes anew."""
-    try:
-        return read_record(storage, Current, VideoKeys(video_id).current)
-    except DamagedRecordError as error:
-        logger.warning("%s Materialise frame_chunks again: it is made anew.", error)
-        return None
+    key = VideoKeys(video_id).current
+    return read_if_whole(storage, Current, key, torn="Materialise frame_chunks again: it is made anew.")
 
 
 def read_in_force(storage: Storage, video_id: str) -> InForce:
@@ -176,11 +170,7 @@ def _made_anew_by(asset: str) -> Iterator[None]:
 
 def read_final(storage: Storage, video_id: str) -> Final | None:
     """The finished video, or None while there is none: when its record is torn, it is assembled anew."""
-    try:
-        final = read_record(storage, Final, VideoKeys(video_id).finals[0])
-    except DamagedRecordError as error:
-        logger.warning("%s The final video is assembled anew.", error)
-        return None
+    final = read_if_whole(storage, Final, VideoKeys(video_id).finals[0], torn="The final video is assembled anew.")
     return final if final and storage.stat(final.key) else None
 
 
