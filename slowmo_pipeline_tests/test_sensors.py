@@ -166,6 +166,33 @@ def test_what_is_no_video_is_skipped_and_counted(storage: Storage, instance: dg.
     assert len(tick(instance, "new_uploads", first.cursor).run_requests) == 1
 
 
+def test_what_cannot_be_used_is_counted_and_named(storage: Storage, instance: dg.DagsterInstance) -> None:
+    video_id = drop(storage, "clip.mp4")
+    uploads = root_of(storage) / "uploads"
+    os.mkfifo(uploads / "clip.mp4.slowmo.json")
+    (uploads / "gone.mp4").symlink_to("nowhere")
+    first = tick(instance, "new_uploads")
+    assert "2 unusable ('clip.mp4.slowmo.json': not a regular file; 'gone.mp4': No such file" in first.skip_message
+    assert [each.partition_key for each in tick(instance, "new_uploads", first.cursor).run_requests] == [video_id]
+
+
+def test_of_many_that_cannot_be_used_a_few_are_named(storage: Storage, instance: dg.DagsterInstance) -> None:
+    for number in range(9):
+        (root_of(storage) / "uploads" / f"{number}\n.mp4").symlink_to("nowhere")
+    message = tick(instance, "new_uploads").skip_message
+    assert "9 unusable ('0\\n.mp4': No such file or directory; '1" in message
+    assert message.endswith("; …).")
+
+
+@pytest.mark.parametrize("cursor", ["", "{", "[]", '{"requested": 3}', '{"requested": {}, "seen": {}, "later": 1}'])
+def test_a_cursor_of_another_version_is_only_a_cache(
+    storage: Storage, instance: dg.DagsterInstance, cursor: str
+) -> None:
+    drop(storage, "clip.mp4")
+    assert "1 new, looked at again" in tick(instance, "new_uploads", cursor).skip_message
+    assert tick(instance, "served_models", cursor).skip_message
+
+
 @pytest.mark.parametrize("name", ["clip.mp4", "CLIP.MOV", "a b.mkv", "ü.webm", "x.y.ts"])
 def test_videos_are_known_by_their_ending(name: str) -> None:
     assert is_video(name)

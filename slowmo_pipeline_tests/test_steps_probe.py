@@ -297,3 +297,11 @@ def test_info_that_another_version_stored_is_made_anew(looked: Looker, info: dic
 
     assert looked()[1] == found
     assert "probe" in looked.stages
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_settings_that_are_no_file_hang_nothing(looked_in_folder: Looker, make: Callable[[Path], None]) -> None:
+    """A pipe as settings file was waited for, for ever."""
+    make(root_of(looked_in_folder.storage) / SIDECAR)
+
+    assert looked_in_folder.slowdown() == 4
