@@ -159,7 +159,12 @@ class S3Storage:
     def upload(self, path: Path, key: str) -> None:
         require_readable(path)
         with self._errors(), TransferManager(self._s3, _TRANSFER) as manager:
-            manager.upload(str(path), self._bucket, self._root + key, self._encryption).result()
+            try:
+                manager.upload(str(path), self._bucket, self._root + key, self._encryption).result()
+            except OSError as error:
+                if isinstance(error, AWS_ERRORS):
+                    raise
+                raise StorageError(f"{path} cannot be read to its end: {error}.") from error
 
     def download(self, key: str, path: Path) -> None:
         answer = self._opened(key)
@@ -215,15 +220,13 @@ class S3Storage:
         return {"Bucket": self._bucket, "Key": self._root + key}
 
     @contextmanager
-    def _errors(self, *, absent_is_an_answer: bool = False) -> Iterator[None]:
-        """Raise StorageError for what goes wrong; a ClientError for a missing key passes where it is an answer."""
+    def _errors(self) -> Iterator[None]:
+        """Raise StorageError for whatever goes wrong between this machine and the bucket."""
         try:
             yield
         except StorageError:
             raise
         except AWS_ERRORS as error:
-            if absent_is_an_answer and isinstance(error, ClientError) and _code(error) in _ABSENT:
-                raise
             raise StorageError(sorted_out(error).sentence(self.url)) from error
         except KeyError as error:
             meant = AwsError(Cause.NOT_AWS, "", f"its answer has no {error}")
@@ -250,11 +253,13 @@ class S3Storage:
 
     def _opened(self, key: str, *, version: str | None = None) -> "GetObjectOutputTypeDef":
         """The answer to a GET of the whole object. FileNotFoundError when there is none."""
-        try:
-            with self._errors(absent_is_an_answer=True):
+        with self._errors():
+            try:
                 return self._get(key, **({} if version is None else {"IfMatch": f'"{version}"'}))
-        except ClientError as error:
-            raise FileNotFoundError(f"{self.uri(key)} does not exist.") from error
+            except ClientError as error:
+                if _code(error) not in _ABSENT:
+                    raise
+        raise FileNotFoundError(f"{self.uri(key)} does not exist.")
 
     def _pieces(self, key: str, answer: "GetObjectOutputTypeDef") -> Iterator[bytes]:
         """The bytes of an object; a line that breaks goes on where it broke, while the object is the same."""
