@@ -43,7 +43,8 @@ _PART_BYTES = 32 << 20
 """A part's request costs as much processor time as some megabytes of it; the transfer manager makes parts larger where
 S3's limit of 10,000 asks for it."""
 
-_TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_request_concurrency=4)
+# Three parts at once: more of them wait for Python's lock than for the line (benchmarks/storage.py).
+_TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_request_concurrency=3)
 
 _MOST_BREAKS = 5
 """In a row without a piece in between: more end a download."""
