@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy
 
 # A shared machine makes any test slow at times: how long an example takes says nothing.
 hypothesis.settings.register_profile("slowmo", deadline=None)
@@ -49,6 +50,14 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps what the environment was
     return f"s3://slowmo/{uuid.uuid4()}"
+
+
+@pytest.fixture
+def proxy(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """A proxy in front of the S3 of `s3_url`, which sees and may break what this process asks for from now on."""
+    with fault_proxy(s3_server) as started:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", started.url)
+        yield started
 
 
 @pytest.fixture

@@ -17,9 +17,6 @@ from pathlib import Path
 
 from slowmo_pipeline.environment import Home
 
-_MADE_IN = "/tmp/fx/work"
-"""Where it was made: receipts and requests hold addresses."""
-
 
 @dataclass(frozen=True)
 class EarlierHome:
@@ -43,10 +40,13 @@ def earlier_home(folder: Path) -> EarlierHome:
     for name, nanoseconds in json.loads((folder / "mtimes.json").read_text()).items():
         os.utime(folder / name, ns=(nanoseconds, nanoseconds))
     home = Home(folder / "home")
+    # Receipts and requests hold addresses of where it was made, and so does what the endpoint told of itself.
+    told = json.loads((home.endpoint / "endpoint.json").read_text())["storage"]
+    made_in = told.removeprefix("file://").removesuffix("/home/storage")
     for path in (home.root / "storage").rglob("*.json"):
-        path.write_bytes(path.read_bytes().replace(_MADE_IN.encode(), str(folder).encode()))
+        path.write_bytes(path.read_bytes().replace(made_in.encode(), str(folder).encode()))
     database = sqlite3.connect(home.endpoint / "requests.sqlite")
-    database.execute("UPDATE requests SET storage = replace(storage, ?, ?)", (_MADE_IN, str(folder)))
+    database.execute("UPDATE requests SET storage = replace(storage, ?, ?)", (made_in, str(folder)))
     database.commit()
     database.close()
     return EarlierHome(home, folder)

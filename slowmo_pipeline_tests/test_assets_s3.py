@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy
+from slowmo_pipeline_tests.fault_proxy import FaultProxy
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline
-
-
-@pytest.fixture
-def proxy(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    with fault_proxy(s3_server) as started:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", started.url)
-        yield started
 
 
 @pytest.fixture

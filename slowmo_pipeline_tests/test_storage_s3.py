@@ -4,7 +4,6 @@ import os
 import threading
 import time
 import types
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,17 +27,9 @@ from slowmo_pipeline_tests.fault_proxy import (
     cut,
     drop,
     drop_answer,
-    fault_proxy,
     late,
     refuse_as_s3,
 )
-
-
-@pytest.fixture
-def proxy(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    with fault_proxy(s3_server) as started:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", started.url)
-        yield started
 
 
 @pytest.fixture

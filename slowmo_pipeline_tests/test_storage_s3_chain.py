@@ -16,7 +16,7 @@ import pytest
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.buckets import MIB
-from slowmo_pipeline_tests.fault_proxy import FaultProxy, cut, fault_proxy
+from slowmo_pipeline_tests.fault_proxy import FaultProxy, cut
 
 SERVICES = "[default]\nservices = own\n[services own]\ns3 =\n  endpoint_url = https://objects.example.net:8443\n"
 
@@ -178,13 +178,6 @@ def test_general_address_serves_too(s3_url: str, s3_server: str, monkeypatch: py
     storage.write("uploads/x", b"1")
 
     assert [entry.key for entry in storage.uploads().entries] == ["uploads/x"]
-
-
-@pytest.fixture
-def proxy(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    with fault_proxy(s3_server) as started:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", started.url)
-        yield started
 
 
 def test_checksums_can_be_switched_off(
