@@ -3,16 +3,19 @@
 chunk    {"depth":8,"format":1,"height":720,"image_format":"lossless","width":1280,
           "images":[{"crc32":907060870,"number":120},{"crc32":2364418095,"number":121}],
           "wanted":[{"frame":120,"output":481,"t":"1/4"},{"frame":120,"output":482,"t":"1/2"}]}
+part     the same with "format":2 and "returned":{"end":482,"first":481}: only output 481 comes back; output 482 is
+         listed since others may be made from it
 result   {"depth":8,"format":1,"height":720,"model_id":"flow-1","seconds":0.21,"width":1280,
           "images":[{"crc32":3120012457,"number":481},{"crc32":1730812330,"number":482}]}
 """
 
 import math
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -22,6 +25,8 @@ from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.record import Items, WireDocument
 
 FORMAT_VERSION = 1
+PART_FORMAT_VERSION = 2
+"""Of a chunk that asks for a part of what it lists. Whoever reads only FORMAT_VERSION then says so."""
 MAX_CONFIG_BYTES = 8 << 20
 """Enough for MAX_FRAMES; bounded before parsing, since JSON takes up to thirty times its bytes in memory."""
 MAX_FRAMES = 50_000
@@ -80,6 +85,8 @@ class _WireWant(WireDocument):
 
 
 class _WireFrames(WireDocument):
+    known_formats: ClassVar[frozenset[int]] = frozenset({FORMAT_VERSION})
+
     format: Natural
     width: Natural
     height: Natural
@@ -91,8 +98,9 @@ class _WireFrames(WireDocument):
     @classmethod
     def _known_format(cls, values: object) -> object:
         found = values.get("format", FORMAT_VERSION) if isinstance(values, dict) else FORMAT_VERSION
-        if isinstance(found, int) and found != FORMAT_VERSION:
-            raise ValueError(f"format {found} is not {FORMAT_VERSION}, the one known here")
+        if isinstance(found, int) and found not in cls.known_formats:
+            known = " or ".join(map(str, sorted(cls.known_formats)))
+            raise ValueError(f"format {found} is not {known}, as known here")
         return values
 
     @property
@@ -107,6 +115,25 @@ class _WireFrames(WireDocument):
 class _WireChunk(_WireFrames):
     image_format: Annotated[ImageFormat, BeforeValidator(_image_format_of)]
     wanted: Items[_WireWant]
+
+
+class _WireRange(WireDocument):
+    first: Natural
+    end: Natural
+
+
+class _WirePart(_WireChunk):
+    """A chunk of either format."""
+
+    known_formats: ClassVar[frozenset[int]] = frozenset({FORMAT_VERSION, PART_FORMAT_VERSION})
+
+    returned: _WireRange | None = None
+
+    @model_validator(mode="after")
+    def _returned_is_of_its_format(self) -> "_WirePart":
+        if (self.returned is not None) != (self.format == PART_FORMAT_VERSION):
+            raise ValueError(f"'returned' belongs to format {PART_FORMAT_VERSION}, and to no other")
+        return self
 
 
 class _WireResult(_WireFrames):
@@ -147,6 +174,8 @@ class ChunkConfig:
     """At least two, numbers ascending; they may skip: a gap lies between neighbours in this list."""
     wants: tuple[Want, ...]
     """At least one; outputs ascending, and so are frames, and times within a gap."""
+    returned: range | None = None
+    """Numbers of outputs, without steps: those wanted ones that come back, at least one. None: all come back."""
 
     def __post_init__(self) -> None:
         """Hold the rules."""
@@ -160,19 +189,37 @@ class ChunkConfig:
         for one, other in pairwise(self.wants):
             if other.output <= one.output or (other.frame, other.t) <= (one.frame, one.t):
                 raise ChunkFormatError(f"Wanted output {other.output} does not come after {one.output}, or its time.")
+        if not self.returned_wants:
+            raise ChunkFormatError(f"None of the wanted outputs lies in {self.returned}, so nothing would come back.")
+
+    @property
+    def returned_wants(self) -> range:
+        """Which of `wants` come back, by their place in it."""
+        if self.returned is None:
+            return range(len(self.wants))
+        places = (bisect_left(self.wants, bound, key=_output_of) for bound in (self.returned.start, self.returned.stop))
+        return range(*places)
 
     def to_json(self) -> bytes:
         """Return config.json."""
         wanted = tuple(_WireWant(output=want.output, frame=want.frame, t=_not_too_fine(want.t)) for want in self.wants)
-        fields = _frames_fields(self.shape, self.images)
-        return _WireChunk(**fields, image_format=self.image_format, wanted=wanted).to_json()
+        fields = _frames_fields(self.shape, self.images) | {"image_format": self.image_format, "wanted": wanted}
+        if self.returned is None:
+            return _WireChunk(**fields).to_json()
+        returned = _WireRange(first=self.returned.start, end=self.returned.stop)
+        return _WirePart(**{**fields, "format": PART_FORMAT_VERSION}, returned=returned).to_json()
 
     @classmethod
     def from_json(cls, data: bytes) -> "ChunkConfig":
         """Parse config.json."""
-        read = _WireChunk.from_json(data, where="config.json")
+        read = _WirePart.from_json(data, where="config.json")
         wants = tuple(Want(want.output, want.frame, want.t) for want in read.wanted)
-        return cls(read.shape, read.image_format, read.entries, wants)
+        returned = range(read.returned.first, read.returned.end) if read.returned else None
+        return cls(read.shape, read.image_format, read.entries, wants, returned)
+
+
+def _output_of(want: Want) -> int:
+    return want.output
 
 
 @dataclass(frozen=True)
@@ -205,6 +252,12 @@ class ResultConfig:
         """Parse result.json."""
         read = _WireResult.from_json(data, where="result.json")
         return cls(read.shape, read.entries, read.model_id, read.seconds)
+
+
+def max_result_document_bytes(count: int) -> int:
+    """How long result.json of that many frames can get."""
+    # An entry is {"crc32":4294967295,"number":99999999} and a comma; a model id has at most 128 characters.
+    return 512 + 40 * count
 
 
 def _check_images(shape: FrameShape, images: tuple[ImageEntry, ...], *, at_least: int) -> None:

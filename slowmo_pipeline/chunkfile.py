@@ -17,12 +17,19 @@ from fractions import Fraction
 from typing import IO
 
 from slowmo_pipeline import images
-from slowmo_pipeline.chunkconfig import MAX_CONFIG_BYTES, ChunkConfig, ImageEntry, ResultConfig, Want
+from slowmo_pipeline.chunkconfig import (
+    MAX_CONFIG_BYTES,
+    ChunkConfig,
+    ImageEntry,
+    ResultConfig,
+    Want,
+    max_result_document_bytes,
+)
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.referencechunk import GZIP_MAGIC, read_reference_chunk
-from slowmo_pipeline.tarstream import BoundedReader, TarReader, write_tar
+from slowmo_pipeline.tarstream import BoundedReader, TarReader, TarWriter
 
 _CHUNK_DOCUMENT = "config.json"
 _CHUNK_STEM = "frame"
@@ -61,7 +68,7 @@ class ChunkReader:
 
     @property
     def wants(self) -> tuple[Want, ...]:
-        """The wanted new frames, in order."""
+        """The wanted new frames, in order. Not all of them need to come back: see `returned`."""
         return self._config.wants
 
     @property
@@ -73,9 +80,14 @@ class ChunkReader:
         return list(times.values())
 
     @property
+    def returned(self) -> range:
+        """Which of the wanted new frames come back, by their place in `wants`."""
+        return self._config.returned_wants
+
+    @property
     def outputs(self) -> list[int]:
-        """Numbers of the wanted new frames, in the order in which rendering `times` makes them."""
-        return [want.output for want in self.wants]
+        """Numbers of the new frames that come back, in the order in which rendering `times` makes them."""
+        return [self.wants[place].output for place in self.returned]
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """Yield number and frame, in order. The stream is read once: a second call continues the first."""
@@ -129,51 +141,82 @@ class ResultReader:
 
 
 def write_chunk(
-    file: IO[bytes], frames: Iterable[tuple[int, Frame]], wants: Iterable[Want], *, image_format: ImageFormat
+    file: IO[bytes],
+    frames: Iterable[tuple[int, Frame]],
+    wants: Iterable[Want],
+    *,
+    image_format: ImageFormat,
+    returned: range | None = None,
 ) -> None:
     """Write a chunk of numbered frames, in order, with the new frames wanted between them.
 
-    The encoded images are held until the last: the document before them has their checksums.
+    `returned` are the numbers of outputs that come back, without steps; None: all of them. The encoded images are held
+    until the last: the document before them has their checksums.
     Raises ChunkFormatError, before anything is written, if a rule of the format is broken (chunkconfig.py).
     """
-    shape, entries, members = _encode(frames, _CHUNK_STEM, image_format)
-    config = ChunkConfig(shape, image_format, entries, tuple(wants))
-    write_tar(file, [(_CHUNK_DOCUMENT, config.to_json()), *members])
+    encoded = _Encoder(_CHUNK_STEM, image_format)
+    members = [encoded.member(number, frame) for number, frame in frames]
+    config = ChunkConfig(encoded.shape, image_format, tuple(encoded.entries), tuple(wants), returned)
+    tar = TarWriter(file)
+    tar.add(_CHUNK_DOCUMENT, config.to_json())
+    for name, data in members:
+        tar.add(name, data)
+    tar.close()
 
 
 def write_result(
     file: IO[bytes],
     frames: Iterable[tuple[int, Frame]],
     *,
+    count: int,
     model_id: str,
     seconds: Callable[[], float],
     image_format: ImageFormat,
 ) -> None:
-    """Write a result of new frames with their output numbers, in order; `image_format` is the chunk's.
+    """Write a result of `count` new frames with their output numbers, in order; `image_format` is the chunk's.
 
-    `frames` may be made as they are taken: `seconds` is asked for the time spent after the last.
-    Raises ChunkFormatError, before anything is written, if a rule of the format is broken (chunkconfig.py).
+    `frames` may be made as they are taken: each is written before the next one, and `seconds` is asked for the time
+    spent after the last. Then the document before them is written, in room that was left for it: so `file`, which is
+    seekable, is the only place that holds the result whole.
+    Raises ChunkFormatError if a rule of the format is broken (chunkconfig.py); what was written is no result then.
     """
-    shape, entries, members = _encode(frames, _RESULT_STEM, image_format)
-    config = ResultConfig(shape, entries, model_id, seconds())
-    write_tar(file, [(_RESULT_DOCUMENT, config.to_json()), *members])
-
-
-def _encode(
-    frames: Iterable[tuple[int, Frame]], stem: str, image_format: ImageFormat
-) -> tuple[FrameShape, tuple[ImageEntry, ...], list[tuple[str, bytes]]]:
-    shape = None
-    entries, members = [], []
+    encoded = _Encoder(_RESULT_STEM, image_format)
+    tar = TarWriter(file)
+    room = max_result_document_bytes(count)
+    write_document = tar.add_later(_RESULT_DOCUMENT, room)
     for number, frame in frames:
-        suffix, data = images.encode(frame, image_format)
-        shape = shape or FrameShape.of(frame)
-        if FrameShape.of(frame) != shape:
-            raise ChunkFormatError(f"Frame {number} is {FrameShape.of(frame)}, unlike those before: {shape}.")
-        entries.append(ImageEntry(number, zlib.crc32(data)))
-        members.append((f"{stem}-{number:08d}{suffix}", data))
-    if shape is None:
-        raise ChunkFormatError("There are no frames to write.")
-    return shape, tuple(entries), members
+        tar.add(*encoded.member(number, frame))
+    tar.close()
+    if len(encoded.entries) != count:
+        raise ChunkFormatError(f"There are {len(encoded.entries)} frames to write, {count} were announced.")
+    config = ResultConfig(encoded.shape, tuple(encoded.entries), model_id, seconds())
+    write_document(config.to_json().ljust(room))
+
+
+class _Encoder:
+    """Encodes numbered frames of one shape, and keeps what the document says of them."""
+
+    def __init__(self, stem: str, image_format: ImageFormat) -> None:
+        self._stem = stem
+        self._image_format = image_format
+        self._shape: FrameShape | None = None
+        self.entries: list[ImageEntry] = []
+
+    @property
+    def shape(self) -> FrameShape:
+        if self._shape is None:
+            raise ChunkFormatError("There are no frames to write.")
+        return self._shape
+
+    def member(self, number: int, frame: Frame) -> tuple[str, bytes]:
+        """Name and data of the frame's member."""
+        suffix, data = images.encode(frame, self._image_format)
+        shape = FrameShape.of(frame)
+        if self._shape not in (None, shape):
+            raise ChunkFormatError(f"Frame {number} is {shape}, unlike those before: {self._shape}.")
+        self._shape = shape
+        self.entries.append(ImageEntry(number, zlib.crc32(data)))
+        return f"{self._stem}-{number:08d}{suffix}", data
 
 
 def _read_document(tar: TarReader, expected: str) -> bytes:

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,8 @@ from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slowmo_pipeline.interpolation.film import FilmInterpolator
 
 model_app = typer.Typer(no_args_is_help=True, help="The model of the interpolator `film`.")
@@ -26,6 +28,13 @@ BlockHeight = Annotated[
     int | None, typer.Option(min=1, help="Of film: tiles a frame is cut into, one above another; unset: as needed.")
 ]
 BlockWidth = Annotated[int | None, typer.Option(min=1, help="Of film: tiles a frame is cut into, side by side.")]
+
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="float32; tf32, whose factors GPUs from Ampere on round to 10 bits (float32 on a CPU); or float16.",
+    ),
+]
 
 _TIMED_SIZE = (256, 448)
 """Height and width of the frames that papers on interpolation time themselves with (Vimeo-90k's)."""
@@ -48,17 +57,27 @@ def fetch(
     sha256: Annotated[
         str | None, typer.Option(help="Refuse any other content; of the SavedModel's files, as printed by fetch.")
     ] = None,
+    pyramid_levels: PyramidLevels = 7,
 ) -> None:
-    """Get a SavedModel, keep it in SLOWMO_HOME, and print where it lies and the SHA-256 of its content.
+    """Get a SavedModel, render with it once, keep it in SLOWMO_HOME, and print where it lies and its SHA-256.
 
     Fetch from where you would install programs from: a SavedModel is one, TensorFlow runs what its graph says.
     """
     from slowmo_pipeline.console import shown_progress
     from slowmo_pipeline.models import fetch_model
 
+    load = _loader()  # before a download of minutes
     # kagglehub draws bars of its own, which a second display would garble.
     with shown_progress(name) if source else nullcontext(_unseen) as progress:
-        model = fetch_model(current_home(), source, name=name, member=member, sha256=sha256, progress=progress)
+        model = fetch_model(
+            current_home(),
+            source,
+            name=name,
+            member=member,
+            sha256=sha256,
+            try_out=lambda path: load(path, pyramid_levels=pyramid_levels),
+            progress=progress,
+        )
     print_facts(path=model.path, sha256=model.sha256)
 
 
@@ -69,20 +88,32 @@ def info(
         typer.Argument(help="Name of a fetched model, or path of a SavedModel. Default: film.", show_default=False),
     ] = None,
     pyramid_levels: PyramidLevels = 7,
+    precision: Precision = None,
 ) -> None:
-    """Show what a model is, and how long it takes for a new frame of 448x256 pixels on this machine."""
+    """Show what a model is, where it computes, how exactly, and how long a new frame of 448x256 pixels takes there."""
     from slowmo_pipeline.models import resolve_model
     from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
     from slowmo_pipeline.serving.workers import usable_cores
 
     path = resolve_model(current_home(), model)
-    film = _loaded(path, pyramid_levels=pyramid_levels)
+    load = _loader()
+    from slowmo_pipeline.interpolation.film.devices import PRECISIONS, shown_device
+
+    film = load(path, pyramid_levels=pyramid_levels, precision=precision)
+    # One after another: each is a whole network.
+    differences = {
+        f"{each}_differs_by": load(path, pyramid_levels=pyramid_levels, precision=each).difference
+        for each in PRECISIONS
+    }
     print_facts(
         path=path,
         sha256=saved_model_sha256(path),
         model_id=film.model_id,
         parameters=film.parameters,
         **asdict(film.options),
+        device=shown_device(film.device),
+        precision=film.precision,
+        **differences,
         seconds_a_frame=f"{_seconds_a_frame(film):.3f}",
         threads=usable_cores(),
     )
@@ -95,23 +126,32 @@ def package(
     pyramid_levels: PyramidLevels = 7,
     block_height: BlockHeight = None,
     block_width: BlockWidth = None,
-    precision: Annotated[int, typer.Option(help="Bits of the floats inside: 32, or 16 on a GPU.")] = 32,
+    precision: Precision = "tf32",
+    warm_up: Annotated[
+        str | None,
+        typer.Option(
+            help="Width x height of the frames to come, such as 1920x1080: an endpoint renders such a pair before its "
+            "first chunk. Unset: 448x256."
+        ),
+    ] = None,
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
     from slowmo_pipeline.models import resolve_model
+    from slowmo_pipeline.serving.model_folder import WARM_UP
     from slowmo_pipeline.serving.package import write_package
 
     path = resolve_model(current_home(), model)
-    options = {
+    options: dict[str, Any] = {
         "pyramid_levels": pyramid_levels,
         "block_height": block_height,
         "block_width": block_width,
         "precision": precision,
     }
     given = {option: value for option, value in options.items() if value is not None}
-    film = _loaded(path, **given)  # an endpoint would take minutes to say that it does not fit
+    film = _loader()(path, **given)  # an endpoint would take minutes to say that it does not fit
+    warming = {} if warm_up is None else {WARM_UP: warm_up}
     try:
-        sha256 = write_package(output, path, given, model_id=film.model_id)
+        sha256 = write_package(output, path, given | warming, model_id=film.model_id)
     except OSError as error:
         raise ModelError(f"The package cannot be written: {error}. Choose another --output.") from error
     print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
@@ -121,12 +161,13 @@ def _unseen(stage: str, done: int, total: int, unit: str) -> None:
     """Progress that nobody is shown."""
 
 
-def _loaded(path: Path, **options: int) -> "FilmInterpolator":
+def _loader() -> "Callable[..., FilmInterpolator]":
+    """load_film; ModelError where TensorFlow is missing."""
     try:
         from slowmo_pipeline.interpolation.film import load_film
     except ImportError as error:
         raise ModelError(f"FILM cannot be loaded: {error}. Install it: pip install 'slowmo_pipeline[film]'.") from error
-    return load_film(path, **options)
+    return load_film
 
 
 def _seconds_a_frame(film: "FilmInterpolator") -> float:

@@ -8,7 +8,7 @@ models/.incoming/      what is being fetched; what a killed fetch left in it goe
 import errno
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +52,14 @@ def fetch_model(
     name: str = DEFAULT_NAME,
     member: str | None = None,
     sha256: str | None = None,
+    try_out: Callable[[Path], object],
     progress: Progress,
 ) -> FetchedModel:
     """Get a SavedModel and keep it under a name; fetching the same again is harmless, and mends what was damaged.
 
     `source` is an http(s) address or a path of a .zip or a .tar.gz, or a folder; None is the published FILM. `member`
-    names the folder inside it where several hold a SavedModel. `sha256` is what `saved_model_sha256` must be.
+    names the folder inside it where several hold a SavedModel. `sha256` is what `saved_model_sha256` must be. `try_out`
+    renders with the SavedModel in a folder, and raises ModelError when that fails: it is not kept then.
     Raises ModelError when the model cannot be had, or is not the one expected or kept under that name; DiskFullError.
     """
     if _NAME.fullmatch(name) is None:
@@ -76,6 +78,7 @@ def fetch_model(
                 "where it comes from."
             )
         _require_same(found, shown)
+        try_out(fresh)
         _keep(found, fresh, shown)
     return found
 

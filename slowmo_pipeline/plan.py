@@ -4,6 +4,10 @@ frames     0   1   2   3   4   5   6
 gaps         0   1   2   3   4   5        gap 2 is held (a scene cut): its outputs repeat frame 2
 chunk 0    [0   1   2   3   4]            travels as one request; nothing is wanted in gap 2
 chunk 1                    [4   5   6]    neighbours share a frame: it travels twice and is shown once
+
+A gap stays whole, since a new frame may be made from others of its gap. Only one whose new frames do not fit into a
+payload is asked for in parts: chunks of the same two frames, each of which lists all times of the gap and says which of
+them are to come back. What these are made from is rendered for each part again.
 """
 
 import hashlib
@@ -15,21 +19,34 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Strict, StringConstraints
 
+from slowmo_pipeline.errors import VideoTooLargeError
 from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
 from slowmo_pipeline.timeline import ConstantRate, FrameTimes, TimeLine, VariableRate
 
 PLAN_FORMAT: Literal[1] = 1
-"""Raised whenever the same settings would lead to another plan or other chunks: part of the plan hash."""
+"""Raised whenever the same settings would lead to another time line: part of the plan hash.
+
+Chunks may be cut by other rules from then on without it: a stored plan keeps its own.
+"""
+
+MAX_PAYLOAD_BYTES = 998 * 10**6
+"""Of the images that a chunk sends, and of those that it gets back, at their largest (see `_largest_image`).
+
+Asynchronous endpoints of SageMaker take and give 1 GB; the rest is room for the JSON document. It is the same for every
+endpoint, so that a plan depends on none.
+"""
 
 MAX_CHUNK_BYTES = 96 * 1024**2
-"""Uncompressed bytes of the images that a chunk sends and gets back: bounds the memory of whoever handles one."""
+"""Uncompressed bytes of the images that a chunk of several gaps sends and gets back: more makes progress coarse."""
 
 MAX_CHUNK_GAPS = 32
 """Gaps in a chunk of small frames: more would make progress coarse and leave workers idle at the end."""
 
-
 MAX_CHUNK_IMAGES = 10_000
-"""Images that a chunk of tiny frames sends and gets back: the wire format allows 50,000 of either."""
+"""Images that a chunk of tiny frames sends and gets back."""
+
+MAX_LISTED = 40_000
+"""Times that a part of a gap lists besides its own; of a gap with more, evenly spread ones. The wire takes 50,000."""
 
 
 class NewFrame(NamedTuple):
@@ -77,11 +94,22 @@ class Plan:
         return sum(chunk.new_frames for chunk in self.chunks)
 
     def new_frames(self, chunk: Chunk) -> Iterator[NewFrame]:
-        """The new frames wanted of a chunk, in order."""
+        """The new frames that come back for a chunk, in order."""
         for gap in range(chunk.first_frame, chunk.last_frame):
-            for output in _new_outputs(self.timeline, self.held, gap):
-                if chunk.first_output <= output < chunk.end_output:
-                    yield NewFrame(output, gap, self.timeline.t(gap, output))
+            for output in self._returned(chunk, gap):
+                yield NewFrame(output, gap, self.timeline.t(gap, output))
+
+    def listed_frames(self, chunk: Chunk) -> Iterator[NewFrame]:
+        """The new frames of all the chunk's gaps, in order: of more than MAX_LISTED others, some."""
+        for gap in range(chunk.first_frame, chunk.last_frame):
+            outputs = _new_outputs(self.timeline, self.held, gap)
+            stride = max(-(-len(outputs) // MAX_LISTED), 1)
+            for output in sorted({*self._returned(chunk, gap), *outputs[::stride]}):
+                yield NewFrame(output, gap, self.timeline.t(gap, output))
+
+    def _returned(self, chunk: Chunk, gap: int) -> range:
+        outputs = _new_outputs(self.timeline, self.held, gap)
+        return range(max(outputs.start, chunk.first_output), min(outputs.stop, chunk.end_output))
 
     def outputs_of_frame(self, frame: int) -> Iterator[tuple[int, bool]]:
         """The outputs from one frame up to the next: output number, and whether it is a new frame.
@@ -154,31 +182,52 @@ class _StoredPlan(Record):
 
 
 def make_plan(
-    timeline: TimeLine, held: Mapping[int, str], *, frame_bytes: int, max_chunk_bytes: int = MAX_CHUNK_BYTES
+    timeline: TimeLine,
+    held: Mapping[int, str],
+    *,
+    frame_bytes: int,
+    max_chunk_bytes: int = MAX_CHUNK_BYTES,
+    max_payload_bytes: int = MAX_PAYLOAD_BYTES,
 ) -> Plan:
     """Cut the gaps that want new frames into chunks.
 
-    `frame_bytes` is the uncompressed size of one frame. A chunk keeps to MAX_CHUNK_GAPS gaps, and its images
-    there and back to MAX_CHUNK_IMAGES and `max_chunk_bytes`; a gap that wants more is asked for in several chunks.
+    `frame_bytes` is the uncompressed size of one frame. A chunk of several gaps keeps to MAX_CHUNK_GAPS, and its images
+    there and back to MAX_CHUNK_IMAGES and `max_chunk_bytes`. What one gap sends or gets back keeps to
+    `max_payload_bytes` and MAX_CHUNK_IMAGES: a gap that wants more is asked for in parts of about the same length.
+
+    Raises VideoTooLargeError when new frames are wanted and not even two frames keep to it.
     """
-    max_images = min(max(max_chunk_bytes // frame_bytes, 3), MAX_CHUNK_IMAGES)
+    fitting = max_payload_bytes // _largest_image(frame_bytes)
+    most_new = min(max(fitting, 1), MAX_CHUNK_IMAGES - 2)
+    max_images = min(max_chunk_bytes // frame_bytes, MAX_CHUNK_IMAGES, fitting)
     chunks: list[Chunk] = []
-    pending: Chunk | None = None
+    whole = False
     for gap in range(timeline.source.count - 1):
         new = _new_outputs(timeline, held, gap)
-        for begin in range(new.start, new.stop, max_images - 2):
-            end = min(begin + max_images - 2, new.stop)
-            piece = Chunk(len(chunks), gap, gap + 1, begin, end, end - begin)
-            joined = pending and _joined(pending, piece)
+        parts = -(-len(new) // most_new)
+        for part in range(parts):
+            begin, end = (new.start + len(new) * number // parts for number in (part, part + 1))
+            chunk = Chunk(len(chunks), gap, gap + 1, begin, end, end - begin)
+            joined = _joined(chunks[-1], chunk) if whole and parts == 1 else None
             if joined and _fits(joined, max_images):
-                pending = joined
+                chunks[-1] = joined
             else:
-                if pending:
-                    chunks.append(pending)
-                pending = Chunk(len(chunks), gap, gap + 1, begin, end, end - begin)
-    if pending:
-        chunks.append(pending)
+                chunks.append(chunk)
+            whole = parts == 1
+    if chunks and fitting < 2:
+        raise VideoTooLargeError(
+            f"A frame of {frame_bytes} bytes is too large: an endpoint takes two in {max_payload_bytes} bytes, each as "
+            f"up to {_largest_image(frame_bytes)}. Scale the video down first."
+        )
     return Plan(timeline, dict(held), tuple(chunks))
+
+
+def _largest_image(frame_bytes: int) -> int:
+    """The most bytes that a frame may take in a tar: QOI makes four out of three in the worst case.
+
+    1536 more are for its headers and those of the tar, with what fills the last block.
+    """
+    return -(-4 * frame_bytes // 3) + 1536
 
 
 def plan_hash(*, sha256: str, settings: Mapping[str, Any]) -> str:
@@ -191,14 +240,14 @@ def _new_outputs(timeline: TimeLine, held: Mapping[int, str], gap: int) -> range
     return range(0) if gap in held else timeline.new_outputs_of_gap(gap)
 
 
-def _joined(chunk: Chunk, piece: Chunk) -> Chunk:
+def _joined(chunk: Chunk, following: Chunk) -> Chunk:
     return Chunk(
         chunk.index,
         chunk.first_frame,
-        piece.last_frame,
+        following.last_frame,
         chunk.first_output,
-        piece.end_output,
-        chunk.new_frames + piece.new_frames,
+        following.end_output,
+        chunk.new_frames + following.new_frames,
     )
 
 

@@ -6,6 +6,7 @@ Outputs are numbered along the slowed time line: with n new frames a gap, image 
 counted from 0 whatever number the first file has.
 """
 
+import logging
 import re
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.images import ImageFormat, jpeg_shape
 from slowmo_pipeline.record import WireDocument
 from slowmo_pipeline.tarstream import DIRECTORY, MAX_TAR_BYTES, PAX_RECORD, REGULAR, BoundedReader, TarReader
+
+logger = logging.getLogger(__name__)
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_JPEG_BYTES = 64 << 20
@@ -117,7 +120,14 @@ def _index(spool: IO[bytes]) -> tuple[ChunkConfig, list[_Place]]:
         raise ChunkFormatError("The tar.gz lacks config.json or frame-*.jpg.")
     in_order = [places[number] for number in sorted(places)]
     images = tuple(ImageEntry(number, places[number].crc32) for number in sorted(places))
-    wants = _wants(_new_frames_a_gap(config), sorted(places))
+    new_frames = _new_frames_a_gap(config)
+    logger.info(
+        "A chunk of the reference solution. time_to_interpolate = %d: that many new frames a gap, as its article says; its "
+        "sample code makes 2^%d - 1.",
+        new_frames,
+        new_frames,
+    )
+    wants = _wants(new_frames, sorted(places))
     first = in_order[0]
     try:
         shape = jpeg_shape(_stored_data(spool, first))

@@ -5,6 +5,7 @@ does not always end in its TarError (a negative size: ValueError, of a seek). Fo
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
@@ -143,19 +144,45 @@ def _checksum(header: bytes) -> int:
     return sum(header) - sum(header[_CHECKSUM]) + 8 * ord(" ")
 
 
-def write_tar(file: IO[bytes], members: list[tuple[str, bytes]]) -> None:
-    """Write a tar of regular files, the same bytes for the same names and data: no owner, no time, mode 0644.
+class TarWriter:
+    """Writes a tar of regular files: the same bytes for the same names and data, without owner or time, mode 0644.
 
-    Raises ChunkFormatError, before anything is written, if the tar would be larger than MAX_TAR_BYTES.
+    Raises ChunkFormatError before it writes what would make the tar larger than MAX_TAR_BYTES.
     """
-    total = sum(_BLOCK + len(data) + -len(data) % _BLOCK for _, data in members) + len(_END_MARK)
-    if total > MAX_TAR_BYTES:
-        raise ChunkFormatError(f"The tar would have {total} bytes, of {MAX_TAR_BYTES} allowed: plan smaller chunks.")
-    for name, data in members:
-        file.write(_header(name, len(data)))
-        file.write(data)
-        file.write(bytes(-len(data) % _BLOCK))
-    file.write(_END_MARK)
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = len(_END_MARK)
+
+    def add(self, name: str, data: bytes) -> None:
+        """Write the next member."""
+        self._size += _BLOCK + len(data) + -len(data) % _BLOCK
+        if self._size > MAX_TAR_BYTES:
+            raise ChunkFormatError(
+                f"The tar would have {self._size} bytes and more, of {MAX_TAR_BYTES} allowed: plan smaller chunks."
+            )
+        self._file.write(_header(name, len(data)))
+        self._file.write(data)
+        self._file.write(bytes(-len(data) % _BLOCK))
+
+    def add_later(self, name: str, size: int) -> Callable[[bytes], None]:
+        """Leave room for the next member, in a seekable file; what is returned writes its data of that size there."""
+        start = self._file.tell() + _BLOCK
+        self.add(name, bytes(size))
+
+        def write(data: bytes) -> None:
+            if len(data) != size:
+                raise ValueError(f"{name} has {len(data)} bytes, its room is of {size}.")
+            end = self._file.tell()
+            self._file.seek(start)
+            self._file.write(data)
+            self._file.seek(end)
+
+        return write
+
+    def close(self) -> None:
+        """Write the end mark; the file stays open."""
+        self._file.write(_END_MARK)
 
 
 def _header(name: str, size: int) -> bytes:

@@ -42,7 +42,9 @@ def chunk_bytes(
 def result_bytes(depth: int = 8) -> bytes:
     file = io.BytesIO()
     frames = [(want.output, sample_frame(want.output, depth)) for want in WANTS]
-    write_result(file, frames, model_id="flow-1", seconds=lambda: 0.5, image_format=ImageFormat.LOSSLESS)
+    write_result(
+        file, frames, count=len(WANTS), model_id="flow-1", seconds=lambda: 0.5, image_format=ImageFormat.LOSSLESS
+    )
     return file.getvalue()
 
 

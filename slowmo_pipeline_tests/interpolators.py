@@ -5,11 +5,12 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
 from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.interpolation.base import ALL
 
 FADE = 100
 """A grey value from here on lets Scripted behave."""
@@ -23,11 +24,20 @@ class Fade:
 
     model_id = "fade-1"
 
-    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
-        for (left, right), wanted in zip(pairwise(frames), times, strict=True):
-            for t in wanted:
-                mixed = left + float(t) * (right.astype(np.float64) - left)
-                yield mixed.round().astype(left.dtype)
+    def render(
+        self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
+    ) -> Iterator[Frame]:
+        places = ((*pair, t) for pair, wanted in zip(pairwise(frames), times, strict=True) for t in wanted)
+        for left, right, t in islice(places, returned.start, returned.stop):
+            mixed = left + float(t) * (right.astype(np.float64) - left)
+            yield mixed.round().astype(left.dtype)
+
+
+class ToldGpu(Fade):
+    """Tells the GPU that its process may see."""
+
+    def __init__(self) -> None:
+        self.model_id = f"gpu-{os.environ.get('CUDA_VISIBLE_DEVICES')}"
 
 
 class Scripted(Fade):
@@ -35,7 +45,9 @@ class Scripted(Fade):
 
     model_id = "scripted-1"
 
-    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
+    def render(
+        self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
+    ) -> Iterator[Frame]:
         everything = list(frames)
         action = int(everything[0][0, 0, 0])
         if action == STUCK:
@@ -46,4 +58,4 @@ class Scripted(Fade):
             os.kill(os.getpid(), signal.SIGKILL)
         if action == OUT_OF_MEMORY:
             raise MemoryError("no room for a frame")
-        yield from super().render(everything, times)
+        yield from super().render(everything, times, returned=returned)

@@ -176,26 +176,45 @@ class PlainFilm:
             net = leaky(convolved(leaky(convolved(net, first)), second))
         return convolved(net, self._output)
 
-    def export(self, folder: Path) -> Path:
+    def export(self, folder: Path, **form: bool) -> Path:
         """Write the SavedModel that the public release would write; return `folder`."""
-        return write_saved_model(folder, lambda before, after: self.render(before, after, 0.5), self.variables)
+        return write_saved_model(folder, lambda before, after: self.render(before, after, 0.5), self.variables, **form)
 
 
-def write_saved_model(folder: Path, middle: Callable[[Tensor, Tensor], Tensor], variables: Sequence[Any]) -> Path:
-    """Write a SavedModel with the published contract, whose graph is `middle`; `time` is an input it ignores."""
+def write_saved_model(
+    folder: Path,
+    middle: Callable[[Tensor, Tensor], Tensor],
+    variables: Sequence[Any],
+    *,
+    beside_it: bool = True,
+    callable_object: bool = True,
+) -> Path:
+    """Write a SavedModel with the published contract, whose graph is `middle`; `time` is an input it ignores.
+
+    The authors' exporter leaves an object that can be called. With their configurations it returns more than the frame,
+    and `serving_default` returns all of that under the names of Keras layers (their code at 69f8708, TensorFlow 2.6).
+    """
     image, time = tf.TensorSpec((None, None, None, 3), tf.float32), tf.TensorSpec((None, 1), tf.float32)
     graph = tf.function(middle, input_signature=[image, image], autograph=False).get_concrete_function()
 
     def call(inputs: dict[str, Tensor], training: bool = False) -> dict[str, Tensor]:
-        return {"image": graph(inputs["x0"], inputs["x1"])}
+        made = {"image": graph(inputs["x0"], inputs["x1"])}
+        if beside_it:
+            flows = [inputs["x0"][..., :2], inputs["x0"][:, ::2, ::2, :2]]
+            made |= {"x0_warped": inputs["x0"], "x1_warped": inputs["x1"], "forward_flow_pyramid": flows}
+        return made
 
     def serve(x0: Tensor, x1: Tensor, time: Tensor) -> dict[str, Tensor]:
-        return {"output_1": graph(x0, x1)}
+        made = call({"x0": x0, "x1": x1, "time": time})
+        flows = made.pop("forward_flow_pyramid", [])
+        named = {f"tf.__operators__.getitem_{24 + index}": each for index, each in enumerate(made.values())}
+        return named | {f"tf.__operators__.add_{index}": flow for index, flow in enumerate(flows)}
 
     root = tf.train.Checkpoint()
     root.variables = list(variables)
-    root.__call__ = tf.function(call, autograph=False)
-    root.__call__.get_concrete_function({"x0": image, "x1": image, "time": time}, training=False)
+    if callable_object:
+        root.__call__ = tf.function(call, autograph=False)
+        root.__call__.get_concrete_function({"x0": image, "x1": image, "time": time}, training=False)
     signature = tf.function(serve, input_signature=[image, image, time], autograph=False)
     tf.saved_model.save(root, str(folder), signatures=signature)
     return folder

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,6 +12,7 @@ from slowmo_pipeline.chunkconfig import (
     ImageEntry,
     ResultConfig,
     Want,
+    max_result_document_bytes,
 )
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import FrameShape
@@ -40,6 +42,27 @@ def test_config_json_is_canonical() -> None:
 def test_what_is_written_is_read() -> None:
     assert ChunkConfig.from_json(CONFIG_JSON) == CONFIG
     assert ResultConfig.from_json(RESULT.to_json()) == RESULT
+
+
+def test_part_of_a_gap_is_another_format() -> None:
+    part = replace(CONFIG, returned=range(482, 500))
+    data = part.to_json()
+
+    assert b'"format":2' in data
+    assert ChunkConfig.from_json(data) == part
+    assert part.returned_wants == range(1, 2)
+
+
+@pytest.mark.parametrize("returned", [range(481), range(483, 500), range(482, 482), range(482, 481)])
+def test_part_that_returns_nothing_is_refused(returned: range) -> None:
+    with pytest.raises(ChunkFormatError, match="nothing would come back"):
+        replace(CONFIG, returned=returned)
+
+
+def test_results_have_one_format() -> None:
+    data = RESULT.to_json().replace(b'"format":1', b'"format":2')
+    with pytest.raises(ChunkFormatError, match="format 2 is not 1"):
+        ResultConfig.from_json(data)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +119,13 @@ def test_times_of_more_than_eighteen_digits_are_not_written() -> None:
         wanting(Want(1, 120, Fraction(1, 10**18))).to_json()
 
 
+def test_the_room_for_a_document_is_large_enough() -> None:
+    for count in (1, 3000):
+        images = tuple(ImageEntry(MAX_NUMBER - count + index, 2**32 - 1) for index in range(count))
+        result = ResultConfig(FrameShape(8191, 8190, 16), images, "m" * 128, 12345.678901234567)
+        assert len(result.to_json()) <= max_result_document_bytes(count)
+
+
 def test_the_largest_document_is_read_again() -> None:
     first = MAX_NUMBER - MAX_FRAMES
     images = tuple(ImageEntry(first + index, 2**32 - 1) for index in range(MAX_FRAMES))
@@ -115,7 +145,9 @@ def test_times_are_plain_fractions(t: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b'"format":1', b'"format":2', "format 2 is not 1"),
+        (b'"format":1', b'"format":3', "format 3 is not 1 or 2"),
+        (b'"format":1', b'"format":2', "'returned' belongs to format 2"),
+        (b'"width":20', b'"width":20,"returned":{"end":9,"first":1}', "'returned' belongs to format 2"),
         (b'"format":1,', b"", "'format' is missing"),
         (b'"width":20', b'"width":20,"colour":"red"', "'colour' is not a field"),
         (b'"number":121', b'"number":121,"x":1', r"images\[1\]: 'x' is not a field"),

@@ -1,7 +1,7 @@
 import io
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -97,7 +97,9 @@ def test_the_seconds_of_a_result_are_asked_for_after_its_last_frame() -> None:
     made: list[int] = []
     frames = ((number, sample_frame(number)) for number in (1, 2) if made.append(number) is None)  # type: ignore[func-returns-value]  # notes what was taken
     file = io.BytesIO()
-    write_result(file, frames, model_id="m", seconds=lambda: float(len(made)), image_format=ImageFormat.LOSSLESS)
+    write_result(
+        file, frames, count=2, model_id="m", seconds=lambda: float(len(made)), image_format=ImageFormat.LOSSLESS
+    )
     file.seek(0)
     assert ResultReader(file).seconds == 2
 
@@ -144,7 +146,48 @@ def test_jpeg_refuses_frames_of_sixteen_bit() -> None:
 
 def test_no_frames_make_no_result() -> None:
     with pytest.raises(ChunkFormatError, match="no frames"):
-        write_result(io.BytesIO(), [], model_id="m", seconds=lambda: 0.0, image_format=ImageFormat.LOSSLESS)
+        write_result(io.BytesIO(), [], count=0, model_id="m", seconds=lambda: 0.0, image_format=ImageFormat.LOSSLESS)
+
+
+def test_a_result_of_fewer_frames_than_announced_is_none() -> None:
+    frames = [(1, sample_frame(1))]
+    with pytest.raises(ChunkFormatError, match="1 frames to write, 2 were announced"):
+        write_result(
+            io.BytesIO(), frames, count=2, model_id="m", seconds=lambda: 0.0, image_format=ImageFormat.LOSSLESS
+        )
+
+
+def test_each_frame_of_a_result_is_written_before_the_next_is_made() -> None:
+    file = io.BytesIO()
+    written = []
+
+    def frames() -> Iterator[tuple[int, Frame]]:
+        for number in range(3):
+            written.append(file.getbuffer().nbytes)
+            yield number, sample_frame(number)
+
+    write_result(file, frames(), count=3, model_id="m", seconds=lambda: 0.0, image_format=ImageFormat.LOSSLESS)
+
+    assert written[0] < written[1] < written[2]
+
+
+def test_a_result_of_before_is_read() -> None:
+    """Its document had no spaces at its end: it was written once all frames were there."""
+    members = untar(result_bytes())
+    members["result.json"] = members["result.json"].rstrip()
+
+    assert [number for number, _ in ResultReader(io.BytesIO(tar_bytes(members))).frames()] == [28, 30, 33]
+
+
+def test_a_part_of_a_gap_lists_all_times_and_returns_some() -> None:
+    file = io.BytesIO()
+    frames = [(number, sample_frame(number)) for number in NUMBERS]
+    write_chunk(file, frames, WANTS, image_format=ImageFormat.LOSSLESS, returned=range(29, 34))
+    file.seek(0)
+    chunk = ChunkReader(file)
+
+    assert chunk.wants == WANTS
+    assert (chunk.returned, chunk.outputs) == (range(1, 3), [30, 33])
 
 
 def read_members(members: dict[str, bytes]) -> list[tuple[int, Frame]]:

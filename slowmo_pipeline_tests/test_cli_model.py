@@ -40,6 +40,15 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_film(tmp_path_factory.mktemp("film") / "saved_model")
 
 
+@pytest.fixture(scope="module")
+def published(film: Path) -> dict[str, bytes]:
+    """Its files, as a release has them."""
+    return {path.relative_to(film).as_posix(): path.read_bytes() for path in film.rglob("*") if path.is_file()}
+
+
+LEVELS = ("--pyramid-levels", 4)
+
+
 def slowmo_model(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -53,17 +62,28 @@ def facts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
-def test_fetch_prints_path_and_hash(models: Path, server: ModelServer) -> None:
-    done = slowmo_model("fetch", server.reply("/film.zip", zip_of(MODEL)))
+def test_fetch_prints_path_and_hash(models: Path, server: ModelServer, published: dict[str, bytes]) -> None:
+    done = slowmo_model("fetch", server.reply("/film.zip", zip_of(published)), *LEVELS)
     assert facts(done) == {"path": str(models / "film"), "sha256": saved_model_sha256(models / "film")}
     assert server.asked == ["/film.zip"]
 
 
-def test_a_fetched_model_is_no_copy_of_what_lies_beside_it(models: Path, tmp_path: Path) -> None:
-    source = folder_of(tmp_path / "release", {**BESIDE, **{f"Style/{name}": data for name, data in MODEL.items()}})
-    slowmo_model("fetch", source, "--member", "Style", "--name", "style")
+def test_a_fetched_model_is_no_copy_of_what_lies_beside_it(
+    models: Path, tmp_path: Path, published: dict[str, bytes]
+) -> None:
+    source = folder_of(tmp_path / "release", {**BESIDE, **{f"Style/{name}": data for name, data in published.items()}})
+    slowmo_model("fetch", source, "--member", "Style", "--name", "style", *LEVELS)
     found = {path.relative_to(models / "style").as_posix() for path in models.glob("style/**/*") if path.is_file()}
-    assert found == MODEL.keys()
+    assert found == published.keys()
+
+
+def test_what_renders_nothing_is_not_kept(models: Path, tmp_path: Path, film: Path) -> None:
+    refused = slowmo_model("fetch", film, "--pyramid-levels", 5)
+    damaged = slowmo_model("fetch", folder_of(tmp_path / "damaged", MODEL))
+    assert (refused.returncode, damaged.returncode) == (1, 1)
+    assert "another number of pyramid levels than 5?" in refused.stderr
+    assert "cannot be loaded" in damaged.stderr
+    assert list(models.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -86,8 +106,10 @@ def test_a_mistake_gets_one_message_and_exit_code_1(models: Path, arguments: lis
     assert done.stdout == ""
 
 
-def test_a_fetch_that_is_killed_leaves_no_model_and_the_next_cleans_up(models: Path, server: ModelServer) -> None:
-    data = zip_of(MODEL)
+def test_a_fetch_that_is_killed_leaves_no_model_and_the_next_cleans_up(
+    models: Path, server: ModelServer, published: dict[str, bytes]
+) -> None:
+    data = zip_of(published)
     url = server.reply("/film.zip", data[: len(data) // 2], Content_Length=str(len(data)))
     server.going_on.clear()
     fetching = subprocess.Popen([*COMMAND, "fetch", url], stderr=subprocess.DEVNULL)
@@ -97,7 +119,7 @@ def test_a_fetch_that_is_killed_leaves_no_model_and_the_next_cleans_up(models: P
     server.going_on.set()
     assert [path.name for path in models.iterdir()] == [".incoming"]
     server.reply("/film.zip", data)
-    assert slowmo_model("fetch", url).returncode == 0
+    assert slowmo_model("fetch", url, *LEVELS).returncode == 0
     assert {path.name for path in models.iterdir()} == {"film", "film.json"}
 
 
@@ -116,16 +138,16 @@ def hub(server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_without_a_source_the_published_model_comes_from_the_hub(
-    models: Path, hub: ModelServer, tmp_path: Path
+    models: Path, hub: ModelServer, tmp_path: Path, published: dict[str, bytes]
 ) -> None:
-    files = {**BESIDE, **MODEL}
+    files = {**BESIDE, **published}
     listing = {"files": [{"name": name} for name in files], "nextPageToken": ""}
     hub.reply(f"{HUB}/ListModelInstanceVersionFiles", json.dumps(listing).encode(), Content_Type="application/json")
     for name, data in files.items():
         hub.reply(f"{HUB}/DownloadModelInstanceVersion {name}", data)
-    done = slowmo_model("fetch")
+    done = slowmo_model("fetch", *LEVELS)
     assert facts(done) == {"path": str(models / "film"), "sha256": saved_model_sha256(models / "film")}
-    assert saved_model_sha256(models / "film") == saved_model_sha256(folder_of(tmp_path / "model", MODEL))
+    assert saved_model_sha256(models / "film") == saved_model_sha256(folder_of(tmp_path / "model", published))
     assert json.loads((models / "film.json").read_text())["source"] == "google/film/tensorFlow2/film/1"
     assert '"ownerSlug": "google", "modelSlug": "film"' in hub.asked[0]
     assert not (tmp_path / ".cache").exists()  # no second copy
@@ -154,7 +176,7 @@ def test_a_missing_package_is_told(module: str, command: str, told: str, models:
 
 
 def test_info_shows_what_the_model_is_and_how_fast(models: Path, film: Path) -> None:
-    slowmo_model("fetch", film)
+    slowmo_model("fetch", film, *LEVELS)
     shown = facts(slowmo_model("info", "--pyramid-levels", 4))
     assert shown["path"] == str(models / "film")
     assert shown["sha256"] == saved_model_sha256(film)
@@ -165,20 +187,36 @@ def test_info_shows_what_the_model_is_and_how_fast(models: Path, film: Path) -> 
         "filters": "4",
         "flow_filters": "(4, 4, 8)",
     }
+    assert (shown["device"], shown["precision"]) == ("CPU:0", "float32")
+    for precision in ("float32", "tf32", "float16"):
+        assert re.fullmatch(r".+ levels of 255 in the mean, .+ at most", shown[f"{precision}_differs_by"])
     assert float(shown["seconds_a_frame"]) > 0
     assert int(shown["threads"]) >= 1
 
 
 def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.tar.gz"
-    done = slowmo_model("package", film, "-o", output, "--pyramid-levels", 4, "--block-height", 2)
-    model_id = load_film(film, pyramid_levels=4, block_height=2).model_id
+    done = slowmo_model(
+        "package", film, "-o", output, "--pyramid-levels", 4, "--block-height", 2, "--warm-up", "640x360"
+    )
+    model_id = load_film(film, pyramid_levels=4, block_height=2, precision="tf32").model_id
     assert facts(done) == {"path": str(output), "sha256": file_sha256(output), "model_id": model_id}
     with tarfile.open(output) as archive:
         properties = archive.extractfile("serving.properties")
         assert properties is not None
         lines = properties.read().decode().splitlines()
-    assert {"option.pyramid_levels=4", "option.block_height=2"} <= set(lines)
+    assert {
+        "option.pyramid_levels=4",
+        "option.block_height=2",
+        "option.precision=tf32",
+        "option.warm_up=640x360",
+    } <= set(lines)
+
+
+def test_a_size_that_is_none_is_told(models: Path, film: Path, tmp_path: Path) -> None:
+    done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", *LEVELS, "--warm-up", "1080p")
+    assert done.returncode == 1
+    assert "warm_up = '1080p' must be width x height in pixels, such as 1920x1080" in done.stderr
 
 
 def test_a_model_that_does_not_fit_is_not_packaged(models: Path, film: Path, tmp_path: Path) -> None:

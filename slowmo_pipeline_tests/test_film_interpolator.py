@@ -1,13 +1,17 @@
 """What `film` promises beyond the contract of all interpolators: exact times, one rounding, borders, joins."""
 
+import re
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.film import FilmInterpolator, load_film
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
@@ -173,7 +177,7 @@ def test_overlap_brings_tiles_closer_to_the_whole_and_smooths_their_join(folder:
 
 
 def test_sixteen_bit_floats_inside_change_little_and_say_so(moving: FilmInterpolator, folder: Path) -> None:
-    half = load_film(folder, pyramid_levels=LEVELS, precision=16)
+    half = load_film(folder, pyramid_levels=LEVELS, precision="float16")
     before, after = noise(48, 64, seed=1), noise(48, 64, seed=2)
 
     (coarse,), (fine,) = (list(each.render([before, after], [HALF])) for each in (half, moving))
@@ -182,8 +186,55 @@ def test_sixteen_bit_floats_inside_change_little_and_say_so(moving: FilmInterpol
     # Of these random weights: 0.1 levels in the mean, as features have 11 bits.
     assert 0 < difference.mean() < 1
     assert half.model_id != moving.model_id
+    assert re.fullmatch(r"film-2-float16-[0-9a-f]{8}", half.model_id)
+    assert 0 < half.difference.mean < half.difference.largest < 0.05
+
+
+def test_tf32_is_a_switch_of_tensorflow_that_each_film_sets_for_itself(folder: Path) -> None:
+    rounding, exact = (load_film(folder, pyramid_levels=LEVELS, precision=each) for each in ("tf32", "float32"))
+    frames = [noise(48, 64, seed=1), noise(48, 64, seed=2)]
+
+    for film, expected in ((rounding, True), (exact, False), (rounding, True)):
+        list(film.render(frames, [HALF]))
+        assert tf.config.experimental.tensor_float_32_execution_enabled() is expected
+    assert re.fullmatch(r"film-2-tf32-[0-9a-f]{8}", rounding.model_id)
+    assert exact.model_id == load_film(folder, pyramid_levels=LEVELS).model_id, "this machine has no GPU"
+
+
+def test_a_film_computes_on_the_device_that_it_is_given(folder: Path) -> None:
+    """Two CPUs, as TensorFlow can be told: it cannot be told once it has computed anything."""
+    program = f"""
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from slowmo_pipeline.interpolation.film import load_film
+
+film = load_film({str(folder)!r}, pyramid_levels={LEVELS}, device="CPU:1")
+image = tf.zeros([1, 64, 64, 3])
+prepared = film._network.prepare(image)
+made = film._network.render(prepared, prepared, 0.5)
+print(film.device, {{tensor.device for tensor in (*prepared.features, made)}})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split(maxsplit=1) == [
+        "CPU:1",
+        "{'/job:localhost/replica:0/task:0/device:CPU:1'}\n",
+    ]
+
+
+def test_a_precision_too_coarse_for_the_weights_is_refused(tmp_path: Path) -> None:
+    film = small_film(pyramid_levels=LEVELS)
+    # What passes between the last two layers goes far beyond 65504, where 16-bit floats end; what they make stays.
+    kernel, bias, output_kernel = film.variables[-4:-1]
+    for variable, scale in ((kernel, 2.0**20), (bias, 2.0**20), (output_kernel, 2.0**-20)):
+        variable.assign(variable * scale)
+
+    with pytest.raises(ModelError, match="With float16 it renders otherwise than with float32"):
+        load_film(film.export(tmp_path / "film"), pyramid_levels=LEVELS, precision="float16")
 
 
 def test_other_precisions_are_refused(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="precision = 8 must be 32 or 16"):
-        load_film(folder, pyramid_levels=LEVELS, precision=8)
+    with pytest.raises(SettingsError, match="precision = 'bfloat16' must be one of float32, tf32, float16"):
+        load_film(folder, pyramid_levels=LEVELS, precision="bfloat16")

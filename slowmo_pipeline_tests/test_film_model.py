@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
 from slowmo_pipeline_tests.film_models import moving_images, small_film
 from slowmo_pipeline_tests.plain_film import PlainFilm, write_saved_model
 
+HALF = [Fraction(1, 2)]
 LEVELS = 3
 """Of the film of these tests."""
 
@@ -74,6 +76,32 @@ def test_the_saved_model_is_callable_as_the_published_one(folder: Path, film: Pl
 
     assert np.abs(made - film.render(before, after, 0.5)).max() < 1e-4
     assert [variable.name for variable in model.variables] == [variable.name for variable in film.variables]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"beside_it": True, "callable_object": True},
+        {"beside_it": False, "callable_object": True},
+        {"beside_it": False, "callable_object": False},
+    ],
+    ids=["as the authors export it", "the frame alone", "a signature alone"],
+)
+def test_every_form_of_export_is_taken(film: PlainFilm, tmp_path: Path, form: dict[str, bool]) -> None:
+    before, after = (np.rint(255 * each[0]).astype(np.uint8) for each in moving_images(32, 64))
+    exported = film.export(tmp_path / "film", **form)
+
+    (made,) = load_film(exported, pyramid_levels=LEVELS).render([before, after], [HALF])
+
+    truth = film.render(before[np.newaxis] / np.float32(255), after[np.newaxis] / np.float32(255), 0.5)[0]
+    assert np.abs(made - np.clip(255 * truth, 0, 255)).max() < 0.51
+
+
+def test_a_signature_of_many_names_tells_nothing(film: PlainFilm, tmp_path: Path) -> None:
+    exported = film.export(tmp_path / "film", callable_object=False)
+
+    with pytest.raises(ModelError, match="can neither be called, nor has it a signature"):
+        load_film(exported, pyramid_levels=LEVELS)
 
 
 # How wide a network is shows in its first kernel, and a predictor in its own: another width is told from what follows.

@@ -29,7 +29,7 @@ def calls(times: list[Fraction]) -> list[Call]:
         made.append((left, right, t))
         return left + t * (right - left)
 
-    assert list(between(Fraction(0), Fraction(1), times, make)) == times
+    assert list(between(Fraction(0), Fraction(1), times, make, returned=range(len(times)))) == times
     return made
 
 
@@ -71,6 +71,23 @@ def test_plain_halving_asks_for_the_middle_only(count: int) -> None:
     assert {t for _, _, t in calls(evenly(count))} == {Fraction(1, 2)}
 
 
+@pytest.mark.parametrize("count", [1, 5, 15, 99])
+def test_a_part_is_made_from_the_same_frames_as_in_the_whole(count: int) -> None:
+    times = evenly(count)
+    for returned in (range(1), range(count // 2, count), range(count // 3, count // 3 + 1), range(0)):
+        asked: list[Call] = []
+
+        def make(left: Fraction, right: Fraction, t: Fraction, asked: list[Call] = asked) -> Fraction:
+            asked.append((left, right, t))
+            return left + t * (right - left)
+
+        made = list(between(Fraction(0), Fraction(1), times, make, returned=returned))
+
+        assert made == times[returned.start : returned.stop]
+        assert set(asked) <= set(calls(times))
+        assert len(asked) <= len(returned) + 2 * math.log2(count + 1)
+
+
 @pytest.mark.parametrize("count", [4, 7, 31])
 def test_few_made_frames_are_alive_at_once(count: int) -> None:
     class Picture:
@@ -84,7 +101,7 @@ def test_few_made_frames_are_alive_at_once(count: int) -> None:
         return picture
 
     most = 0
-    for made in between(Picture(), Picture(), evenly(count), make):
+    for made in between(Picture(), Picture(), evenly(count), make, returned=range(count)):
         most = max(most, len(alive))
         del made
 

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from slowmo_pipeline.interpolation.film import FilmInterpolator
+from slowmo_pipeline.interpolation.film.comparison import Difference
 from slowmo_pipeline.interpolation.film.interpolator import TileChoice
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
@@ -68,7 +69,11 @@ def cut_into(
     network: FilmNetwork, rows: int | None = None, columns: int | None = None, *, tile_pixels: int = 10**9
 ) -> FilmInterpolator:
     return FilmInterpolator(
-        network, weights_sha256="0" * 64, parameters=0, tiles=TileChoice(rows, columns, tile_pixels)
+        network,
+        weights_sha256="0" * 64,
+        parameters=0,
+        tiles=TileChoice(rows, columns, tile_pixels),
+        difference=Difference(0, 0),
     )
 
 

@@ -36,7 +36,7 @@ def test_damaged_chunk_is_a_chunk_format_error(damage: slice) -> None:
 
 def test_an_interpolator_that_makes_too_few_frames_is_no_result() -> None:
     class Idle(Fade):
-        def render(self, *_):  # type: ignore[no-untyped-def]  # the arguments do not matter
+        def render(self, *_, **__):  # type: ignore[no-untyped-def]  # the arguments do not matter
             return iter(())
 
     with pytest.raises(ValueError, match="shorter"):

@@ -71,6 +71,19 @@ def test_new_frames_come_in_order_at_the_times_wanted(interpolator: Interpolator
     assert [round(frame.mean()) for frame in new] == [25, 50, 75, 150]
 
 
+@pytest.mark.parametrize("returned", [range(1), range(2, 4), range(3, 9), range(5, 6), range(3, 3)])
+def test_a_part_is_the_same_as_in_the_whole(interpolator: Interpolator, returned: range) -> None:
+    frames = moving([0, 6, 9, 20])
+    times = [[Fraction(step, 4) for step in (1, 2, 3)], [], [Fraction(step, 4) for step in (1, 2, 3)]]
+
+    whole = list(interpolator.render(frames, times))
+    part = list(interpolator.render(frames, times, returned=returned))
+
+    assert len(whole) == 6
+    assert len(part) == len(range(6)[returned.start : returned.stop])
+    assert [difference(*pair) for pair in zip(part, whole[returned.start :], strict=False)] == [0] * len(part)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 2), (2, 3), (7, 9), (31, 33), (16, 2000), (2000, 16), (1, 300)])
 @pytest.mark.parametrize("depth", [8, 16])
 def test_any_shape_and_depth_come_back(interpolator: Interpolator, shape: tuple[int, int], depth: int) -> None:

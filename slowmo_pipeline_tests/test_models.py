@@ -23,8 +23,12 @@ def unseen(stage: str, done: int, total: int, unit: str) -> None:
     """Progress that nobody looks at."""
 
 
+def untried(path: Path) -> None:
+    """Tries nothing: these sources are no models."""
+
+
 def fetched(home: Home, source: Path | str, name: str = "film", sha256: str | None = None) -> FetchedModel:
-    return fetch_model(home, str(source), name=name, sha256=sha256, progress=unseen)
+    return fetch_model(home, str(source), name=name, sha256=sha256, try_out=untried, progress=unseen)
 
 
 def kept(home: Home) -> dict[str, bytes]:
@@ -140,7 +144,17 @@ def test_a_fetch_that_is_broken_off_leaves_nothing(home: Home, tmp_path: Path, e
 
     source = folder_of(tmp_path / "source", MODEL)
     with pytest.raises(type(exception)):
-        fetch_model(home, str(source), progress=broken_off)
+        fetch_model(home, str(source), try_out=untried, progress=broken_off)
+    assert list(home.models.iterdir()) == []
+
+
+def test_a_model_that_does_not_render_is_not_kept(home: Home, tmp_path: Path) -> None:
+    def fails(path: Path) -> None:
+        assert (path / "saved_model.pb").is_file()
+        raise ModelError("it renders nothing")
+
+    with pytest.raises(ModelError, match="it renders nothing"):
+        fetch_model(home, str(folder_of(tmp_path / "source", MODEL)), try_out=fails, progress=unseen)
     assert list(home.models.iterdir()) == []
 
 
@@ -149,7 +163,7 @@ def test_a_full_disk_is_told(home: Home, tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(DiskFullError, match=r"The disk of .*models is full: the model was not kept\. Free some space"):
-        fetch_model(home, str(folder_of(tmp_path / "source", MODEL)), progress=full)
+        fetch_model(home, str(folder_of(tmp_path / "source", MODEL)), try_out=untried, progress=full)
     assert list(home.models.iterdir()) == []
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slowmo_pipeline.chunkconfig import MAX_FRAMES
-from slowmo_pipeline.errors import DamagedRecordError
-from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_GAPS, Chunk, NewFrame, Plan, make_plan, plan_hash
+from slowmo_pipeline.errors import DamagedRecordError, VideoTooLargeError
+from slowmo_pipeline.interpolation.film.recursion import between
+from slowmo_pipeline.plan import MAX_CHUNK_GAPS, MAX_PAYLOAD_BYTES, Chunk, NewFrame, Plan, make_plan, plan_hash
 from slowmo_pipeline.timeline import ConstantRate, TimeLine, VariableRate
 
 CUT = "scene cut"
@@ -33,8 +34,14 @@ def timelines(draw: st.DrawFn) -> TimeLine:
 def plans(draw: st.DrawFn) -> Plan:
     timeline = draw(timelines())
     held = draw(st.sets(st.integers(0, max(timeline.source.count - 2, 0)), max_size=10))
-    images = draw(st.integers(1, 60))
-    return make_plan(timeline, dict.fromkeys(held, CUT), frame_bytes=1000, max_chunk_bytes=images * 1000)
+    images, returned = draw(st.integers(1, 60)), draw(st.integers(2, 20))
+    return make_plan(
+        timeline,
+        dict.fromkeys(held, CUT),
+        frame_bytes=1000,
+        max_chunk_bytes=images * 1000,
+        max_payload_bytes=returned * 3000,
+    )
 
 
 def plan_of(
@@ -43,10 +50,13 @@ def plan_of(
     slowdown: Fraction | int = 4,
     held: Mapping[int, str] | None = None,
     images: int = 9999,
+    returned: int = 9999,
     rate: Fraction = Fraction(25),
 ) -> Plan:
     timeline = TimeLine(ConstantRate(Fraction(25), frames), Fraction(slowdown), rate)
-    return make_plan(timeline, held or {}, frame_bytes=100, max_chunk_bytes=100 * images)
+    return make_plan(
+        timeline, held or {}, frame_bytes=100, max_chunk_bytes=100 * images, max_payload_bytes=1670 * returned
+    )
 
 
 def expected_new_frames(plan: Plan) -> list[NewFrame]:
@@ -87,13 +97,65 @@ def test_chunks_keep_to_the_limits(timeline: TimeLine, images: int) -> None:
 
     for chunk in plan.chunks:
         assert chunk.last_frame - chunk.first_frame <= MAX_CHUNK_GAPS
-        assert chunk.frame_count + chunk.new_frames <= max(images, 3)
+        assert chunk.frame_count == 2 or chunk.frame_count + chunk.new_frames <= images
+
+
+@given(timelines(), st.integers(2, 20))
+def test_payloads_keep_to_theirs(timeline: TimeLine, images: int) -> None:
+    frame_bytes, largest = 6000, 8000 + 1536
+    plan = make_plan(timeline, {}, frame_bytes=frame_bytes, max_payload_bytes=images * largest + largest - 1)
+
+    for chunk in plan.chunks:
+        assert max(chunk.new_frames, 2) <= images
+
+
+@given(plans())
+def test_a_part_lists_the_whole_gap(plan: Plan) -> None:
+    for chunk in plan.chunks:
+        gaps = range(chunk.first_frame, chunk.last_frame)
+        assert list(plan.listed_frames(chunk)) == [new for new in expected_new_frames(plan) if new.gap in gaps]
+
+
+UHD, HD = 3840 * 2160 * 3, 1920 * 1080 * 3
+
+
+@pytest.mark.parametrize(
+    ("frame_bytes", "slowdown"),
+    [(UHD, 4), (UHD, 8), (UHD, 16), (2 * UHD, 4), (2 * UHD, 8), (2 * UHD, 16), (2 * HD, 8), (HD, 100)],
+)
+def test_gaps_of_large_frames_stay_whole(frame_bytes: int, slowdown: int) -> None:
+    timeline = TimeLine(ConstantRate(Fraction(25), 5), Fraction(slowdown), Fraction(25))
+    plan = make_plan(timeline, {}, frame_bytes=frame_bytes)
+    travelling = Counter(frame for chunk in plan.chunks for frame in range(chunk.first_frame, chunk.last_frame + 1))
+
+    assert max(travelling.values()) <= 2
+    assert sum(chunk.new_frames for chunk in plan.chunks) == 4 * (slowdown - 1)
+    assert all(list(plan.listed_frames(chunk)) == list(plan.new_frames(chunk)) for chunk in plan.chunks)
+
+
+@pytest.mark.parametrize(("frame_bytes", "slowdown"), [(UHD, 4), (2 * UHD, 16), (2 * HD, 8), (4 * UHD, 16), (UHD, 32)])
+def test_the_network_is_asked_for_the_middle_however_large_the_frames(frame_bytes: int, slowdown: int) -> None:
+    timeline = TimeLine(ConstantRate(Fraction(25), 3), Fraction(slowdown), Fraction(25))
+    plan = make_plan(timeline, {}, frame_bytes=frame_bytes)
+    asked: set[Fraction] = set()
+
+    def make(left: Fraction, right: Fraction, t: Fraction) -> Fraction:
+        asked.add(t)
+        return left + t * (right - left)
+
+    for chunk in plan.chunks:
+        (times,) = ([new.t for new in plan.listed_frames(chunk)],)
+        wanted = [new.t for new in plan.new_frames(chunk)]
+        returned = range(times.index(wanted[0]), times.index(wanted[-1]) + 1)
+        assert list(between(Fraction(0), Fraction(1), times, make, returned=returned)) == wanted
+    assert asked == {Fraction(1, 2)}
 
 
 @given(timelines(), st.integers(3, 60))
 def test_chunk_ends_only_where_the_next_part_had_no_room(timeline: TimeLine, images: int) -> None:
     plan = make_plan(timeline, {}, frame_bytes=1000, max_chunk_bytes=images * 1000)
 
+    assert len({chunk.first_frame for chunk in plan.chunks}) == len(plan.chunks), "no gap was split"
     for one, other in pairwise(plan.chunks):
         gaps = other.first_frame + 1 - one.first_frame
         next_part = sum(new.gap == other.first_frame for new in plan.new_frames(other))
@@ -145,21 +207,22 @@ def test_neighbours_share_a_frame() -> None:
 
 
 def test_gap_that_wants_too_much_is_asked_for_in_several_chunks() -> None:
-    plan = plan_of(frames=2, slowdown=10, images=6)
+    plan = plan_of(frames=3, slowdown=11, returned=4)
 
-    assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(0, 1)] * 3
-    assert [[new.output for new in plan.new_frames(chunk)] for chunk in plan.chunks] == [
-        [1, 2, 3, 4],
-        [5, 6, 7, 8],
-        [9],
+    assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(0, 1)] * 3 + [(1, 2)] * 3
+    assert [[new.output for new in plan.new_frames(chunk)] for chunk in plan.chunks[:3]] == [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7, 8, 9, 10],
     ]
 
 
-def test_frame_larger_than_the_limit_still_travels() -> None:
+def test_frames_of_which_two_do_not_fit_are_refused() -> None:
     timeline = TimeLine(ConstantRate(Fraction(25), 2), Fraction(3), Fraction(25))
-    plan = make_plan(timeline, {}, frame_bytes=2 * MAX_CHUNK_BYTES)
 
-    assert [chunk.new_frames for chunk in plan.chunks] == [1, 1]
+    assert len(make_plan(timeline, {}, frame_bytes=MAX_PAYLOAD_BYTES * 3 // 8 - 2000).chunks) == 1
+    with pytest.raises(VideoTooLargeError, match="is too large: an endpoint takes two in 998000000 bytes"):
+        make_plan(timeline, {}, frame_bytes=MAX_PAYLOAD_BYTES * 3 // 8)
 
 
 def test_tiny_frames_far_apart_keep_to_the_wire_format() -> None:
@@ -167,7 +230,10 @@ def test_tiny_frames_far_apart_keep_to_the_wire_format() -> None:
     plan = make_plan(timeline, {}, frame_bytes=16 * 16 * 3)
 
     assert plan.new_frame_count == 100 * 100 * 60 - 1
-    assert max(chunk.new_frames for chunk in plan.chunks) <= MAX_FRAMES
+    for chunk in (plan.chunks[0], plan.chunks[30], plan.chunks[-1]):
+        times = [new.t for new in plan.listed_frames(chunk)]
+        assert chunk.new_frames < len(times) <= MAX_FRAMES
+        assert max(later - earlier for earlier, later in pairwise([Fraction(0), *times, Fraction(1)])) < 1e-4
 
 
 def test_held_gap_repeats_its_frame() -> None:

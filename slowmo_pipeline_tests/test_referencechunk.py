@@ -45,6 +45,16 @@ def test_outputs_count_along_the_slowed_time_line() -> None:
     assert chunk.times == [[Fraction(1, 3), Fraction(2, 3)]] * 2
 
 
+def test_what_the_two_readings_of_its_factor_are_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    read(with_config(time_to_interpolate=3))
+
+    assert caplog.messages == [
+        "A chunk of the reference solution. time_to_interpolate = 3: that many new frames a gap, as its article says; its "
+        "sample code makes 2^3 - 1."
+    ]
+
+
 @pytest.mark.parametrize("prefix", ["./", "clip/", "./clip/"])
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_names_may_stand_in_a_folder_and_python_may_have_packed_them(prefix: str, tar_format: int) -> None:

@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,33 @@ def test_gap_split_over_chunks_sends_its_frames_with_each(folder: Storage, monke
     video_id, done = drop_and_cut(folder, frames=3, slowdown=10)
     keys = keys_of(folder, video_id)
 
-    assert [(chunk.first_frame, chunk.new_frames) for chunk in done.plan.chunks] == [
-        *((0, 4), (0, 4), (0, 1), (1, 4), (1, 4), (1, 1))
-    ]
+    assert [(chunk.first_frame, chunk.new_frames) for chunk in done.plan.chunks] == [(0, 3)] * 3 + [(1, 3)] * 3
     for chunk in done.plan.chunks:
-        frames = ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index)))).frames()
-        assert grey_numbers(frame for _, frame in frames) == [chunk.first_frame, chunk.first_frame + 1]
+        reader = ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index))))
+        assert [want.t for want in reader.wants] == [Fraction(step, 10) for step in range(1, 10)]
+        assert reader.outputs == list(range(chunk.first_output, chunk.end_output))
+        assert grey_numbers(frame for _, frame in reader.frames()) == [chunk.first_frame, chunk.first_frame + 1]
+
+
+def test_plan_of_before_keeps_its_chunks(folder: Storage) -> None:
+    """Gaps were split by their bytes once, and the rest of one joined with the next."""
+    video_id, done = drop_and_cut(folder, frames=3, slowdown=4)
+    keys = keys_of(folder, video_id)
+    earlier = replace(done.plan, chunks=(Chunk(0, 0, 1, 1, 3, 2), Chunk(1, 0, 2, 3, 8, 4)))
+    folder.write(keys.plan, earlier.to_json())
+    folder.delete(keys_below(folder, keys.chunks))
+
+    assert cut(folder, video_id, progress=quiet).plan == earlier == read_in_force(folder, video_id).plan
+    readers = [ChunkReader(io.BytesIO(folder.read(keys.chunk(index)))) for index in (0, 1)]
+    assert [reader.outputs for reader in readers] == [[1, 2], [3, 5, 6, 7]]
+    assert [len(reader.wants) for reader in readers] == [3, 6]
+
+
+def test_torn_plan_is_made_anew(folder: Storage) -> None:
+    video_id, first = drop_and_cut(folder)
+    folder.write(keys_of(folder, video_id).plan, b'{"format":1')
+
+    assert cut(folder, video_id, progress=quiet).plan == first.plan == read_in_force(folder, video_id).plan
 
 
 def test_plan_is_stored_and_in_force(storage: Storage) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from slowmo_pipeline import tarstream
 from slowmo_pipeline.errors import ChunkFormatError
-from slowmo_pipeline.tarstream import BoundedReader, TarReader, write_tar
+from slowmo_pipeline.tarstream import BoundedReader, TarReader, TarWriter
 from slowmo_pipeline_tests.chunk_samples import tar_bytes, untar, with_checksum
 
 MEMBERS = [("a", b"1"), ("empty", b""), ("block", bytes(range(256)) * 2)]
@@ -13,7 +13,10 @@ MEMBERS = [("a", b"1"), ("empty", b""), ("block", bytes(range(256)) * 2)]
 
 def written(members: list[tuple[str, bytes]]) -> bytes:
     file = io.BytesIO()
-    write_tar(file, members)
+    tar = TarWriter(file)
+    for member in members:
+        tar.add(*member)
+    tar.close()
     return file.getvalue()
 
 
@@ -27,6 +30,23 @@ def read(data: bytes, limit: int = 1000) -> list[tuple[str, bytes]]:
 
 def test_what_is_written_is_read() -> None:
     assert read(written(MEMBERS)) == MEMBERS
+
+
+def test_what_is_written_later_stands_where_room_was_left() -> None:
+    file = io.BytesIO()
+    tar = TarWriter(file)
+    write = tar.add_later("early", 600)
+    tar.add("late", b"2")
+    tar.close()
+    write(b"x" * 600)
+
+    assert read(file.getvalue()) == [("early", b"x" * 600), ("late", b"2")]
+
+
+def test_what_is_written_later_fills_its_room() -> None:
+    write = TarWriter(io.BytesIO()).add_later("early", 3)
+    with pytest.raises(ValueError, match="early has 2 bytes, its room is of 3"):
+        write(b"xx")
 
 
 def test_python_reads_the_same_members() -> None:
@@ -119,5 +139,5 @@ def test_a_tar_larger_than_an_endpoint_accepts_is_not_written(monkeypatch: pytes
     monkeypatch.setattr(tarstream, "MAX_TAR_BYTES", total)
     assert len(written(MEMBERS)) == total
     monkeypatch.setattr(tarstream, "MAX_TAR_BYTES", total - 1)
-    with pytest.raises(ChunkFormatError, match=f"would have {total} bytes"):
+    with pytest.raises(ChunkFormatError, match=f"would have {total} bytes and more"):
         written(MEMBERS)

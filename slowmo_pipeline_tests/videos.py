@@ -75,11 +75,12 @@ def finish(storage: Storage, video_id: str) -> Final:
 def interpolate(chunk: bytes) -> bytes:
     """The result of a chunk, made by Fade."""
     reader = ChunkReader(io.BytesIO(chunk))
-    frames = Fade().render((frame for _, frame in reader.frames()), reader.times)
+    frames = Fade().render((frame for _, frame in reader.frames()), reader.times, returned=reader.returned)
     result = io.BytesIO()
     write_result(
         result,
         zip(reader.outputs, frames, strict=True),
+        count=len(reader.returned),
         model_id=Fade.model_id,
         seconds=lambda: 0.0,
         image_format=reader.image_format,

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.interpolation.base import render_gaps
+from slowmo_pipeline.interpolation.base import ALL, render_gaps
 from slowmo_pipeline.interpolation.motion import Luma, MotionFinder, half_luma, trust
 from slowmo_pipeline.interpolation.projection import Field, carry, pixel_grid, sample
 from slowmo_pipeline.interpolation.tuning import TUNING
@@ -64,15 +64,19 @@ class FlowInterpolator:
         decisive = f"{TUNING} OpenCV {cv2.__version__}"
         return f"flow-{ALGORITHM}-{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
-    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
+    def render(
+        self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
+    ) -> Iterator[Frame]:
         """As `Interpolator.render`. Any size from 1 x 1 up to OpenCV's bound of 32766 pixels a side."""
-        return render_gaps(frames, times, prepare=_prepare, make=self._new_frames)
+        return render_gaps(frames, times, returned=returned, prepare=_prepare, make=self._new_frames)
 
-    def _new_frames(self, before: _Prepared, after: _Prepared, times: Sequence[Fraction]) -> Iterator[Frame]:
+    def _new_frames(
+        self, before: _Prepared, after: _Prepared, times: Sequence[Fraction], returned: range
+    ) -> Iterator[Frame]:
         there = self._finder.motion(before.luma, after.luma)
         back = self._finder.motion(after.luma, before.luma)
         trust_there, trust_back = trust(there, back), trust(back, there)
-        for t in times:
+        for t in times[returned.start : returned.stop]:
             # Both shares are rounded from exact fractions, so that t and 1 - t mirror each other to the last bit.
             past, ahead = float(t), float(1 - t)
             carried_there, trusted_there = carry(there, past, trust_there)

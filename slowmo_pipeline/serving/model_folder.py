@@ -11,6 +11,7 @@ Nothing here writes to it: SageMaker mounts it read-only.
 """
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -27,38 +28,54 @@ from slowmo_pipeline.serving.handler import handle
 
 PROPERTIES = "serving.properties"
 SAVED_MODEL = "film"
-OPTIONS = ("pyramid_levels", "block_height", "block_width", "tile_pixels", "precision")
+NUMBERS = ("pyramid_levels", "block_height", "block_width", "tile_pixels")
+OPTIONS = (*NUMBERS, "precision")
 """The keyword arguments of load_film that a package may set."""
-MODEL_ID = "model_id"
-"""The property that says which model the package holds: whoever deploys it need not load it."""
+MODEL_ID = "film_model_id"
+"""The property that says which model the package holds: whoever deploys it need not load it.
 
-_WARM_PIXELS = 64  # a side; what the published weights need at least
+DJL Serving has a `model_id` of its own, the name of a model that it fetches from a hub.
+"""
+WARM_UP = "warm_up"
+"""The property that says how large the frames to come are, as WIDTHxHEIGHT."""
+
+_USUAL_SIZE = "448x256"
+"""Of Vimeo-90k, with which papers time themselves: large enough that TensorFlow chooses its ways of computing."""
+
+_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
-def load_warm(folder: Path, properties: Mapping[str, str]) -> Interpolator:
-    """Load the FILM of an unpacked package and run one small chunk through it, so that the first request is no slower.
+def load_warm(folder: Path, properties: Mapping[str, str], *, device: str | None = None) -> Interpolator:
+    """Load the FILM of an unpacked package and run one chunk through it, so that the first request is no slower.
 
-    `properties` hold MODEL_ID, any of OPTIONS, and whatever else a server adds.
-    Raises SettingsError for an option that is no whole number, ModelError for a SavedModel that does not fit or is not
-    the model that it should be.
+    `properties` hold MODEL_ID, any of OPTIONS, WARM_UP, and whatever else a server adds; `device` is load_film's.
+    Raises SettingsError for a bad value, ModelError for a SavedModel that does not fit or is not the model that it
+    should be.
     """
     from slowmo_pipeline.interpolation.film import load_film  # TensorFlow: only where a model is loaded
 
-    interpolator = load_film(folder / SAVED_MODEL, **film_options(properties))
+    interpolator = load_film(folder / SAVED_MODEL, **film_options(properties), device=device)
     if interpolator.model_id != properties.get(MODEL_ID):
         raise ModelError(
             f"The package holds the model {interpolator.model_id}, but says {properties.get(MODEL_ID)}: package it "
             "again with `slowmo model package`."
         )
-    handle(_small_chunk(), interpolator)
+    handle(_chunk_of(*warm_up_size(properties)), interpolator)
     return interpolator
 
 
+def film_devices() -> list[str | None]:
+    """What to load a model on: each GPU of this process, or its CPU."""
+    from slowmo_pipeline.interpolation.film import prepare_devices
+
+    return [*prepare_devices()] or [None]
+
+
 def film_options(properties: Mapping[str, str | int]) -> dict[str, Any]:
-    """Those of OPTIONS that are set; SettingsError for a value that is no whole number above 0."""
-    options: dict[str, Any] = {}
-    for name in OPTIONS:
-        if name in properties:
+    """Those of OPTIONS that are set; SettingsError for one of NUMBERS that is no whole number above 0."""
+    options: dict[str, Any] = {name: properties[name] for name in OPTIONS if name in properties}
+    for name in NUMBERS:
+        if name in options:
             text = str(properties[name]).strip()
             if not (text.isascii() and text.isdigit() and int(text) > 0):
                 raise SettingsError(f"{name} = {properties[name]!r} must be a whole number of at least 1.")
@@ -77,8 +94,17 @@ def parse_properties(lines: Iterable[str]) -> dict[str, str]:
     return {name.removeprefix("option.").strip(): value.strip() for name, _, value in settings}
 
 
-def _small_chunk() -> bytes:
+def warm_up_size(properties: Mapping[str, str | int]) -> tuple[int, int]:
+    """Width and height of the frames to warm up with, in pixels; SettingsError for a value that is none."""
+    text = str(properties.get(WARM_UP, _USUAL_SIZE))
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise SettingsError(f"{WARM_UP} = {text!r} must be width x height in pixels, such as 1920x1080.")
+    return int(match[1]), int(match[2])
+
+
+def _chunk_of(width: int, height: int) -> bytes:
     file = io.BytesIO()
-    frames = [(number, np.zeros((_WARM_PIXELS, _WARM_PIXELS, 3), np.uint8)) for number in (0, 1)]
+    frames = [(number, np.zeros((height, width, 3), np.uint8)) for number in (0, 1)]
     write_chunk(file, frames, [Want(output=1, frame=0, t=Fraction(1, 2))], image_format=ImageFormat.LOSSLESS)
     return file.getvalue()

@@ -19,8 +19,10 @@ from slowmo_pipeline.serving.model_folder import (
     OPTIONS,
     PROPERTIES,
     SAVED_MODEL,
+    WARM_UP,
     film_options,
     parse_properties,
+    warm_up_size,
 )
 
 _SERVER = "slowmo_pipeline.serving.app"
@@ -39,8 +41,8 @@ _GZIP_LEVEL = 1  # weights hardly shrink at any level
 def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str | int], *, model_id: str) -> str:
     """Write model.tar.gz to `output`, whole or not at all; return its SHA-256 as 64 hex digits.
 
-    `options` are keyword arguments of load_film by name, of those in model_folder.OPTIONS; `model_id` is that of what
-    load_film makes of them.
+    `options` are keyword arguments of load_film by name, of those in model_folder.OPTIONS, and model_folder.WARM_UP;
+    `model_id` is that of what load_film makes of them.
     Raises ModelError when the folder holds no SavedModel, SettingsError for an unknown option or a bad value.
     """
     properties = _properties(options, model_id)
@@ -130,9 +132,12 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _properties(options: Mapping[str, str | int], model_id: str) -> bytes:
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise SettingsError(f"There is no option {unknown[0]!r} of FILM. Known: {', '.join(OPTIONS)}.")
-    lines = [f"option.{name}={value}\n" for name, value in sorted(film_options(options).items())]
+    known = (*OPTIONS, WARM_UP)
+    if unknown := sorted(set(options) - set(known)):
+        raise SettingsError(f"There is no option {unknown[0]!r} of FILM. Known: {', '.join(known)}.")
+    film_options(options)
+    warm_up_size(options)
+    lines = [f"option.{name}={value}\n" for name, value in sorted(options.items())]
     text = (_DJL_FOLDER / PROPERTIES).read_text()
     head = f"\n# Which model this is, and FILM's options.\noption.{MODEL_ID}={model_id}\n"
     return "".join([text, head, *lines]).encode()

@@ -21,7 +21,7 @@ from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.probe import unchanged_upload
 from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.timeline import TimeLine, frame_times
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import read_frames
@@ -53,7 +53,8 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     model_id = served(storage, settings.interpolator).model_id
     name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
     keys = VideoKeys(video_id).plan(name)
-    plan = plan_of(info, settings)
+    # A plan of before keeps the chunks that it was cut into, and with them its results.
+    plan = read_if_whole(storage, Plan, keys.plan, torn="It is made anew.") or plan_of(info, settings)
     current = Current(plan=name, interpolator=settings.interpolator, model_id=model_id)
     finished = is_finished(storage, video_id, source, current)
     there = {entry.key for entry in storage.list(keys.chunks)}
@@ -117,9 +118,10 @@ def _write_chunks(
 ) -> None:
     window = _Window(frames, info.frame_count, progress)
     for chunk in missing:
-        wants = [Want(new.output, new.gap, new.t) for new in plan.new_frames(chunk)]
+        wants = [Want(new.output, new.gap, new.t) for new in plan.listed_frames(chunk)]
+        returned = None if len(wants) == chunk.new_frames else range(chunk.first_output, chunk.end_output)
         buffer = io.BytesIO()
-        write_chunk(buffer, window.frames(chunk), wants, image_format=ImageFormat(settings.images))
+        write_chunk(buffer, window.frames(chunk), wants, image_format=ImageFormat(settings.images), returned=returned)
         storage.write(keys.chunk(chunk.index), buffer.getvalue())
 
 

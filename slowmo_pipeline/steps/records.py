@@ -144,19 +144,12 @@ def read_in_force(storage: Storage, video_id: str) -> InForce:
     )
     name = plan_hash(sha256=source.sha256, settings=source.settings.of_plan)
     with _made_anew_by("frame_chunks"):
-        plan = _read_plan(storage, VideoKeys(video_id).plan(name).plan)
+        plan = read_record(storage, Plan, VideoKeys(video_id).plan(name).plan)
     if current is None or current.plan != name or plan is None:
         raise UnknownVideoError(
             f"The video {video_id} has no plan for its content and settings yet: materialise frame_chunks first."
         )
     return InForce(source, info, current, plan)
-
-
-def _read_plan(storage: Storage, key: str) -> Plan | None:
-    try:
-        return Plan.from_json(storage.read(key), where=storage.display_path(key))
-    except FileNotFoundError:
-        return None
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.interpolation.base import render_gaps
+from slowmo_pipeline.interpolation.base import ALL, render_gaps
+from slowmo_pipeline.interpolation.film.comparison import Difference
 from slowmo_pipeline.interpolation.film.network import FilmNetwork, Prepared
 from slowmo_pipeline.interpolation.film.options import FilmOptions
 from slowmo_pipeline.interpolation.film.recursion import between
@@ -51,12 +52,11 @@ class _Picture:
 
     @cached_property
     def prepared(self) -> Prepared:
-        prepared: Prepared = self._network.prepare(self.pixels)
-        return prepared
+        return self._network.prepare(self.pixels)
 
     def between(self, after: "_Picture", t: Fraction) -> "_Picture":
         """Render the picture at time t on the way from this one to `after`."""
-        return _Picture(self._network, self._network.render(self.prepared, after.prepared, tf.constant(float(t))))
+        return _Picture(self._network, self._network.render(self.prepared, after.prepared, float(t)))
 
 
 class _Source:
@@ -82,8 +82,15 @@ class _Source:
 class FilmInterpolator:
     """Makes new frames by FILM; see `load_film`."""
 
-    def __init__(self, network: FilmNetwork, *, weights_sha256: str, parameters: int, tiles: TileChoice) -> None:
+    def __init__(
+        self, network: FilmNetwork, *, weights_sha256: str, parameters: int, tiles: TileChoice, difference: Difference
+    ) -> None:
         self.options: FilmOptions = network.options
+        self.device = network.device
+        """Of TensorFlow's, such as `GPU:0`."""
+        self.precision = network.precision
+        self.difference = difference
+        """Of what it renders from what it was held against when it was loaded: see `load_film`."""
         self.parameters = parameters
         """Numbers in the weights."""
         self._network = network
@@ -92,21 +99,27 @@ class FilmInterpolator:
 
     @property
     def model_id(self) -> str:
-        """`film-<algorithm>-<hash of the weights, the options and the tiles>`.
+        """`film-<algorithm>-<hash of the weights, the options and the tiles>`, with the precision if not float32.
 
         TensorFlow's version and the device are no part of it: they change results by rounding only.
         """
-        decisive = f"{self._weights_sha256} {self.options} {self._tiles} {OVERLAP} {self._network.precision}"
-        return f"film-{ALGORITHM}-{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
+        # float32 stands as 32 since models had ids before it had a name.
+        precision = {"float32": "32"}.get(self._network.precision, self._network.precision)
+        decisive = f"{self._weights_sha256} {self.options} {self._tiles} {OVERLAP} {precision}"
+        named = "" if self._network.precision == "float32" else f"{self._network.precision}-"
+        return f"film-{ALGORITHM}-{named}{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
-    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
+    def render(
+        self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
+    ) -> Iterator[Frame]:
         """As `Interpolator.render`; all new frames of a gap are made before its first is yielded.
 
         When memory runs out the gap, and those after it, are cut into finer tiles; at the finest the error of
         TensorFlow or MemoryError is raised.
         """
         gaps = _Gaps(self._tiles, self.options.multiple)
-        return render_gaps(frames, times, prepare=partial(_Source, self._network), make=gaps.new_frames)
+        prepare = partial(_Source, self._network)
+        return render_gaps(frames, times, returned=returned, prepare=prepare, make=gaps.new_frames)
 
 
 class _Gaps:
@@ -117,13 +130,15 @@ class _Gaps:
         self._multiple = multiple
         self._tiling: Tiling | None = None
 
-    def new_frames(self, before: _Source, after: _Source, times: Sequence[Fraction]) -> Iterator[Frame]:
+    def new_frames(
+        self, before: _Source, after: _Source, times: Sequence[Fraction], returned: range
+    ) -> Iterator[Frame]:
         """Make the new frames of one gap."""
         height, width = before.frame.shape[:2]
         tiling = self._tiling or self._tiles.of(height, width, self._multiple)
         while True:
             try:
-                made = _made(before, after, times, tiling)
+                made = _made(before, after, times, returned, tiling)
                 break
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 finer = tiling.finer()
@@ -136,20 +151,25 @@ class _Gaps:
                 )
                 tiling = finer
         self._tiling = tiling
-        return iter(made)
+        while made:
+            yield made.popleft()  # whoever takes it may be the last to hold it
 
 
-def _made(before: _Source, after: _Source, times: Sequence[Fraction], tiling: Tiling) -> list[Frame]:
+def _made(before: _Source, after: _Source, times: Sequence[Fraction], returned: range, tiling: Tiling) -> deque[Frame]:
     """The new frames of one gap, tile by tile: a tile's pictures serve all times before the next tile is begun."""
-    canvases = deque(tiling.canvas(3) for _ in times)
+    canvases = deque(tiling.canvas(3) for _ in returned)
+    finished: deque[Frame] = deque()
     for tile in tiling.tiles:
-        pictures = between(before.picture(tiling, tile), after.picture(tiling, tile), times, _Picture.between)
-        # One round: each canvas in turn gets its tile.
-        for picture in pictures:
+        pair = before.picture(tiling, tile), after.picture(tiling, tile)
+        # One round: each canvas in turn gets its tile, and with the last one its floats go.
+        for picture in between(*pair, times, _Picture.between, returned=returned):
             canvas = canvases.popleft()
             canvas.add(tile, picture.pixels[0].numpy())
-            canvases.append(canvas)
-    return [_rounded(canvas.image, before.frame.dtype) for canvas in canvases]
+            if tile is tiling.tiles[-1]:
+                finished.append(_rounded(canvas.image, before.frame.dtype))
+            else:
+                canvases.append(canvas)
+    return finished
 
 
 def _rounded(image: Made, dtype: npt.DTypeLike) -> Frame:

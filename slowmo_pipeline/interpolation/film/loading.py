@@ -1,12 +1,12 @@
 """From a published model's folder to an interpolator that is known to render what the model's own graph renders."""
 
 import hashlib
+import logging
 import os
 
-import numpy as np
-import tensorflow as tf
-
 from slowmo_pipeline.errors import ModelError, SettingsError
+from slowmo_pipeline.interpolation.film.comparison import compare_precision, compare_with_graph
+from slowmo_pipeline.interpolation.film.devices import chosen_precision, prepare_devices
 from slowmo_pipeline.interpolation.film.interpolator import FilmInterpolator, TileChoice
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.options import MOST_LEVELS
@@ -15,8 +15,7 @@ from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
 TILE_PIXELS = 1024 * 1024
 """Of a tile, when nothing else is said."""
 
-_LARGEST_DIFFERENCE = 1e-3
-"""Between our build and the model's own graph on values in [0, 1]. Rounding stays below 1e-5."""
+logger = logging.getLogger(__name__)
 
 
 def load_film(
@@ -26,16 +25,20 @@ def load_film(
     block_height: int | None = None,
     block_width: int | None = None,
     tile_pixels: int = TILE_PIXELS,
-    precision: int = 32,
+    precision: str | None = None,
+    device: str | None = None,
 ) -> FilmInterpolator:
     """Load FILM from a published SavedModel, and hold it against the model's own graph on a small pair.
 
     Frames are cut into `block_height` x `block_width` overlapping tiles if either is given (the other is then 1),
     else into as few as keep a tile at `tile_pixels` or below. `pyramid_levels` is 7 for the published weights; it
-    cannot be read from them. `precision` is 32 or, for GPUs, 16: the bits of the floats inside.
+    cannot be read from them. `precision` is one of devices.PRECISIONS; None: TensorFlow's own, tf32 on a GPU and
+    float32 on a CPU. Whichever it is, it is held against float32. `device` is one of TensorFlow's, such as `GPU:1`;
+    None: the first GPU, or the CPU.
 
     Raises ModelError for a folder that holds no SavedModel, weights that do not fit, naming the first variable that
-    differs, and a graph that renders otherwise; SettingsError for a number out of its range.
+    differs, a graph that renders otherwise, and a precision that is too coarse for the weights; SettingsError for a
+    value out of its range.
     """
     if not 1 <= pyramid_levels <= MOST_LEVELS:
         raise SettingsError(f"pyramid_levels = {pyramid_levels} must be 1 to {MOST_LEVELS}; published models have 7.")
@@ -46,14 +49,19 @@ def load_film(
     ):
         if value is not None and value < 1:
             raise SettingsError(f"{name} = {value} must be at least 1.")
-    if precision not in (16, 32):
-        raise SettingsError(f"precision = {precision} must be 32 or 16, in bits.")
-    _prepare_devices()
+    gpus = prepare_devices()
+    kind = chosen_precision(precision)
+    place = device or next(iter(gpus), "CPU:0")
     saved = SavedFilm.load(saved_model_dir, pyramid_levels=pyramid_levels)
-    network = FilmNetwork(saved.options, saved.weights)
-    _compare(saved, network, origin=str(saved_model_dir))
-    if precision != network.precision:
-        network = FilmNetwork(saved.options, saved.weights, precision=precision)
+    network = exact = FilmNetwork(saved.options, saved.weights, device=place)
+    try:
+        difference = compare_with_graph(exact, saved)
+        if kind != exact.precision:
+            network = FilmNetwork(saved.options, saved.weights, precision=kind, device=place)
+            difference = compare_precision(network, exact)
+    except ModelError as error:
+        raise ModelError(f"{saved_model_dir}: {error}") from error
+    logger.info("%s on %s differs by %s.", kind, place, difference)
     digest = hashlib.sha256()
     for weight in saved.weights:
         digest.update(weight.tobytes())
@@ -62,31 +70,5 @@ def load_film(
         weights_sha256=digest.hexdigest(),
         parameters=sum(weight.size for weight in saved.weights),
         tiles=TileChoice(block_height, block_width, tile_pixels),
+        difference=difference,
     )
-
-
-def _prepare_devices() -> None:
-    """Set up TensorFlow for a process that shares its GPUs; it must come before they are first used."""
-    # TensorFlow would take all of a GPU's memory at once.
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    # On Ampere and later TensorFlow rounds the factors of a float32 convolution to 10 bits unless told not to.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-
-
-def _compare(saved: SavedFilm, network: FilmNetwork, *, origin: str) -> None:
-    """Render one small pair both ways; ModelError when the results differ."""
-    # Two pixels a side on the coarsest level are enough for every level to matter, in a graph with seven of them too.
-    side = 2 * max(saved.options.multiple, 64)
-    pair = np.random.default_rng(0).uniform(size=(2, 1, side, side, 3)).astype(np.float32)
-    own = network.render(*(network.prepare(tf.constant(image)) for image in pair), tf.constant(0.5)).numpy()
-    try:
-        theirs = saved.render(*pair)
-    except tf.errors.InvalidArgumentError as error:
-        raise ModelError(f"{origin}: its own graph cannot render {side} x {side} pixels: {error.message}") from error
-    difference = float(np.abs(own - theirs).max()) if own.shape == theirs.shape else np.inf
-    if not difference <= _LARGEST_DIFFERENCE:  # NaN included
-        raise ModelError(
-            f"{origin}: its own graph renders otherwise than FILM with these weights, by up to {difference:.2g} on "
-            f"values in [0, 1]. Perhaps it has another number of pyramid levels than {saved.options.pyramid_levels}?"
-        )

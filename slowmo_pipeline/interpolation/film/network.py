@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from slowmo_pipeline.interpolation.film.devices import Precision, computing
 from slowmo_pipeline.interpolation.film.options import FilmOptions
 from slowmo_pipeline.interpolation.film.saved_model import Weights
 
@@ -85,25 +86,46 @@ class _Fusion(NamedTuple):
 
 
 class FilmNetwork:
-    """The network with its weights, on whatever device TensorFlow chooses."""
+    """The network with its weights, on one device."""
 
-    def __init__(self, options: FilmOptions, weights: Weights, *, precision: int = 32) -> None:
-        """`precision` is 32 or, for GPUs, 16: the bits of features and kernels. Images and flows always have 32."""
+    def __init__(
+        self, options: FilmOptions, weights: Weights, *, precision: Precision = "float32", device: str = "CPU:0"
+    ) -> None:
+        """`device` is one of TensorFlow's, such as `GPU:0`; weights are kept there, and all is computed there."""
         self.options = options
         self.precision = precision
-        self._dtype = {16: tf.float16, 32: tf.float32}[precision]
+        self.device = device
+        self._dtype = tf.float16 if precision == "float16" else tf.float32
+        with computing(device, precision):
+            self._build(weights)
+
+    def prepare(self, image: tf.Tensor) -> Prepared:
+        """What a frame contributes to its pairs.
+
+        `image` is float32 (batch, height, width, 3) in [0, 1]; height and width are multiples of `options.multiple`.
+        """
+        with computing(self.device, self.precision):
+            prepared: Prepared = self._prepare_graph(image)
+        return prepared
+
+    def render(self, before: Prepared, after: Prepared, t: float) -> tf.Tensor:
+        """The image at time t, 0 < t < 1: float32 (batch, height, width, 3), not clipped."""
+        with computing(self.device, self.precision):
+            return self._render_graph(before, after, tf.constant(t, tf.float32))
+
+    def _build(self, weights: Weights) -> None:
         # Made here, the graphs capture them. Made while a graph is traced they would become part of it, and each pass
         # over the graph would copy them: 2 GB and a quarter of a minute for the published weights.
         tensors = (tf.constant(weight, self._dtype) for weight in weights)
         convs = (_Conv(kernel, bias) for kernel, bias in zip(tensors, tensors, strict=True))
-        self._extractor = tuple(islice(convs, 2 * options.sub_levels))
-        self._predictors = tuple(_predictor(convs, count) for count in options.flow_convs)
-        self._fusion = tuple(_fusion(convs) for _ in options.fusion_filters)
+        self._extractor = tuple(islice(convs, 2 * self.options.sub_levels))
+        self._predictors = tuple(_predictor(convs, count) for count in self.options.flow_convs)
+        self._fusion = tuple(_fusion(convs) for _ in self.options.fusion_filters)
         (self._output,) = convs
         # One graph for all sizes: it takes seconds to build, and a server meets many.
         image, prepared, t = self._picture(3, tf.float32), self._prepared(), tf.TensorSpec([], tf.float32)
-        self.prepare = tf.function(self._prepare, input_signature=[image], autograph=False)
-        self.render = tf.function(self._render, input_signature=[prepared, prepared, t], autograph=False)
+        self._prepare_graph = tf.function(self._prepare, input_signature=[image], autograph=False)
+        self._render_graph = tf.function(self._render, input_signature=[prepared, prepared, t], autograph=False)
 
     def _picture(self, channels: int, dtype: tf.DType) -> tf.TensorSpec:
         return tf.TensorSpec([None, None, None, channels], dtype)
@@ -119,7 +141,6 @@ class FilmNetwork:
         )
 
     def _prepare(self, image: tf.Tensor) -> Prepared:
-        """From float32 (batch, height, width, 3) in [0, 1]; height and width are multiples of `options.multiple`."""
         images = [image]
         while len(images) < self.options.pyramid_levels:
             images.append(_halved(images[-1]))
@@ -144,7 +165,6 @@ class FilmNetwork:
         return found
 
     def _render(self, before: Prepared, after: Prepared, t: tf.Tensor) -> tf.Tensor:
-        """The image at time t, 0 < t < 1: float32 (batch, height, width, 3), not clipped."""
         forward, backward = self._flows(before, after), self._flows(after, before)
         fused: tf.Tensor = None
         for level in reversed(range(self.options.fusion_pyramid_levels)):
