@@ -15,9 +15,10 @@ import tensorflow as tf
 from rich.console import Console
 
 from benchmarks.film_phases import phases, phases_table
-from benchmarks.film_setup import in_fresh_process, write_model
+from benchmarks.film_setup import write_model
 from benchmarks.film_speed import AIM, LEAST_RATIO, memory_table, race_all, shortcomings, speed_table
 from benchmarks.film_tiles import tiles_table
+from benchmarks.fresh_process import in_fresh_process
 
 
 def main() -> None:

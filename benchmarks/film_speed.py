@@ -22,7 +22,8 @@ import numpy.typing as npt
 from rich.table import Table
 
 from benchmarks.film_cost import drawn_cost, frames_prepared, own_cost
-from benchmarks.film_setup import forget_peak_memory, in_fresh_process, memory, peak_memory, read_frames
+from benchmarks.film_setup import read_frames
+from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, memory, peak_memory
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.film import FilmInterpolator, load_film
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from benchmarks.film_setup import forget_peak_memory, in_fresh_process, peak_memory, read_frames
+from benchmarks.film_setup import read_frames
+from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.interpolation.film.loading import TILE_PIXELS

@@ -9,7 +9,8 @@ Time is core seconds (user and system) for each new frame, both on one thread an
 the first 30 gaps of a clip: the least of some runs that take turns. ffmpeg's start and its reading, measured without
 the filter, are not counted against it.
 
-Fails unless flow is better on each clip, by 1 dB in the mean, and no slower on any when making one frame a gap.
+Fails unless flow is better than minterpolate on each of bikes, bigbuckbunny and carphone, by 1 dB in the mean, and no
+slower on any of them when making one frame a gap.
 """
 
 import resource

@@ -36,11 +36,15 @@ REQUIREMENTS = (
 
 STAND_IN = REPOSITORY / "slowmo_pipeline_tests" / "djl_stand_in"
 
-BROKEN = 9
-"""A grey value that makes the stand-in for FILM fail."""
+DEVICES = ("GPU:0", "GPU:1")
+"""What the stand-in for FILM says that there are."""
+
+BROKEN, TELLS_GPU = 9, 10
+"""Grey values that make the stand-in for FILM fail: TELLS_GPU with the GPU that its process may see."""
 
 # Does what the frames say, names its options in its model id, and is loaded once `hold` is gone.
 SCRIPTED_FILM = f"""
+import os
 import time
 from pathlib import Path
 
@@ -48,14 +52,20 @@ from slowmo_pipeline.interpolation.film.interpolators import Scripted
 
 
 class Film(Scripted):
-    def render(self, frames, times):
+    def render(self, frames, times, *, returned):
         everything = list(frames)
         if everything[0][0, 0, 0] == {BROKEN}:
             raise RuntimeError("a kernel\\nfailed to launch")
-        return super().render(everything, times)
+        if everything[0][0, 0, 0] == {TELLS_GPU}:
+            raise RuntimeError("GPU " + os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
+        return super().render(everything, times, returned=returned)
 
 
-def load_film(saved_model_dir, **options):
+def prepare_devices():
+    return {DEVICES}
+
+
+def load_film(saved_model_dir, *, device, **options):
     while Path(saved_model_dir, "hold").exists():
         time.sleep(0.01)
     film = Film()
@@ -162,6 +172,8 @@ class Answer:
     body: bytes
     message: str
     """HTTP's reason phrase."""
+    largest_piece: int = 0
+    """Bytes of the body that DJL Serving got at once."""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -198,7 +210,8 @@ class DjlWorker:
         print(json.dumps({"properties": properties, "body": encoded}), file=self._process.stdin, flush=True)
         answer = json.loads(self._process.stdout.readline())
         content_type = answer["properties"].get("content-type")
-        return Answer(answer["code"], content_type, base64.b64decode(answer["body"]), answer["message"])
+        body = base64.b64decode(answer["body"])
+        return Answer(answer["code"], content_type, body, answer["message"], answer["largest_piece"])
 
 
 class Server:

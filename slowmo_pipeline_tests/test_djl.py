@@ -1,16 +1,20 @@
 import io
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
+from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkfile import ChunkReader, ResultReader, write_chunk
+from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.serving.model_folder import read_properties
 from slowmo_pipeline_tests.chunk_samples import WANTS, chunk_bytes, reference_bytes
 from slowmo_pipeline_tests.containers import (
     BROKEN,
+    TELLS_GPU,
     DjlWorker,
     average_model,
     container_python,
@@ -19,6 +23,7 @@ from slowmo_pipeline_tests.containers import (
     scripted_folder,
     scripted_model_id,
 )
+from slowmo_pipeline_tests.film_models import noise
 from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY
 from slowmo_pipeline_tests.local_server import grey_chunk, grey_of
 
@@ -99,6 +104,28 @@ def test_options_of_the_first_request_reach_film(python: Path, tmp_path: Path) -
         answer = worker.call(grey_chunk(100))
 
     assert ResultReader(io.BytesIO(answer.body)).model_id == scripted_model_id(options)
+
+
+def test_a_large_result_goes_in_pieces(film: DjlWorker) -> None:
+    frames = [(number, noise(600, 800, seed=number)) for number in range(2)]
+    chunk = io.BytesIO()
+    write_chunk(chunk, frames, [Want(1, 0, Fraction(1, 2))], image_format=ImageFormat.LOSSLESS)
+
+    answer = film.call(chunk.getvalue())
+
+    assert len(answer.body) > 2**20 == answer.largest_piece
+    assert [number for number, _ in ResultReader(io.BytesIO(answer.body)).frames()] == [1]
+
+
+@pytest.mark.parametrize(("device_id", "gpu"), [("-1", "4,6"), ("0", "4"), ("1", "6")])
+def test_a_worker_takes_the_gpu_that_it_is_given(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device_id: str, gpu: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    with DjlWorker(python, scripted_folder(tmp_path), tmp_path / "scratch") as worker:
+        assert worker.call(None, device_id=device_id).code == 204
+
+        assert worker.call(grey_chunk(TELLS_GPU)).json()["message"] == f"GPU {gpu}"
 
 
 def test_out_of_memory_is_507_and_the_worker_lives_on(scripted: DjlWorker) -> None:

@@ -4,17 +4,21 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
+from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkfile import ChunkReader, ResultReader, write_chunk
+from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 from slowmo_pipeline_tests.chunk_samples import chunk_bytes, reference_bytes
 from slowmo_pipeline_tests.containers import (
     BROKEN,
+    DEVICES,
     Server,
     average_model,
     container_python,
@@ -23,6 +27,7 @@ from slowmo_pipeline_tests.containers import (
     scripted_folder,
     serving,
 )
+from slowmo_pipeline_tests.film_models import noise
 from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY, SLOW, SLOW_SECONDS, STUCK
 from slowmo_pipeline_tests.local_server import eventually, grey_chunk, grey_of
 
@@ -126,13 +131,41 @@ def test_a_body_over_the_limit_is_413(scripted: Server) -> None:
     }
 
 
-def test_chunks_are_computed_one_after_another(scripted: Server) -> None:
+def test_a_device_computes_one_chunk_after_another(scripted: Server) -> None:
     started = time.monotonic()
     with ThreadPoolExecutor() as clients:
-        answers = list(clients.map(scripted.invoke, [grey_chunk(SLOW)] * 3))
+        answers = list(clients.map(scripted.invoke, [grey_chunk(SLOW)] * (2 * len(DEVICES) + 1)))
 
-    assert [answer.code for answer in answers] == [200] * 3
+    assert {answer.code for answer in answers} == {200}
     assert time.monotonic() - started >= 3 * SLOW_SECONDS
+
+
+def test_every_device_computes(python: Path, tmp_path: Path) -> None:
+    assert len(DEVICES) == 2
+    with (
+        serving(python, scripted_folder(tmp_path), tmp_path / "scratch") as server,
+        ThreadPoolExecutor() as clients,
+    ):
+        stuck = clients.submit(server.ready().invoke, grey_chunk(STUCK))
+
+        assert [grey_of(server.invoke(grey_chunk(100)).body) for _ in range(3)] == [120] * 3
+        assert not stuck.done()
+        server.process.kill()
+        with pytest.raises(OSError):  # noqa: PT011 - however the connection ends
+            stuck.result()
+
+
+def test_a_large_result_arrives_whole(film: Server) -> None:
+    frames = [(number, noise(600, 800, seed=number)) for number in range(2)]
+    chunk = io.BytesIO()
+    write_chunk(
+        chunk, frames, [Want(1, 0, Fraction(1, 4)), Want(2, 0, Fraction(1, 2))], image_format=ImageFormat.LOSSLESS
+    )
+
+    answer = film.invoke(chunk.getvalue())
+
+    assert len(answer.body) > 2 * len(_PIECE)
+    assert [number for number, _ in ResultReader(io.BytesIO(answer.body)).frames()] == [1, 2]
 
 
 def test_ping_answers_while_a_chunk_is_computed(scripted: Server) -> None:

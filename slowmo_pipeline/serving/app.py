@@ -17,33 +17,35 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
-from slowmo_pipeline.serving.model_folder import load_warm, read_properties
+from slowmo_pipeline.serving.model_folder import film_devices, load_warm, read_properties
 from slowmo_pipeline.serving.reply import Reply, reply_to
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 _NOT_READY = 503
+_PIECE_BYTES = 1 << 20
 _GRACE_SECONDS = 25
 """For a chunk under way when the container is told to stop: SageMaker kills it 30 seconds later."""
 
 logger = logging.getLogger(__name__)
 
 
-def create_app(loading: "asyncio.Future[Interpolator]") -> Starlette:
-    """The HTTP side: serves what `loading` brings."""
-    # The model uses the whole GPU, and an interpolator is not made to be entered twice.
-    turn = asyncio.Lock()
+def create_app(loading: "asyncio.Future[Sequence[Interpolator]]") -> Starlette:
+    """The HTTP side: serves what `loading` brings, each of them one chunk at a time."""
+    # An interpolator uses a whole GPU, and is not made to be entered twice.
+    free: asyncio.Queue[Interpolator] = asyncio.Queue()
+    loading.add_done_callback(lambda done: _fill(free, done))
 
     async def ping(_: Request) -> Response:
         return Response(status_code=200 if loading.done() else _NOT_READY)
@@ -52,14 +54,23 @@ def create_app(loading: "asyncio.Future[Interpolator]") -> Starlette:
         if not loading.done():
             return _response(Reply.of(Failure(_NOT_READY, "NotReady", "The model is being loaded: ask /ping first.")))
         # Taken before the body is read, so that those who wait their turn hold no memory.
-        async with turn:
+        interpolator = await free.get()
+        try:
             chunk = await _received(http)
             if chunk is None:
                 message = f"The chunk has more than {MAX_TAR_BYTES} bytes: plan smaller chunks."
                 return _response(Reply.of(Failure(PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)))
-            return _response(await asyncio.to_thread(reply_to, chunk, loading.result()))
+            return _response(await asyncio.to_thread(reply_to, chunk, interpolator))
+        finally:
+            free.put_nowait(interpolator)
 
     return Starlette(routes=[Route("/ping", ping), Route("/invocations", invoke, methods=["POST"])])
+
+
+def _fill(free: "asyncio.Queue[Interpolator]", loading: "asyncio.Future[Sequence[Interpolator]]") -> None:
+    if not loading.cancelled() and loading.exception() is None:
+        for interpolator in loading.result():
+            free.put_nowait(interpolator)
 
 
 async def _received(http: Request) -> io.BytesIO | None:
@@ -77,13 +88,20 @@ async def _received(http: Request) -> io.BytesIO | None:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, status_code=reply.code, media_type=reply.content_type)
+    # In pieces: of a whole result asyncio would keep a copy until the client has taken it.
+    length = {"Content-Length": str(len(reply.body))}
+    return StreamingResponse(_pieces(reply), reply.code, headers=length, media_type=reply.content_type)
 
 
-def serve(load: Callable[[], Interpolator], *, host: str, port: int) -> None:
-    """Serve what `load` makes until SIGTERM or SIGINT, then end the process; raises what `load` raises.
+async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
+    for piece in reply.pieces(_PIECE_BYTES):
+        yield piece
 
-    It answers from the start, while `load` runs in a thread.
+
+def serve(load: Callable[[], Sequence[Interpolator]], *, host: str, port: int) -> None:
+    """Serve what `load` makes, a chunk at a time each, until SIGTERM or SIGINT, then end the process.
+
+    It answers from the start, while `load` runs in a thread. Raises what `load` raises.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn hands the signal on to these handlers once it has shut down.
@@ -91,7 +109,7 @@ def serve(load: Callable[[], Interpolator], *, host: str, port: int) -> None:
     asyncio.run(_serve(load, host, port))
 
 
-async def _serve(load: Callable[[], Interpolator], host: str, port: int) -> None:
+async def _serve(load: Callable[[], Sequence[Interpolator]], host: str, port: int) -> None:
     loading = asyncio.create_task(asyncio.to_thread(load))
     config = uvicorn.Config(
         create_app(loading),
@@ -106,7 +124,8 @@ async def _serve(load: Callable[[], Interpolator], host: str, port: int) -> None
     await asyncio.wait({loading, serving}, return_when=asyncio.FIRST_COMPLETED)
     if loading.done():
         # A container that ends tells SageMaker at once what one that never gets ready would tell in an hour.
-        logger.info("Serving %s on port %d.", loading.result().model_id, port)
+        interpolators = loading.result()
+        logger.info("Serving %s on port %d, %d at once.", interpolators[0].model_id, port, len(interpolators))
     await serving
 
 
@@ -114,6 +133,12 @@ def _leave(*_: object) -> None:
     # At once, since a thread that still computes cannot be stopped, and the process would wait for it. By hand, since
     # signals without a handler do nothing to a container's first process.
     os._exit(0)
+
+
+def _one_a_device(folder: Path) -> list[Interpolator]:
+    """The model of a package once for each GPU, or for the CPU."""
+    properties = read_properties(folder)
+    return [load_warm(folder, properties, device=device) for device in film_devices()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -127,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folder: Path = options.model
     try:
-        serve(lambda: load_warm(folder, read_properties(folder)), host=options.host, port=options.port)
+        serve(lambda: _one_a_device(folder), host=options.host, port=options.port)
     except SlowmoError as error:
         sys.exit(str(error))
 

@@ -35,8 +35,9 @@ class Dispatcher:
         log: RequestLog,
         storage: Storage,
         endpoints: Collection[str],
-        start_worker: Callable[[], Awaitable[Worker]],
+        start_worker: Callable[[int], Awaitable[Worker]],
     ) -> None:
+        """`start_worker` starts the worker of a place, counted from 0."""
         self._log = log
         self._storage = storage
         self._start_worker = start_worker
@@ -61,7 +62,7 @@ class Dispatcher:
 
     async def run(self, first: Worker, *, workers: int) -> None:
         """Process requests until cancelled, on `first` and on further workers, each started when it is needed."""
-        slots = [asyncio.create_task(self._work_off(first if index == 0 else None)) for index in range(workers)]
+        slots = [asyncio.create_task(self._work_off(place, first if place == 0 else None)) for place in range(workers)]
         try:
             await asyncio.gather(*slots)
         finally:
@@ -69,12 +70,12 @@ class Dispatcher:
                 slot.cancel()
             await asyncio.gather(*slots, return_exceptions=True)
 
-    async def _work_off(self, worker: Worker | None) -> None:
+    async def _work_off(self, place: int, worker: Worker | None) -> None:
         try:
             while True:
                 request_id = await self._queue.get()
                 if worker is None or not worker.alive:
-                    worker = await self._new_worker()
+                    worker = await self._new_worker(place)
                 self.running += 1
                 await self._process(self._log.get(request_id), worker)
                 self.running -= 1
@@ -82,11 +83,11 @@ class Dispatcher:
             if worker is not None:
                 await worker.kill()
 
-    async def _new_worker(self) -> Worker:
+    async def _new_worker(self, place: int) -> Worker:
         pause = 1
         while True:
             try:
-                return await self._start_worker()
+                return await self._start_worker(place)
             except (EndpointError, OSError) as error:
                 logger.error("%s The next attempt is in %d s; requests wait.", error, pause)
             await asyncio.sleep(pause)

@@ -26,6 +26,7 @@ from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsEr
 from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
 from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.serving.dispatch import Dispatcher
+from slowmo_pipeline.serving.gpus import visible_gpus
 from slowmo_pipeline.serving.local_http import create_app
 from slowmo_pipeline.serving.request_log import RequestLog
 from slowmo_pipeline.serving.served import ServedEndpoint
@@ -58,9 +59,9 @@ def serve(
     """Serve on 127.0.0.1 until SIGTERM or SIGINT; requests that are then unfinished stay in the state folder.
 
     `port` 0 takes a free one. Each worker loads all `endpoints` (see ServedEndpoint.parse); `workers` None means one a
-    core, or one alone where an interpolator uses all cores by itself. With `until_unused` it also ends once nobody uses
-    it (owner.use_endpoint). Raises HomeError when another server owns the folder, and EndpointError when the port is
-    taken or a worker cannot load its interpolators.
+    core, or one a GPU (one alone without any) where an interpolator uses all of it by itself. With `until_unused` it
+    also ends once nobody uses it (owner.use_endpoint). Raises HomeError when another server owns the folder, and
+    EndpointError when the port is taken or a worker cannot load its interpolators.
     """
     state = ServerState(state_dir)
     storage = open_storage(storage_url)
@@ -76,7 +77,9 @@ def serve(
 
 
 def _fitting_workers(served: Sequence[ServedEndpoint]) -> int:
-    return 1 if any(endpoint.recipe.factory in BUSY_ON_ALL_CORES for endpoint in served) else usable_cores()
+    if any(endpoint.recipe.factory in BUSY_ON_ALL_CORES for endpoint in served):
+        return max(len(visible_gpus()), 1)
+    return usable_cores()
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,13 @@ class _Server:
 
     async def run(self) -> None:
         """Serve until cancelled, or unused."""
-        first = await Worker.start(self.workers)
+        first = await Worker.start(self.workers, 0)
         try:
             for name, model_id in first.model_ids.items():
                 await asyncio.to_thread(_announce, self.storage, name, model_id)
-            dispatcher = Dispatcher(self.log, self.storage, first.model_ids, lambda: Worker.start(self.workers))
+            dispatcher = Dispatcher(
+                self.log, self.storage, first.model_ids, lambda place: Worker.start(self.workers, place)
+            )
             with _listening(self.port) as listener:
                 await self._serve(listener, dispatcher, first)
         finally:

@@ -1,6 +1,7 @@
 """How a container answers a request, whatever server runs in it: a status code, a content type and a body."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -21,6 +22,10 @@ class Reply:
     body: bytes
     error: str = ""
     """What went wrong, in one word; empty with 200."""
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The body in pieces of at most that many bytes."""
+        return (self.body[start : start + size] for start in range(0, len(self.body), size))
 
     @classmethod
     def of(cls, failure: Failure) -> "Reply":

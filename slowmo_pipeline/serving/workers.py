@@ -16,6 +16,7 @@ from typing import Any
 
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import Failure
+from slowmo_pipeline.serving.gpus import see_only
 from slowmo_pipeline.serving.request_log import Request
 from slowmo_pipeline.serving.served import ServedEndpoint
 
@@ -63,10 +64,15 @@ class WorkerSettings:
         served = map(str, self.endpoints)
         return [sys.executable, "-m", "slowmo_pipeline.serving.worker", str(descriptor), self.storage_url, *served]
 
-    def environment(self) -> dict[str, str]:
-        """The environment of a worker: its share of the cores as every library's number of threads."""
+    def environment(self, place: int) -> dict[str, str]:
+        """The environment of the worker in that place of `count`: its share of the cores, and its GPU if there are any.
+
+        The cores are every library's number of threads.
+        """
         threads = str(max(1, usable_cores() // self.count))
-        return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
+        see_only(place, environment)
+        return environment
 
 
 def usable_cores() -> int:
@@ -89,13 +95,13 @@ class Worker:
         """Endpoint's name to model id, once it has started."""
 
     @classmethod
-    async def start(cls, settings: WorkerSettings) -> "Worker":
-        """Start a worker and wait until its models are loaded; EndpointError if it cannot load them."""
+    async def start(cls, settings: WorkerSettings, place: int) -> "Worker":
+        """Start the worker of a place and wait until its models are loaded; EndpointError if it cannot load them."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *settings.command(theirs.fileno()),
-                env=settings.environment(),
+                env=settings.environment(place),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C in a terminal is for the server

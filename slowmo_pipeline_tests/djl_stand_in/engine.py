@@ -22,11 +22,22 @@ def main() -> None:
     handle = importlib.import_module("model").handle
     for line in sys.stdin:
         request = json.loads(line)
-        properties = {**request["properties"], "device_id": "-1", "model_dir": model_dir}
+        properties = {"device_id": "-1", **request["properties"], "model_dir": model_dir}
         content = [] if request["body"] is None else [(None, bytearray(base64.b64decode(request["body"])))]
         output = invoke(handle, Input(properties, content))
-        body = base64.b64encode(b"".join(value for _, value in output.content)).decode()
-        answer = {"code": output.code, "message": output.message, "properties": output.properties, "body": body}
+        pieces = [bytes(value) for _, value in output.content]
+        if output.stream_content is not None:
+            # The default formatter makes lines of text; without one, bytes stay what they are.
+            assert not pieces
+            assert output.stream_output_formatter is None
+            pieces = list(output.stream_content)
+        answer = {
+            "code": output.code,
+            "message": output.message,
+            "properties": output.properties,
+            "body": base64.b64encode(b"".join(pieces)).decode(),
+            "largest_piece": max(map(len, pieces), default=0),
+        }
         print(json.dumps(answer), flush=True)
         if output.last_act is not None:
             output.last_act()

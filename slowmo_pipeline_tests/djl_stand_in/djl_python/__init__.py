@@ -41,6 +41,7 @@ class Output:
         self.message = message
         self.properties: dict[str, str] = {}
         self.content: Content = []
+        self.stream_content: Any = None
         self.last_act: Callable[[], Any] | None = None
 
     def add(self, value: Any, key: str | None = None) -> "Output":
@@ -53,6 +54,11 @@ class Output:
 
     def add_as_json(self, value: Any, key: str | None = None) -> "Output":
         self.content.append((key, bytearray(json.dumps(value).encode())))
+        return self
+
+    def add_stream_content(self, stream_content: Any, output_formatter: Any = json.dumps) -> "Output":
+        self.stream_content = stream_content
+        self.stream_output_formatter = output_formatter
         return self
 
     def add_property(self, key: str, value: str) -> "Output":
