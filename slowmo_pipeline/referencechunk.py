@@ -122,8 +122,8 @@ def _index(spool: IO[bytes]) -> tuple[ChunkConfig, list[_Place]]:
     images = tuple(ImageEntry(number, places[number].crc32) for number in sorted(places))
     new_frames = _new_frames_a_gap(config)
     logger.info(
-        "A chunk of the reference solution. time_to_interpolate = %d: that many new frames a gap, as its article says; its "
-        "sample code makes 2^%d - 1.",
+        "A chunk of the reference solution. time_to_interpolate = %d: that many new frames a gap, as its article says; "
+        "its sample code makes 2^%d - 1.",
         new_frames,
         new_frames,
     )

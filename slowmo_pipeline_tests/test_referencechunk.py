@@ -50,8 +50,8 @@ def test_what_the_two_readings_of_its_factor_are_is_told(caplog: pytest.LogCaptu
     read(with_config(time_to_interpolate=3))
 
     assert caplog.messages == [
-        "A chunk of the reference solution. time_to_interpolate = 3: that many new frames a gap, as its article says; its "
-        "sample code makes 2^3 - 1."
+        "A chunk of the reference solution. time_to_interpolate = 3: that many new frames a gap, as its article says; "
+        "its sample code makes 2^3 - 1."
     ]
 
 
