@@ -40,7 +40,7 @@ def load_warm(folder: Path, properties: Mapping[str, str]) -> Interpolator:
 
     `properties` hold MODEL_ID, any of OPTIONS, and whatever else a server adds.
     Raises SettingsError for an option that is no whole number, ModelError for a SavedModel that does not fit or is not
-    the model that it should be.
+    the model that it should be, NoGpuError where a GPU is required and there is none.
     """
     from slowmo_pipeline.interpolation.film import load_film  # TensorFlow: only where a model is loaded
 

@@ -6,7 +6,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from slowmo_pipeline.errors import ModelError, SettingsError
+from slowmo_pipeline.environment import REQUIRE_GPU, gpu_required
+from slowmo_pipeline.errors import ModelError, NoGpuError, SettingsError
 from slowmo_pipeline.interpolation.film.interpolator import FilmInterpolator, TileChoice
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.options import MOST_LEVELS
@@ -35,7 +36,8 @@ def load_film(
     cannot be read from them. `precision` is 32 or, for GPUs, 16: the bits of the floats inside.
 
     Raises ModelError for a folder that holds no SavedModel, weights that do not fit, naming the first variable that
-    differs, and a graph that renders otherwise; SettingsError for a number out of its range.
+    differs, and a graph that renders otherwise; SettingsError for a number out of its range; NoGpuError where
+    SLOWMO_REQUIRE_GPU is set and there is no GPU.
     """
     if not 1 <= pyramid_levels <= MOST_LEVELS:
         raise SettingsError(f"pyramid_levels = {pyramid_levels} must be 1 to {MOST_LEVELS}; published models have 7.")
@@ -67,8 +69,15 @@ def load_film(
 
 def _prepare_devices() -> None:
     """Set up TensorFlow for a process that shares its GPUs; it must come before they are first used."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and gpu_required():
+        raise NoGpuError(
+            f"TensorFlow sees no GPU, and {REQUIRE_GPU} asks for one: look whether the host's NVIDIA driver fits (CUDA "
+            "12 wants 525 or newer; inference_ami_version of the deployment chooses it) and whether the image has "
+            "TensorFlow's CUDA libraries, or deploy on instances without a GPU."
+        )
     # TensorFlow would take all of a GPU's memory at once.
-    for gpu in tf.config.list_physical_devices("GPU"):
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     # On Ampere and later TensorFlow rounds the factors of a float32 convolution to 10 bits unless told not to.
     tf.config.experimental.enable_tensor_float_32_execution(False)
