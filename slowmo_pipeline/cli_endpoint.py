@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +40,7 @@ def deploy(**given: Any) -> None:
         deployed = deploy_endpoint(storage, settings, told=changes.append, progress=progress)
     if not changes:
         print("unchanged")
-    print_facts(endpoint=deployed.endpoint, model_id=deployed.model_id, image_uri=deployed.image_uri)
+    print_facts(**{name: fact for name, fact in asdict(deployed).items() if fact is not None})
 
 
 def _deploy_signature() -> inspect.Signature:

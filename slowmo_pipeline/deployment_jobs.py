@@ -46,7 +46,12 @@ def deploy_to_sagemaker(
         settings = parse_deployment(config.model_dump())
         deployed = deploy(storage.open(), settings, told=context.log.info, progress=progress(context.log))
     context.add_output_metadata(
-        {"endpoint": deployed.endpoint, "model": deployed.model_id, "image": deployed.image_uri}
+        {
+            "endpoint": deployed.endpoint,
+            "model": deployed.model_id,
+            "image": deployed.image_uri,
+            "inference_ami_version": deployed.inference_ami_version,
+        }
     )
 
 

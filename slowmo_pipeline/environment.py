@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+REQUIRE_GPU = "SLOWMO_REQUIRE_GPU"
+"""What `gpu_required` reads, for whoever sets it."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -60,6 +63,11 @@ def operator_topic() -> str | None:
 def ui_url() -> str | None:
     """Where people reach Dagster's UI, for links in messages: SLOWMO_UI_URL."""
     return os.environ.get("SLOWMO_UI_URL") or None
+
+
+def gpu_required() -> bool:
+    """Whether FILM must not fall back to the CPU: SLOWMO_REQUIRE_GPU, which a deployment on GPUs sets to 1."""
+    return os.environ.get(REQUIRE_GPU, "") not in ("", "0")
 
 
 def server_side_encryption() -> dict[str, str]:

@@ -68,6 +68,10 @@ class ModelError(SlowmoError, ValueError):
     """A model cannot be fetched or read, or its weights do not fit the network."""
 
 
+class NoGpuError(SlowmoError, RuntimeError):
+    """A GPU is required, and TensorFlow sees none."""
+
+
 class NotificationError(SlowmoError, RuntimeError):
     """A message to the operator could not be sent."""
 

@@ -45,7 +45,12 @@ def test_deploy_prints_what_it_changed_and_what_runs(stage: Stage) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("uploaded s3://slowmo/")
     assert f"created endpoint {stage.name}" in lines
-    assert lines[-3:] == [f"endpoint   {stage.name}", "model_id   film-1-0123abcd", f"image_uri  {IMAGE}"]
+    assert [tuple(line.split()) for line in lines[-4:]] == [
+        ("endpoint", stage.name),
+        ("model_id", "film-1-0123abcd"),
+        ("image_uri", IMAGE),
+        ("inference_ami_version", "al2-ami-sagemaker-inference-gpu-3-1"),
+    ]
     assert "unchanged" not in lines
 
 
@@ -67,6 +72,7 @@ def test_options_become_settings(stage: Stage) -> None:
         (["--max-instances", 0], "max_instances = 0"),
         (["--environment", "A"], "--environment 'A' must be NAME=VALUE"),
         (["--kms-key", "!"], "kms_key = '!'"),
+        (["--inference-ami-version", "gpu"], "inference_ami_version = 'gpu'"),
     ],
 )
 def test_a_bad_option_is_told_before_anything_is_made(stage: Stage, options: list[object], told: str) -> None:

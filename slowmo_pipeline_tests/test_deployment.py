@@ -29,7 +29,8 @@ def test_the_endpoint_runs_the_package_in_the_image_as_the_role(stage: Stage) ->
     model = stage.model()
     assert model["ExecutionRoleArn"] == ROLE
     assert model["PrimaryContainer"]["Image"] == IMAGE
-    assert model["PrimaryContainer"]["Environment"] == {**DJL_ENVIRONMENT, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    given = {"SLOWMO_REQUIRE_GPU": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    assert model["PrimaryContainer"]["Environment"] == {**DJL_ENVIRONMENT, **given}
     key = stage.storage.key_of(model["PrimaryContainer"]["ModelDataUrl"])
     assert stage.storage.read(key) == stage.package.read_bytes()
     assert stage.endpoint()["EndpointStatus"] == "InService"

@@ -42,6 +42,10 @@ def test_every_setting_says_what_it_means() -> None:
         ({"role_arn": None}, r"role_arn must be given: ARN of the role"),
         ({"package": None}, r"package must be given: The model\.tar\.gz"),
         ({"instance_type": "g5.xlarge"}, r"instance_type = 'g5\.xlarge'"),
+        (
+            {"instance_type": "ml.inf1.xlarge"},
+            r"^instance_type = 'ml\.inf1\.xlarge' has no NVIDIA GPU.* without any\.$",
+        ),
         ({"max_instances": 0}, r"max_instances = 0 should be greater than or equal to 1"),
         ({"min_instances": 6}, r"^min_instances = 6 must not exceed max_instances = 5\.$"),
         ({"startup_timeout": 3601}, r"startup_timeout = 3601 should be less than or equal to 3600"),
@@ -57,7 +61,8 @@ def test_bad_settings_are_quoted_with_what_is_allowed(changes: dict[str, Any], m
 
 
 def test_the_environment_adds_to_what_large_chunks_need() -> None:
-    environment = settings(environment={"JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}).container_environment
+    given = {"JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}
+    environment = settings(instance_type="ml.m5.xlarge", environment=given).container_environment
     assert environment == {**DJL_ENVIRONMENT, "JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}
 
 

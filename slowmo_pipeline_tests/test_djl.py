@@ -154,5 +154,18 @@ def test_a_model_that_cannot_be_loaded_fails_the_worker(scripted: DjlWorker) -> 
     assert "block_height = 'many'" in answer.json()["error"]
 
 
+def test_without_the_gpu_that_is_required_the_worker_fails(
+    python: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = film_folder(tmp_path_factory)
+    monkeypatch.setenv("SLOWMO_REQUIRE_GPU", "1")
+
+    with DjlWorker(python, folder, tmp_path / "scratch") as worker:
+        answer = worker.call(None)
+
+    assert answer.code >= 300
+    assert answer.json()["error"].startswith("TensorFlow sees no GPU, and SLOWMO_REQUIRE_GPU asks for one: ")
+
+
 def test_a_chunk_before_the_model_is_loaded_fails(scripted: DjlWorker) -> None:
     assert scripted.call(grey_chunk(100)).code >= 300

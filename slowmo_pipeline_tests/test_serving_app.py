@@ -12,6 +12,7 @@ import pytest
 
 from slowmo_pipeline.chunkconfig import Want
 from slowmo_pipeline.chunkfile import ChunkReader, ResultReader, write_chunk
+from slowmo_pipeline.environment import gpu_required
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
@@ -29,7 +30,7 @@ from slowmo_pipeline_tests.containers import (
 )
 from slowmo_pipeline_tests.film_models import noise
 from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY, SLOW, SLOW_SECONDS, STUCK
-from slowmo_pipeline_tests.local_server import eventually, grey_chunk, grey_of
+from slowmo_pipeline_tests.local_server import REPOSITORY, eventually, grey_chunk, grey_of
 
 _PIECE = bytes(2**20)
 
@@ -198,6 +199,31 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(python: Path, tmp_path: P
         assert server.process.wait(timeout=20) == 1
 
     assert server.log.splitlines()[-1] == "tile_pixels = 'lots' must be a whole number of at least 1."
+
+
+def test_without_the_gpu_that_is_required_the_server_ends(
+    python: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = film_folder(tmp_path_factory)
+    monkeypatch.setenv("SLOWMO_REQUIRE_GPU", "1")
+
+    with serving(python, folder, tmp_path / "scratch") as server:
+        assert server.process.wait(timeout=60) == 1
+
+    assert server.log.splitlines()[-1].startswith("TensorFlow sees no GPU, and SLOWMO_REQUIRE_GPU asks for one: ")
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize(("value", "required"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_a_gpu_is_required_unless_it_says_no(monkeypatch: pytest.MonkeyPatch, value: str, required: bool) -> None:
+    monkeypatch.setenv("SLOWMO_REQUIRE_GPU", value)
+    assert gpu_required() == required
+
+
+def test_the_image_asks_for_the_devices_and_the_driver_of_its_host() -> None:
+    dockerfile = (REPOSITORY / "deploy" / "serving" / "Dockerfile").read_text().replace("\\\n", " ")
+    settings = {word for line in dockerfile.splitlines() if line.startswith("ENV ") for word in line.split()[1:]}
+    assert {"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility"} <= settings
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

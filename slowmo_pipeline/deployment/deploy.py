@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from slowmo_pipeline.deployment.aws import Aws, told_plainly
 from slowmo_pipeline.deployment.changes import Told
+from slowmo_pipeline.deployment.drivers import choose_ami
 from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours, is_broken, running_instances
 from slowmo_pipeline.deployment.image import djl_image
 from slowmo_pipeline.deployment.names import Names
@@ -43,6 +44,8 @@ class Deployed:
     endpoint: str
     model_id: str
     image_uri: str
+    inference_ami_version: str | None
+    """None: the instances have no GPU."""
 
 
 def deploy(
@@ -65,6 +68,7 @@ def deploy(
     with told_plainly():
         describe_ours(aws, names)
         image = settings.image_uri or djl_image(aws.region)
+        ami = choose_ami(aws, image, instance_type=settings.instance_type, given=settings.inference_ami_version)
         package = ensure_package(storage, names, settings.package, progress, told)
         topics = ensure_topics(aws, names, settings, told)
         content = model_content(settings, image=image, package=storage.uri(package))
@@ -72,6 +76,7 @@ def deploy(
         content = config_content(
             settings,
             model=model,
+            ami=ami,
             results=storage.url,
             failures=storage.uri(FAILURES.rstrip("/")),
             topics=topics,
@@ -95,7 +100,7 @@ def deploy(
         delete_versions(aws, names, told, keep=(config, model))
         delete_topics(aws, names, told, keep=topics)
         delete_packages(storage, names, told, keep=package)
-    return Deployed(names.endpoint, model_id, image)
+    return Deployed(names.endpoint, model_id, image, ami)
 
 
 def _start_endpoint(aws: Aws, names: Names, endpoint: HostedEndpoint, config: str, told: Told) -> None:

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from slowmo_pipeline.deployment.image import CUDA_12_AMI, CUDA_13_AMI
+from slowmo_pipeline.deployment.instances import has_gpu
+from slowmo_pipeline.environment import REQUIRE_GPU
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.settings import reason_of
@@ -50,7 +53,13 @@ class DeploymentSettings(BaseModel):
     instance_type: str = Field(
         "ml.g5.xlarge",
         pattern=r"^ml\.[a-z0-9\-]+\.[a-z0-9\-]+$",
-        description="Of SageMaker. ml.g5.xlarge has one GPU of 24 GB.",
+        description="Of SageMaker, with NVIDIA GPUs (families g and p) or none. ml.g5.xlarge has one of 24 GB.",
+    )
+    inference_ami_version: str | None = Field(
+        None,
+        description="SageMaker's name for what the hosts of GPUs run, their NVIDIA driver above all. Unset: what fits "
+        "the image, if that is DJL Serving's or your own in a repository slowmo-film. It must be given for any other: "
+        f"{CUDA_12_AMI} for CUDA 12, {CUDA_13_AMI} for CUDA 13.",
     )
     volume_gb: int | None = Field(
         None,
@@ -98,8 +107,13 @@ class DeploymentSettings(BaseModel):
         None, description="ARN of the SNS topic that is told of failures. Unset: a topic of the deployment's own."
     )
     environment: dict[str, str] = Field(
-        {}, description="Environment of the container, on top of what large chunks and long predictions need."
+        {}, description="Environment of the container, on top of what large chunks need, and GPUs."
     )
+
+    @model_validator(mode="after")
+    def _usable_instances(self) -> "DeploymentSettings":
+        has_gpu(self.instance_type)
+        return self
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "DeploymentSettings":
@@ -111,7 +125,8 @@ class DeploymentSettings(BaseModel):
     @property
     def container_environment(self) -> dict[str, str]:
         """All that the container's environment is given."""
-        return {**DJL_ENVIRONMENT, **self.environment}
+        gpu = {REQUIRE_GPU: "1"} if has_gpu(self.instance_type) else {}
+        return {**DJL_ENVIRONMENT, **gpu, **self.environment}
 
     @property
     def max_body_bytes(self) -> int:

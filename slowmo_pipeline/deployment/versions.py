@@ -22,11 +22,12 @@ def model_content(settings: DeploymentSettings, *, image: str, package: str) -> 
 
 
 def config_content(
-    settings: DeploymentSettings, *, model: str, results: str, failures: str, topics: tuple[str, str]
+    settings: DeploymentSettings, *, model: str, ami: str | None, results: str, failures: str, topics: tuple[str, str]
 ) -> dict[str, Any]:
     """The arguments of CreateEndpointConfig but for name and tags.
 
-    `results` and `failures` are addresses in S3, `topics` the ARNs for successes and for errors.
+    `ami` is the InferenceAmiVersion, None for instances without a GPU, `results` and `failures` are addresses in S3,
+    `topics` the ARNs for successes and for errors.
     """
     success, error = topics
     variant: dict[str, Any] = {
@@ -40,6 +41,8 @@ def config_content(
     }
     if settings.volume_gb is not None:
         variant["VolumeSizeInGB"] = settings.volume_gb
+    if ami is not None:
+        variant["InferenceAmiVersion"] = ami
     output: dict[str, Any] = {
         "S3OutputPath": results,
         "S3FailurePath": failures,

@@ -50,7 +50,7 @@ def load_warm(folder: Path, properties: Mapping[str, str], *, device: str | None
 
     `properties` hold MODEL_ID, any of OPTIONS, WARM_UP, and whatever else a server adds; `device` is load_film's.
     Raises SettingsError for a bad value, ModelError for a SavedModel that does not fit or is not the model that it
-    should be.
+    should be, NoGpuError where a GPU is required and there is none.
     """
     from slowmo_pipeline.interpolation.film import load_film  # TensorFlow: only where a model is loaded
 

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 
 import tensorflow as tf
 
-from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.environment import REQUIRE_GPU, gpu_required
+from slowmo_pipeline.errors import NoGpuError, SettingsError
 
 Precision = Literal["float32", "tf32", "float16"]
 """How precisely the network computes.
@@ -22,9 +23,15 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 def prepare_devices() -> list[str]:
     """Set up TensorFlow for a process that shares its GPUs; returns their names, such as `GPU:0`.
 
-    It must come before they are first used.
+    It must come before they are first used. Raises NoGpuError where SLOWMO_REQUIRE_GPU is set and there is none.
     """
     gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and gpu_required():
+        raise NoGpuError(
+            f"TensorFlow sees no GPU, and {REQUIRE_GPU} asks for one: look whether the host's NVIDIA driver fits (CUDA "
+            "12 wants 525 or newer; inference_ami_version of the deployment chooses it) and whether the image has "
+            "TensorFlow's CUDA libraries, or deploy on instances without a GPU."
+        )
     for gpu in gpus:
         # TensorFlow would take all of a GPU's memory at once.
         tf.config.experimental.set_memory_growth(gpu, True)

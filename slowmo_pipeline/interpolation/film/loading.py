@@ -38,7 +38,7 @@ def load_film(
 
     Raises ModelError for a folder that holds no SavedModel, weights that do not fit, naming the first variable that
     differs, a graph that renders otherwise, and a precision that is too coarse for the weights; SettingsError for a
-    value out of its range.
+    value out of its range; NoGpuError where SLOWMO_REQUIRE_GPU is set and there is no GPU.
     """
     if not 1 <= pyramid_levels <= MOST_LEVELS:
         raise SettingsError(f"pyramid_levels = {pyramid_levels} must be 1 to {MOST_LEVELS}; published models have 7.")
