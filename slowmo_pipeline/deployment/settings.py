@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from slowmo_pipeline.deployment.container_environment import require_environment
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.settings import reason_of
@@ -104,6 +105,7 @@ class DeploymentSettings(BaseModel):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "DeploymentSettings":
         require_order(self.min_instances, self.max_instances)
+        require_environment(self.container_environment)
         if not self._body_limit.isascii() or not self._body_limit.isdecimal():
             raise ValueError(f"{_BODY_LIMIT} = {self._body_limit!r} of the environment must be a number of bytes")
         return self
