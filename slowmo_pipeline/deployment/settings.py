@@ -72,7 +72,10 @@ class DeploymentSettings(BaseModel):
         "a high target may stop an instance that still works (its chunk is sent again), a low one starts more.",
     )
     scale_in_cooldown: int = Field(
-        600, ge=0, le=86400, description="Seconds between two stops of instances: idle ones are paid that long."
+        600,
+        ge=0,
+        le=86400,
+        description="Seconds between two stops of instances. The first comes some 15 minutes after the work.",
     )
     scale_out_cooldown: int = Field(
         300, ge=0, le=86400, description="Seconds between two starts of instances: about what a start takes."
