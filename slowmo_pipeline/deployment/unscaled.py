@@ -45,7 +45,8 @@ def unscaled(aws: Aws, names: Names) -> str | None:
     config = aws.sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
     variant = config["ProductionVariants"][0]
     # SageMaker may tell of no instances before it has them.
-    counts = [each.get("DesiredInstanceCount", 0) for each in found.get("ProductionVariants", [])]
+    variants = found.get("ProductionVariants", [])
+    counts = [each["DesiredInstanceCount"] for each in variants if "DesiredInstanceCount" in each]
     instances = sum(counts) if counts else variant.get("InitialInstanceCount", 1)
     return (
         f"The endpoint {names.endpoint} is {found['EndpointStatus']} and does not scale: "
@@ -65,7 +66,8 @@ def told_if_unscaled(names: Names) -> Iterator[None]:
     except BaseException as error:
         known = _as_known(names)
         if known is not None:
-            error.args = (f"{error} {known}".lstrip(),)
+            ended = str(error).rstrip(".")
+            error.args = (f"{ended}. {known}" if ended else known,)
         raise
 
 
