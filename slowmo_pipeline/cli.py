@@ -40,9 +40,6 @@ Model = Annotated[
     str | None, typer.Option(help="Of film: a SavedModel's folder, or the name of a fetched model; unset: film.")
 ]
 
-_INTERRUPTED = 130
-"""As shells report a program that SIGINT ended."""
-
 
 @app.command()
 def run(
@@ -65,7 +62,7 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
     clips; options win over both.
     """
-    from slowmo_pipeline.console import shown_progress, stderr
+    from slowmo_pipeline.console import INTERRUPTED, shown_progress, stderr
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.opening import open_storage
@@ -99,7 +96,7 @@ def run(
                 stderr.print(f"{clip.name}: {error}", style="red", markup=False)
             except KeyboardInterrupt:
                 stderr.print("Interrupted. The same command goes on where this one was.")
-                raise typer.Exit(_INTERRUPTED) from None
+                raise typer.Exit(INTERRUPTED) from None
     if failed:
         stderr.print(f"{failed} of {len(clips)} clips failed.", style="red")
         raise typer.Exit(1)

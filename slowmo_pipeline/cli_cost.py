@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from slowmo_pipeline.storage.base import Storage
 
 _DEPLOYED = DeploymentSettings.model_fields
-SCALE_IN_COOLDOWN_SECONDS: int = _DEPLOYED["scale_in_cooldown"].default
-"""Of an endpoint as it is deployed unless told otherwise."""
-
 _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
 
 
@@ -44,6 +41,9 @@ def cost(
     Every clip is decoded once, since its new frames are counted, not guessed. A file CLIP.slowmo.json beside a clip
     holds settings, and the storage's settings.json those of all clips; options win over both. A clip that fails does
     not stop the others; the exit code is 1 then.
+
+    The idle tail is what one instance costs from the last chunk on, until the alarm of its scaling stops it: some 15
+    minutes, whatever the scale-in cooldown is.
     """
     from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
     from slowmo_pipeline.steps.probe import defaults
@@ -67,14 +67,26 @@ def cost(
         for line in (
             f"Price: {usd_per_hour} USD an hour for each {instance_type} ({table.origin}). {table.note}".rstrip(),
             f"Speed: {speed:.4g} seconds a megapixel of new frames, {measurement}.",
-            f"Idle tail: one scale-in cooldown of {SCALE_IN_COOLDOWN_SECONDS} s, for each instance that is started; "
-            "the alarm that ends an instance takes minutes of its own.",
+            _idle_tail(),
             "Not in it: the minutes in which an instance starts, more idle time between requests, failed attempts, S3, "
             "data transfer.",
         ):
             print(line, file=sys.stderr)
     if len(estimates) < len(clips):
         raise typer.Exit(1)
+
+
+def _idle_tail() -> str:
+    """What is counted, and what several instances would take, for an endpoint with a deployment's defaults."""
+    from slowmo_pipeline.cost import SCALE_IN_ALARM_SECONDS, idle_seconds
+
+    most, cooldown = _DEPLOYED["max_instances"].default, _DEPLOYED["scale_in_cooldown"].default
+    best, worst = idle_seconds(most, scale_in_cooldown=cooldown)
+    return (
+        f"Idle tail: {SCALE_IN_ALARM_SECONDS} s of one instance, since the alarm that stops it wants 15 minutes below "
+        f"the backlog's target. {most} instances at the end take {best} s in all if AWS stops them in one step, and "
+        f"{worst} s one by one, with a scale-in cooldown of {cooldown} s in between."
+    )
 
 
 def _speed(given: float | None, storage: "Storage", interpolator: str, instance_type: str) -> tuple[float, str]:
@@ -118,7 +130,7 @@ def _estimate(
 
 
 def _print_table(estimates: Sequence[tuple[str, "Estimate"]]) -> None:
-    from slowmo_pipeline.cost import Estimate
+    from slowmo_pipeline.cost import SCALE_IN_ALARM_SECONDS, Estimate
 
     usd_per_hour = estimates[0][1].usd_per_hour
     rows = [(name, *_cells(found)) for name, found in estimates]
@@ -131,7 +143,7 @@ def _print_table(estimates: Sequence[tuple[str, "Estimate"]]) -> None:
             usd_per_hour=usd_per_hour,
         )
         rows.append(("all clips", *_cells(total)))
-    idle = Estimate(0, 0, SCALE_IN_COOLDOWN_SECONDS, usd_per_hour)
+    idle = Estimate(0, 0, SCALE_IN_ALARM_SECONDS, usd_per_hour)
     rows.append(("idle tail", "", "", "", *_cells(idle)[-2:]))
     table = [_HEADER, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

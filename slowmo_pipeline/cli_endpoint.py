@@ -1,6 +1,8 @@
 """`slowmo endpoint`: the life of an endpoint at Amazon SageMaker."""
 
 import inspect
+import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -74,7 +76,10 @@ endpoint_app.command()(deploy)
 
 @endpoint_app.command()
 def status(name: Name = DEFAULT_NAME) -> None:
-    """Show how an endpoint at SageMaker stands: instances, what waits, what an hour costs, what failed last."""
+    """Show how an endpoint at SageMaker stands: instances, what waits, what an hour costs, what failed last.
+
+    Says so of one that does not scale, whose instances cost their full price until somebody ends that.
+    """
     from slowmo_pipeline.deployment.status import endpoint_status
     from slowmo_pipeline.storage.opening import open_storage
 
@@ -124,13 +129,26 @@ def delete(name: Name = DEFAULT_NAME) -> None:
 @contextmanager
 def _shown(title: str, changes: Iterable[str]) -> Iterator["Progress"]:
     """Progress while it lasts, and at the end, also at a bad one, what was changed."""
-    from slowmo_pipeline.console import shown_progress
+    from slowmo_pipeline.console import INTERRUPTED, shown_progress
 
     try:
-        with shown_progress(title) as progress:
+        with _ended_alike(), shown_progress(title) as progress:
             yield progress
+    except KeyboardInterrupt as interrupt:
+        print(f"Interrupted. The same command goes on where this one was. {interrupt}".rstrip(), file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         _print_lines(changes)
+
+
+@contextmanager
+def _ended_alike() -> Iterator[None]:
+    """SIGTERM, by which schedulers and `timeout` end a command, ends it as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -150,6 +168,7 @@ def _facts(found: "EndpointStatus") -> dict[str, object]:
         "scaling": f"{scaling.min_instances} to {scaling.max_instances} instances" if scaling else "none",
         "backlog": "not known" if found.backlog is None else f"{found.backlog} requests",
         "oldest": "not known" if found.oldest_seconds is None else timedelta(seconds=found.oldest_seconds),
+        "unscaled": found.unscaled,
         "price": "not known" if found.price_per_hour is None else f"${found.price_per_hour} an hour (list price)",
     }
     return {name: fact for name, fact in facts.items() if fact is not None}

@@ -13,6 +13,9 @@ from slowmo_pipeline.progress import LogProgress, Progress
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted, as shells report a program that SIGINT ended."""
+
 
 @contextmanager
 def shown_progress(title: str) -> Iterator[Progress]:

@@ -20,6 +20,11 @@ from slowmo_pipeline.errors import SettingsError
 
 _SECONDS_PER_HOUR = 3600
 
+SCALE_IN_ALARM_SECONDS = 15 * 60
+"""How long a backlog lies below its target before target tracking stops an instance: Application Auto Scaling makes an
+alarm for it that wants 15 points, one a minute. Of AWS's guides only DynamoDB's tells the number (AutoScaling), and
+that it may change. A scale-in cooldown is the pause after such a stop, and delays no first one."""
+
 _SHAPE = '{"region": "us-east-1", "as_of": "2025-12", "usd_per_hour": {"ml.g5.xlarge": 1.408}}'
 
 
@@ -82,6 +87,20 @@ def known_price(instance_type: str, table: PriceTable) -> Decimal:
 def cost_of(seconds: float, usd_per_hour: Decimal) -> Decimal:
     """US dollars for so many seconds of one instance."""
     return Decimal(seconds) * usd_per_hour / _SECONDS_PER_HOUR
+
+
+def idle_seconds(instances: int, *, scale_in_cooldown: int) -> tuple[int, int]:
+    """Seconds for which so many instances are paid after the last chunk, added up: at best, and at worst.
+
+        last chunk
+        ▼
+        ├─ alarm, 15 min ─┤                              at best all stop here
+        ├─ alarm, 15 min ─┼─ cooldown ─┼─ cooldown ─┤    at worst one stops at each step
+
+    By how many instances target tracking scales in at a step AWS does not say, only that it is slower than scaling out.
+    """
+    at_once = instances * SCALE_IN_ALARM_SECONDS
+    return at_once, at_once + scale_in_cooldown * sum(range(instances))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from slowmo_pipeline import assets, checks, deployment_jobs, endpoint_asset, jobs, sensors, status_sensors
+from slowmo_pipeline import (
+    assets,
+    checks,
+    deployment_jobs,
+    endpoint_asset,
+    endpoint_sensor,
+    jobs,
+    sensors,
+    status_sensors,
+)
 from slowmo_pipeline.progress import LogProgress
 from slowmo_pipeline.resources import PipelineStorage, SageMakerAsyncEndpoint
 
@@ -20,6 +29,7 @@ defs = dg.Definitions(
         sensors.new_uploads,
         sensors.completed_outputs,
         endpoint_asset.served_models,
+        endpoint_sensor.unscaled_endpoints,
         status_sensors.finished_videos,
         status_sensors.failed_videos,
     ],

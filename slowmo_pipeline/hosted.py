@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
 # Dagster ends a tick after 60 s, and a waiting run has results to look for: better to ask again than to wait long.
-_PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+"""For who asks again, or is in a hurry."""
 
 _DEPLOY = "deploy it with `slowmo endpoint deploy`, then run again"
 
@@ -27,10 +28,14 @@ def describe(sagemaker: "SageMakerClient", name: str) -> "DescribeEndpointOutput
     try:
         return sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:
-        # SageMaker has no error code of its own for what does not exist.
-        if "Could not find" in error.response["Error"].get("Message", ""):
+        if is_not_found(error):
             return None
         raise
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Whether SageMaker does not find what a request names, for which it has no error code of its own."""
+    return "Could not find" in error.response["Error"].get("Message", "")
 
 
 def why_lost(name: str) -> str | None:
@@ -64,7 +69,7 @@ def status_of(name: str) -> str:
 
 def _told_of(name: str) -> "DescribeEndpointOutputTypeDef | None":
     with told_to_runs(name, "DescribeEndpoint"):
-        return describe(aws_client("sagemaker", config=_PATIENCE), name)
+        return describe(aws_client("sagemaker", config=PATIENCE), name)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _RENAMED = {
 }
 """Operations whose permission has another name."""
 
-_SHARED = {Path("storage", "s3.py"), Path("hosted.py")}
+_SHARED = {Path("storage", "s3.py"), Path("hosted.py"), Path("deployment", "unscaled.py")}
 """What both deploying and everything else go through."""
 
 _FREE = {"sts:GetCallerIdentity"}

@@ -1,7 +1,7 @@
 """What moto's SageMaker lacks, added over its own models for the tests: everything in this file is ours, not moto's.
 
 Endpoints take their time and may fail, can be updated, and are refused a second time under the same name; instance
-types are not checked against moto's list, which ends before ml.g5.
+types are not checked against moto's list, which ends before ml.g5. What is no longer scaled loses its scaling policies.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.applicationautoscaling.models import ApplicationAutoscalingBackend, applicationautoscaling_backends
 from moto.core.responses import ActionResult
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, SageMakerModelBackend
@@ -71,6 +71,7 @@ def scripted_sagemaker() -> Iterator[Script]:
     create_config = SageMakerModelBackend.create_endpoint_config
     create_model = SageMakerModelBackend.create_model
     describe = SageMakerModelBackend.describe_endpoint
+    deregister_target = ApplicationAutoscalingBackend.deregister_scalable_target
 
     def refuse_twice(found: dict[str, Any], name: str) -> None:
         if name in found:
@@ -105,6 +106,11 @@ def scripted_sagemaker() -> Iterator[Script]:
             raise ValidationError(message=f"Cannot delete endpoint {endpoint_name}: it is {endpoint.endpoint_status}")
         script.begin(endpoint, "Deleting")
 
+    def deregister(self: ApplicationAutoscalingBackend, namespace: str, r_id: str, dimension: str) -> None:
+        deregister_target(self, namespace, r_id, dimension)
+        for key in [key for key, policy in self.policies.items() if policy.resource_id == r_id]:
+            del self.policies[key]
+
     def update_endpoint(self: SageMakerResponse) -> ActionResult:
         return ActionResult({"EndpointArn": _update(self, script)})
 
@@ -119,6 +125,7 @@ def scripted_sagemaker() -> Iterator[Script]:
             delete_endpoint=slow_delete,
         ),
         patch.object(SageMakerResponse, "update_endpoint", update_endpoint, create=True),
+        patch.object(ApplicationAutoscalingBackend, "deregister_scalable_target", deregister),
     ):
         yield script
 

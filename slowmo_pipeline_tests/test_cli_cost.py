@@ -57,7 +57,7 @@ def test_the_new_frames_are_counted_and_priced(clip: Path) -> None:
 
 
 def test_the_idle_tail_is_a_line_of_its_own(clip: Path) -> None:
-    assert table(slowmo_cost(clip, *SPEED))["idle tail"] == ["0.1667", "0.2347"]
+    assert table(slowmo_cost(clip, *SPEED))["idle tail"] == ["0.2500", "0.3520"]
 
 
 def test_the_reader_is_told_which_prices_and_what_is_not_in_it(clip: Path) -> None:
@@ -65,6 +65,13 @@ def test_the_reader_is_told_which_prices_and_what_is_not_in_it(clip: Path) -> No
     assert "1.408 USD an hour for each ml.g5.xlarge (us-east-1, 2025-12). On-demand list prices" in told
     assert "100 seconds a megapixel of new frames, as given" in told
     assert "Not in it: the minutes in which an instance starts" in told
+
+
+def test_the_reader_is_told_what_the_idle_tail_counts_and_what_several_instances_would_take(clip: Path) -> None:
+    told = slowmo_cost(clip, *SPEED).stderr
+    assert "Idle tail: 900 s of one instance, since the alarm that stops it wants 15 minutes" in told
+    # 5 x 900, and on top of it 600 + 1200 + 1800 + 2400.
+    assert "5 instances at the end take 4500 s in all if AWS stops them in one step, and 10500 s one by one" in told
 
 
 def test_several_clips_are_added_up(clip: Path, tmp_path: Path) -> None:
@@ -96,7 +103,7 @@ def test_a_table_of_ones_own_is_used(clip: Path, tmp_path: Path) -> None:
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"region": "eu-west-1", "as_of": "2026-01", "usd_per_hour": {"ml.x": 36}}))
     done = slowmo_cost(clip, "--prices", prices, "--instance-type", "ml.x", *SPEED)
-    assert table(done)["idle tail"] == ["0.1667", "6.0000"]
+    assert table(done)["idle tail"] == ["0.2500", "9.0000"]
     assert "36 USD an hour for each ml.x (eu-west-1, 2026-01).\n" in done.stderr
 
 

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from slowmo_pipeline.cli_endpoint import endpoint_app
+from slowmo_pipeline.deployment.scaling import remove_scaling
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.errors import EndpointError, SettingsError
 from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage
@@ -103,6 +104,15 @@ def test_status_prints_a_fact_a_line(stage: Stage) -> None:
     assert facts["backlog"] == facts["oldest"] == "not known"
     assert facts["price"] == "$1.408 an hour (list price)"
     assert facts["failure"].endswith(f"{stage.storage.url}/failures/0.out  No memory at all.")
+
+
+def test_status_says_what_an_endpoint_costs_that_does_not_scale(stage: Stage) -> None:
+    deploy(stage)
+    assert "unscaled" not in slowmo_endpoint("status", "--name", stage.name).stdout
+    remove_scaling(stage.aws, stage.names, print)
+    lines = slowmo_endpoint("status", "--name", stage.name).stdout.splitlines()
+    [told] = [line for line in lines if line.startswith("unscaled")]
+    assert "1 ml.g5.xlarge at full price, with work or without, $1.408 an hour (list price). Unless" in told
 
 
 def test_scale_prints_what_it_changed(stage: Stage) -> None:

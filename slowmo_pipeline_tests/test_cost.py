@@ -7,6 +7,7 @@ from slowmo_pipeline.cost import (
     check_speed,
     cost_of,
     estimate,
+    idle_seconds,
     known_price,
     packaged_prices,
     price_per_hour,
@@ -74,6 +75,22 @@ def test_a_price_that_must_be_known_names_those_that_are() -> None:
 def test_an_hour_costs_the_price_of_an_hour() -> None:
     assert cost_of(3600, G5) == G5
     assert cost_of(0, G5) == 0
+
+
+def test_one_instance_is_idle_until_the_alarm_whatever_the_cooldown() -> None:
+    assert idle_seconds(1, scale_in_cooldown=0) == idle_seconds(1, scale_in_cooldown=86_400) == (900, 900)
+
+
+@pytest.mark.parametrize(("instances", "cooldown"), [(2, 600), (3, 60), (5, 600), (4, 0)])
+def test_idle_instances_counted_second_by_second(instances: int, cooldown: int) -> None:
+    running, second, paid = instances, 0, 0
+    stops_at = 900
+    while running:
+        if second == stops_at:
+            running, stops_at = running - 1, second + cooldown
+        else:
+            paid, second = paid + running, second + 1
+    assert idle_seconds(instances, scale_in_cooldown=cooldown) == (instances * 900, paid)
 
 
 def test_an_estimate_by_hand() -> None:

@@ -59,6 +59,7 @@ def test_only_sensors_that_spend_no_money_run_by_themselves() -> None:
         "new_uploads": dg.DefaultSensorStatus.STOPPED,
         "completed_outputs": dg.DefaultSensorStatus.RUNNING,
         "served_models": dg.DefaultSensorStatus.RUNNING,
+        "unscaled_endpoints": dg.DefaultSensorStatus.RUNNING,
         "finished_videos": dg.DefaultSensorStatus.RUNNING,
         "failed_videos": dg.DefaultSensorStatus.RUNNING,
     }

@@ -1,3 +1,5 @@
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from slowmo_pipeline import deployment_jobs
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.deployment_jobs import DeployEndpointConfig
 from slowmo_pipeline.progress import LogProgress
-from slowmo_pipeline.resources import PipelineStorage
+from slowmo_pipeline.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage
 
 
@@ -20,10 +22,15 @@ def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.Monke
         stage.delete()
 
 
-def run(stage: Stage, job: dg.JobDefinition, op: str, **config: Any) -> dg.ExecuteInProcessResult:
+def run(
+    stage: Stage, job: dg.JobDefinition, op: str, progress: ProgressFor = LogProgress, **config: Any
+) -> dg.ExecuteInProcessResult:
     return job.execute_in_process(
         run_config={"ops": {op: {"config": {"name": stage.name, **config}}}},
-        resources={"storage": PipelineStorage(url=stage.storage.url), "progress": LogProgress},
+        resources={
+            "storage": PipelineStorage(url=stage.storage.url),
+            "progress": dg.ResourceDefinition.hardcoded_resource(progress),
+        },
         raise_on_error=False,
     )
 
@@ -54,6 +61,18 @@ def test_a_bad_setting_is_a_failure_that_is_not_retried(stage: Stage) -> None:
     [failure] = [event.step_failure_data for event in done.all_events if event.event_type_value == "STEP_FAILURE"]
     assert failure.user_failure_data is not None
     assert "max_instances = 0" in (failure.user_failure_data.description or "")
+
+
+def test_a_run_that_is_terminated_says_what_it_leaves(stage: Stage) -> None:
+    def terminate_while_it_waits(stage: str, *_: object) -> None:
+        if stage == "endpoint creating":
+            os.kill(os.getpid(), signal.SIGINT)  # Dagster takes SIGTERM for the same
+
+    stage.script.slow = 3
+    done = deploy(stage, progress=lambda log: terminate_while_it_waits)
+    [failure] = [event.step_failure_data for event in done.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert failure.error is not None
+    assert "is Creating and does not scale: 1 ml.g5.xlarge at full price" in failure.error.message
 
 
 def test_nothing_that_is_materialised_deploys() -> None:

@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
+from slowmo_pipeline.deployment import container_environment
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
 from slowmo_pipeline.errors import SettingsError
@@ -51,6 +54,16 @@ def test_every_setting_says_what_it_means() -> None:
         ({"startup_timeout": 3601}, r"startup_timeout = 3601 should be less than or equal to 3600"),
         ({"success_topic": "slowmo"}, r"success_topic = 'slowmo'"),
         ({"environment": {"SERVING_MAX_REQUEST_SIZE": "1G"}}, r"SERVING_MAX_REQUEST_SIZE = '1G' .*number of bytes"),
+        (
+            {"environment": {"2ND": "a"}},
+            r"The variable '2ND' of .* environment must have a name of letters",
+        ),
+        ({"environment": {"A B": ""}}, r"variable 'A B' "),
+        ({"environment": {"A\n": ""}}, r"variable 'A\\n' "),
+        ({"environment": {"ÄTHER": ""}}, r"variable 'ÄTHER' "),
+        ({"environment": {"A" * 1025: ""}}, r"has a name of 1025 characters, and SageMaker takes 1024"),
+        ({"environment": {"A": "secret" * 171}}, r"^The variable 'A' .* a value of 1026 characters, .* takes 1024\.$"),
+        ({"environment": {f"A{n}": "" for n in range(100)}}, r"has 10\d variables, and SageMaker takes 100, .*A99"),
         ({"environment": {"A": 1}}, r"environment\.A = 1 should be a valid string"),
         ({"speed": 1}, r"speed = 1 .*known are name, interpolator"),
     ],
@@ -64,6 +77,24 @@ def test_the_environment_adds_to_what_large_chunks_need() -> None:
     given = {"JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}
     environment = settings(instance_type="ml.m5.xlarge", environment=given).container_environment
     assert environment == {**DJL_ENVIRONMENT, "JAVA_OPTS": "-Xmx8g", "OMP_NUM_THREADS": "4"}
+
+
+def test_the_environment_may_be_as_large_as_sagemaker_takes_it() -> None:
+    needed = settings().container_environment
+    room = container_environment.MAX_VARIABLES - len(needed)
+    names = [f"_{number}".ljust(container_environment.MAX_CHARACTERS, "a") for number in range(room)]
+    largest = dict.fromkeys(names, "ß\n" * (container_environment.MAX_CHARACTERS // 2))
+    assert settings(environment=largest).container_environment == {**needed, **largest}
+
+
+def test_the_limits_of_the_environment_are_those_of_sagemakers_own_model() -> None:
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    environment: Any = model.shape_for("ContainerDefinition").members["Environment"]  # type: ignore[attr-defined]  # a structure
+    assert environment.metadata["max"] == container_environment.MAX_VARIABLES
+    assert environment.key.metadata["pattern"] == container_environment.NAME_PATTERN
+    assert environment.key.metadata["max"] == container_environment.MAX_CHARACTERS
+    assert environment.value.metadata["max"] == container_environment.MAX_CHARACTERS
+    assert re.fullmatch(environment.value.metadata["pattern"], "ß\n") is not None
 
 
 @pytest.mark.parametrize(("limit", "body"), [("1000", 1000), ("99999999999", MAX_TAR_BYTES)])

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
@@ -22,36 +23,39 @@ _GRANT = "let who deploys have the deployer's policy of deploy/cloudformation.ya
 
 
 class Aws:
-    """A client of each service, made when first used."""
+    """A client of each service, made when first used; `config` goes on top of how all clients are set up."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self._config = config
 
     @cached_property
     def sagemaker(self) -> "SageMakerClient":
         """Models, endpoint configurations and endpoints."""
-        client: SageMakerClient = aws_client("sagemaker")
+        client: SageMakerClient = aws_client("sagemaker", config=self._config)
         return client
 
     @cached_property
     def application_autoscaling(self) -> "ApplicationAutoScalingClient":
         """How many instances an endpoint has."""
-        client: ApplicationAutoScalingClient = aws_client("application-autoscaling")
+        client: ApplicationAutoScalingClient = aws_client("application-autoscaling", config=self._config)
         return client
 
     @cached_property
     def cloudwatch(self) -> "CloudWatchClient":
         """Metrics and alarms."""
-        client: CloudWatchClient = aws_client("cloudwatch")
+        client: CloudWatchClient = aws_client("cloudwatch", config=self._config)
         return client
 
     @cached_property
     def sns(self) -> "SNSClient":
         """Topics."""
-        client: SNSClient = aws_client("sns")
+        client: SNSClient = aws_client("sns", config=self._config)
         return client
 
     @cached_property
     def sts(self) -> "STSClient":
         """Who the caller is."""
-        client: STSClient = aws_client("sts")
+        client: STSClient = aws_client("sts", config=self._config)
         return client
 
     @property

@@ -7,6 +7,7 @@ from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.scaling import remove_scaling
 from slowmo_pipeline.deployment.stored import delete_packages, forget_records, require_bucket
 from slowmo_pipeline.deployment.topics import delete_topics
+from slowmo_pipeline.deployment.unscaled import told_if_unscaled
 from slowmo_pipeline.deployment.versions import delete_versions
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage.base import Storage
@@ -17,11 +18,13 @@ def delete(storage: Storage, name: str, *, told: Told, progress: Progress, poll_
 
     What is gone already is no error. Requests that wait at the endpoint go with it: the pipeline sends them again.
     Raises StorageError, and EndpointError when AWS refuses something or the endpoint is not of this deployment.
+    Whatever ends it, an interrupt included, tells of an endpoint that it leaves without scaling.
     """
     require_bucket(storage)
     aws, names = Aws(), Names(name)
     with told_plainly():
         describe_ours(aws, names)
+    with told_if_unscaled(names), told_plainly():
         remove_scaling(aws, names, told)
         if HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds).delete():
             told(f"deleted endpoint {names.endpoint}")

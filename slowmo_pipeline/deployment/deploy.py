@@ -23,6 +23,7 @@ from slowmo_pipeline.deployment.stored import (
     require_bucket,
 )
 from slowmo_pipeline.deployment.topics import delete_topics, ensure_topics
+from slowmo_pipeline.deployment.unscaled import told_if_unscaled
 from slowmo_pipeline.deployment.versions import (
     config_content,
     delete_versions,
@@ -59,7 +60,8 @@ def deploy(
     """Make the deployment what the settings say, and wait until it runs; `told` hears of every change, or of none.
 
     Raises ModelError for a file that is no package, StorageError, SettingsError, and EndpointError when AWS refuses
-    something, the endpoint fails, or something of that name is not of this deployment.
+    something, the endpoint fails, or something of that name is not of this deployment. Whatever ends it, an interrupt
+    included, tells of an endpoint that it leaves without scaling.
     """
     require_bucket(storage)
     model_id = packaged_model_id(settings.package)
@@ -67,6 +69,7 @@ def deploy(
     endpoint = HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds)
     with told_plainly():
         describe_ours(aws, names)
+    with told_if_unscaled(names), told_plainly():
         image = settings.image_uri or djl_image(aws.region)
         ami = choose_ami(aws, image, instance_type=settings.instance_type, given=settings.inference_ami_version)
         package = ensure_package(storage, names, settings.package, progress, told)

@@ -1,11 +1,13 @@
 """The endpoint itself, which is never done at once: every change is started, then waited for."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from slowmo_pipeline.deployment.aws import Aws
+from slowmo_pipeline.deployment.just_made import once_found
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.versions import is_ours
 from slowmo_pipeline.errors import EndpointError
@@ -52,18 +54,26 @@ class HostedEndpoint:
 
     def create(self, config: str) -> None:
         """Start creating it."""
-        self._aws.sagemaker.create_endpoint(
-            EndpointName=self._names.endpoint, EndpointConfigName=config, Tags=[self._names.tag]
+        create = partial(
+            self._aws.sagemaker.create_endpoint,
+            EndpointName=self._names.endpoint,
+            EndpointConfigName=config,
+            Tags=[self._names.tag],
         )
+        once_found(f"endpoint configuration {config}", create)
 
     def update(self, config: str, *, instances: int) -> None:
         """Start changing it to another configuration, while it goes on serving with as many instances as it has.
 
         One that sleeps gets the configuration's one instance: the new container is tried now, not with the next video.
         """
-        self._aws.sagemaker.update_endpoint(
-            EndpointName=self._names.endpoint, EndpointConfigName=config, RetainAllVariantProperties=instances > 0
+        update = partial(
+            self._aws.sagemaker.update_endpoint,
+            EndpointName=self._names.endpoint,
+            EndpointConfigName=config,
+            RetainAllVariantProperties=instances > 0,
         )
+        once_found(f"endpoint configuration {config}", update)
 
     def require_running(
         self, found: "DescribeEndpointOutputTypeDef | None", config: str

@@ -10,6 +10,9 @@ from typing import TypedDict
 VARIANT = "AllTraffic"
 """The only production variant; SageMaker wants it named."""
 
+PACKAGES = "models/"
+"""Prefix in the storage of what deployments were given; a deployment's name follows."""
+
 _TAG = "slowmo:deployment"
 
 
@@ -67,7 +70,7 @@ class Names:
 
         Each deployment has its own: deleting one never takes the package from which another still starts.
         """
-        return f"models/{self.deployment}/"
+        return f"{PACKAGES}{self.deployment}/"
 
     def package(self, sha256: str) -> str:
         """Key of a package in the storage."""

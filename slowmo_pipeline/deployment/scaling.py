@@ -7,19 +7,14 @@ HasBacklogWithoutCapacity sets off a step policy that starts one instance.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings, require_order
+from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies
 from slowmo_pipeline.errors import EndpointError
-
-if TYPE_CHECKING:
-    from mypy_boto3_application_autoscaling.literals import ScalableDimensionType, ServiceNamespaceType
-
-_NAMESPACE: "ServiceNamespaceType" = "sagemaker"
-_DIMENSION: "ScalableDimensionType" = "sagemaker:variant:DesiredInstanceCount"
 
 METRICS = "AWS/SageMaker"
 """The namespace of an endpoint's metrics."""
@@ -44,7 +39,7 @@ def ensure_scaling(aws: Aws, names: Names, settings: DeploymentSettings, told: T
 def bounds(aws: Aws, names: Names) -> Bounds | None:
     """Between what the endpoint scales; None when it does not."""
     found = aws.application_autoscaling.describe_scalable_targets(
-        ServiceNamespace=_NAMESPACE, ResourceIds=[names.scalable], ScalableDimension=_DIMENSION
+        ServiceNamespace=NAMESPACE, ResourceIds=[names.scalable], ScalableDimension=DIMENSION
     )["ScalableTargets"]
     return Bounds(found[0]["MinCapacity"], found[0]["MaxCapacity"]) if found else None
 
@@ -58,9 +53,9 @@ def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Told) -> None:
     # Tags are only for a new target.
     tags: dict[str, Any] = {} if before else {"Tags": {names.tag["Key"]: names.tag["Value"]}}
     aws.application_autoscaling.register_scalable_target(
-        ServiceNamespace=_NAMESPACE,
+        ServiceNamespace=NAMESPACE,
         ResourceId=names.scalable,
-        ScalableDimension=_DIMENSION,
+        ScalableDimension=DIMENSION,
         MinCapacity=wanted.min_instances,
         MaxCapacity=wanted.max_instances,
         **tags,
@@ -71,14 +66,14 @@ def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Told) -> None:
 def ensure_target(aws: Aws, names: Names, backlog_target: float, told: Told) -> None:
     """Follow another backlog for each instance; the cooldowns stay. The policy must be there."""
     key = "TargetTrackingScalingPolicyConfiguration"
-    found = _policies(aws, names)[names.backlog_policy][key]
+    found = policies(aws, names)[names.backlog_policy][key]
     changed = {"PolicyType": "TargetTrackingScaling", key: {**found, "TargetValue": backlog_target}}
     _ensure_policy(aws, names, names.backlog_policy, changed, told)
 
 
 def require_scaling(aws: Aws, names: Names) -> None:
     """Raise EndpointError unless bounds and policies are there."""
-    if bounds(aws, names) is None or not {names.backlog_policy, names.wake_policy} <= _policies(aws, names).keys():
+    if bounds(aws, names) is None or not {names.backlog_policy, names.wake_policy} <= policies(aws, names).keys():
         raise EndpointError(
             f"The endpoint {names.endpoint} does not scale yet: run `slowmo endpoint deploy` to its end."
         )
@@ -86,12 +81,12 @@ def require_scaling(aws: Aws, names: Names) -> None:
 
 def remove_scaling(aws: Aws, names: Names, told: Told) -> None:
     """Remove policies, alarm and bounds; the instances that there are stay."""
-    for policy in _policies(aws, names):
+    for policy in policies(aws, names):
         aws.application_autoscaling.delete_scaling_policy(
             PolicyName=policy,
-            ServiceNamespace=_NAMESPACE,
+            ServiceNamespace=NAMESPACE,
             ResourceId=names.scalable,
-            ScalableDimension=_DIMENSION,
+            ScalableDimension=DIMENSION,
         )
         told(f"deleted scaling policy {policy}")
     if _alarm(aws, names):
@@ -99,7 +94,7 @@ def remove_scaling(aws: Aws, names: Names, told: Told) -> None:
         told(f"deleted alarm {names.wake_alarm}")
     if bounds(aws, names):
         aws.application_autoscaling.deregister_scalable_target(
-            ServiceNamespace=_NAMESPACE, ResourceId=names.scalable, ScalableDimension=_DIMENSION
+            ServiceNamespace=NAMESPACE, ResourceId=names.scalable, ScalableDimension=DIMENSION
         )
         told(f"ended scaling of {names.endpoint}")
 
@@ -140,25 +135,18 @@ def _wake_policy(settings: DeploymentSettings) -> dict[str, Any]:
 
 def _ensure_policy(aws: Aws, names: Names, name: str, content: dict[str, Any], told: Told) -> str:
     """Put the policy unless there is one with that content; return its ARN."""
-    found = _policies(aws, names).get(name)
+    found = policies(aws, names).get(name)
     if found is not None and _covers(found, content):
         return str(found["PolicyARN"])
     put = aws.application_autoscaling.put_scaling_policy(
         PolicyName=name,
-        ServiceNamespace=_NAMESPACE,
+        ServiceNamespace=NAMESPACE,
         ResourceId=names.scalable,
-        ScalableDimension=_DIMENSION,
+        ScalableDimension=DIMENSION,
         **content,
     )
     told(f"put scaling policy {name}")
     return put["PolicyARN"]
-
-
-def _policies(aws: Aws, names: Names) -> dict[str, Mapping[str, Any]]:
-    found = aws.application_autoscaling.describe_scaling_policies(
-        ServiceNamespace=_NAMESPACE, ResourceId=names.scalable, ScalableDimension=_DIMENSION
-    )["ScalingPolicies"]
-    return {policy["PolicyName"]: policy for policy in found}
 
 
 def _ensure_alarm(aws: Aws, names: Names, policy_arn: str, told: Told) -> None:

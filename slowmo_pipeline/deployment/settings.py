@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from slowmo_pipeline.deployment.container_environment import require_environment
 from slowmo_pipeline.deployment.image import CUDA_12_AMI, CUDA_13_AMI
 from slowmo_pipeline.deployment.instances import has_gpu
 from slowmo_pipeline.environment import REQUIRE_GPU
@@ -80,7 +81,10 @@ class DeploymentSettings(BaseModel):
         "a high target may stop an instance that still works (its chunk is sent again), a low one starts more.",
     )
     scale_in_cooldown: int = Field(
-        600, ge=0, le=86400, description="Seconds between two stops of instances: idle ones are paid that long."
+        600,
+        ge=0,
+        le=86400,
+        description="Seconds between two stops of instances. The first comes some 15 minutes after the work.",
     )
     scale_out_cooldown: int = Field(
         300, ge=0, le=86400, description="Seconds between two starts of instances: about what a start takes."
@@ -118,6 +122,7 @@ class DeploymentSettings(BaseModel):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "DeploymentSettings":
         require_order(self.min_instances, self.max_instances)
+        require_environment(self.container_environment)
         if not self._body_limit.isascii() or not self._body_limit.isdecimal():
             raise ValueError(f"{_BODY_LIMIT} = {self._body_limit!r} of the environment must be a number of bytes")
         return self

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from slowmo_pipeline.cost import price_per_hour
 from slowmo_pipeline.deployment.aws import Aws, told_plainly
 from slowmo_pipeline.deployment.hosting import describe_ours, running_instances
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.scaling import METRICS, Bounds, bounds, endpoint_dimension
+from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.endpoint import read_failure
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import FAILURES
@@ -45,6 +47,8 @@ class EndpointStatus:
     desired_instances: int
     scaling: Bounds | None
     """None: the number of instances is fixed."""
+    unscaled: str | None
+    """What an endpoint costs that nothing will ever end, and what to do; None for one that scales."""
     backlog: int | None
     """Requests waiting or running (CloudWatch's ApproximateBacklogSize); None: no value lately."""
     oldest_seconds: int | None
@@ -60,8 +64,6 @@ def endpoint_status(storage: Storage, name: str, *, failures: int = 3) -> Endpoi
 
     Raises EndpointError when there is none, or AWS refuses to tell.
     """
-    from slowmo_pipeline.cost import price_per_hour
-
     aws, names = Aws(), Names(name)
     with told_plainly():
         found = require_deployed(aws, names)
@@ -81,6 +83,7 @@ def endpoint_status(storage: Storage, name: str, *, failures: int = 3) -> Endpoi
                 variant.get("DesiredInstanceCount", 0) for variant in found.get("ProductionVariants", [])
             ),
             scaling=bounds(aws, names),
+            unscaled=unscaled(aws, names),
             backlog=backlog,
             oldest_seconds=oldest,
             price_per_hour=None if price is None else price * instances,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from slowmo_pipeline.deployment.changes import Told
-from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.names import PACKAGES, Names
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import StorageError
@@ -34,6 +34,14 @@ def ensure_package(storage: Storage, names: Names, package: Path, progress: Prog
         progress("upload", size, size, "bytes")
         told(f"uploaded {storage.uri(key)}")
     return key
+
+
+def deployments(storage: Storage) -> list[str]:
+    """Names of the deployments of this storage, those included of which a deploy was cut off.
+
+    The package is there before anything else is made, and until everything else is gone.
+    """
+    return sorted({entry.key.removeprefix(PACKAGES).partition("/")[0] for entry in storage.list(PACKAGES)})
 
 
 def delete_packages(storage: Storage, names: Names, told: Told, *, keep: str | None = None) -> None:

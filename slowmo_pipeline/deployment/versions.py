@@ -1,10 +1,12 @@
 """Models and endpoint configurations: neither can be changed, so each is named after its content."""
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.changes import Told
+from slowmo_pipeline.deployment.just_made import once_found
 from slowmo_pipeline.deployment.names import VARIANT, Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 
@@ -74,7 +76,9 @@ def ensure_config(aws: Aws, names: Names, content: dict[str, Any], told: Told) -
     """Make the endpoint configuration unless there is one with that content; return its name."""
     name = names.version(content)
     if name not in configs(aws, names):
-        aws.sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=[names.tag], **content)
+        model = content["ProductionVariants"][0]["ModelName"]
+        create = partial(aws.sagemaker.create_endpoint_config, EndpointConfigName=name, Tags=[names.tag], **content)
+        once_found(f"model {model}", create)
         told(f"created endpoint configuration {name}")
     return name
 

@@ -1,0 +1,91 @@
+"""An endpoint that does not scale: its instances are paid for day and night, and AWS tells nobody.
+
+Scaling comes after the endpoint in a deploy, and goes before it in a delete. Either cut off in between leaves an
+endpoint that runs on, or starts all the same, and never falls asleep.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from slowmo_pipeline.cost import price_per_hour
+from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.hosted import PATIENCE, describe
+
+if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling.literals import ScalableDimensionType, ServiceNamespaceType
+
+NAMESPACE: "ServiceNamespaceType" = "sagemaker"
+DIMENSION: "ScalableDimensionType" = "sagemaker:variant:DesiredInstanceCount"
+"""What Application Auto Scaling changes of an endpoint."""
+
+_WITHOUT_INSTANCES = {"Failed", "Deleting"}
+
+
+def policies(aws: Aws, names: Names) -> dict[str, Mapping[str, Any]]:
+    """The endpoint's scaling policies by name. There is none without bounds: AWS deletes both together."""
+    found = aws.application_autoscaling.describe_scaling_policies(
+        ServiceNamespace=NAMESPACE, ResourceId=names.scalable, ScalableDimension=DIMENSION
+    )["ScalingPolicies"]
+    return {policy["PolicyName"]: policy for policy in found}
+
+
+def unscaled(aws: Aws, names: Names) -> str | None:
+    """What an endpoint costs that nothing will ever end, and what to do; None for one that scales, and for none.
+
+    One that scales is asked for once.
+    """
+    if names.backlog_policy in policies(aws, names):
+        return None
+    found = describe(aws.sagemaker, names.endpoint)
+    if found is None or found["EndpointStatus"] in _WITHOUT_INSTANCES:
+        return None
+    config = aws.sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
+    variant = config["ProductionVariants"][0]
+    # SageMaker may tell of no instances before it has them.
+    variants = found.get("ProductionVariants", [])
+    counts = [each["DesiredInstanceCount"] for each in variants if "DesiredInstanceCount" in each]
+    instances = sum(counts) if counts else variant.get("InitialInstanceCount", 1)
+    return (
+        f"The endpoint {names.endpoint} is {found['EndpointStatus']} and does not scale: "
+        f"{_paid(variant['InstanceType'], instances)}. Unless a deploy is still under way, run the same `slowmo "
+        f"endpoint deploy` again: it completes it. Or remove it: `slowmo endpoint delete --name {names.deployment}`."
+    )
+
+
+@contextmanager
+def told_if_unscaled(names: Names) -> Iterator[None]:
+    """Add to the message of whatever ends what is done here, an interrupt included, that the endpoint does not scale.
+
+    Nothing is added when it does, or when there is none.
+    """
+    try:
+        yield
+    except BaseException as error:
+        known = _as_known(names)
+        if known is not None:
+            ended = str(error).rstrip(".")
+            error.args = (f"{ended}. {known}" if ended else known,)
+        raise
+
+
+def _as_known(names: Names) -> str | None:
+    try:
+        with told_plainly():
+            return unscaled(Aws(PATIENCE), names)
+    except EndpointError:
+        # What stands in the way is most often what ended the deploy, and told already.
+        return (
+            f"AWS does not tell now whether the endpoint {names.endpoint} runs at full price: look with `slowmo "
+            f"endpoint status --name {names.deployment}`."
+        )
+
+
+def _paid(instance_type: str, instances: int) -> str:
+    if not instances:
+        return "it has no instance and starts none, whatever waits"
+    price = price_per_hour(instance_type)
+    told = "" if price is None else f", ${price * instances} an hour (list price)"
+    return f"{instances} {instance_type} at full price, with work or without{told}"
