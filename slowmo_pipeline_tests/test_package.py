@@ -2,6 +2,7 @@ import ast
 import gzip
 import hashlib
 import inspect
+import io
 import os
 import shutil
 import subprocess
@@ -11,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from slowmo_pipeline.chunkfile import ChunkReader
 from slowmo_pipeline.errors import ModelError, SettingsError
+from slowmo_pipeline.frames import FrameShape
+from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.film import load_film
+from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.model_folder import OPTIONS, load_warm, read_properties
 from slowmo_pipeline.serving.package import packaged_model_id, serving_code, write_package
+from slowmo_pipeline_tests.chunk_samples import tar_bytes
 from slowmo_pipeline_tests.containers import average_model, container_python, film_folder, unpack
 from slowmo_pipeline_tests.local_server import REPOSITORY
 
@@ -124,6 +130,33 @@ def test_other_files_are_no_package(content: bytes, tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match=r"other\.tar\.gz"):
         packaged_model_id(other)
+
+
+def test_a_package_of_before_is_told_by_its_age(tmp_path: Path) -> None:
+    package = tmp_path / "model.tar.gz"
+    package.write_bytes(gzip.compress(tar_bytes({"serving.properties": b"option.model_id=film-2-01234567\n"})))
+
+    with pytest.raises(ModelError, match=r"was made by an earlier version.*`slowmo model package`"):
+        packaged_model_id(package)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"), [({}, (448, 256)), ({"warm_up": "320x180"}, (320, 180))], ids=["usual", "named"]
+)
+def test_warming_up_renders_frames_of_the_size_to_come(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], size: tuple[int, int]
+) -> None:
+    rendered: list[FrameShape] = []
+
+    def noted(body: bytes, interpolator: Interpolator) -> bytes:
+        rendered.append(ChunkReader(io.BytesIO(body)).shape)
+        return handle(body, interpolator)
+
+    monkeypatch.setattr("slowmo_pipeline.serving.model_folder.handle", noted)
+    unpacked = unpack(tmp_path, model, options, model_id=load_film(model).model_id)
+    load_warm(unpacked, read_properties(unpacked))
+
+    assert rendered == [FrameShape(*size, 8)]
 
 
 def test_a_package_that_says_another_model_is_not_served(model: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ _CODE_FOLDER = Path(__file__).parents[2]
 _DJL_FOLDER = Path(__file__).with_name("djl")
 _DJL_FILES = ("model.py", "requirements.txt")
 
+_EARLIER_MODEL_ID = "model_id"
 _LARGEST_PROPERTIES = 1 << 16
 _GZIP_LEVEL = 1  # weights hardly shrink at any level
 
@@ -68,8 +69,14 @@ def packaged_model_id(package: Path) -> str:
             lines = properties.read(_LARGEST_PROPERTIES).decode().splitlines() if properties else []
     except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
         raise ModelError(f"{package} cannot be read as a package: {error}.") from error
-    model_id = parse_properties(lines).get(MODEL_ID)
+    found = parse_properties(lines)
+    model_id = found.get(MODEL_ID)
     if model_id is None:
+        if _EARLIER_MODEL_ID in found:
+            raise ModelError(
+                f"{package} was made by an earlier version, whose code loses large results: make it anew with `slowmo "
+                "model package`."
+            )
         raise ModelError(f"{package} is no package of a model: make one with `slowmo model package`.")
     return model_id
 
