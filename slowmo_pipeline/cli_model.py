@@ -1,5 +1,6 @@
 """`slowmo model`: the weights of the interpolator `film`."""
 
+import importlib.util
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -36,6 +37,8 @@ Precision = Annotated[
     ),
 ]
 
+_NO_TENSORFLOW = "FILM cannot be loaded without TensorFlow. Install it: pip install 'slowmo_pipeline[film]'."
+
 _TIMED_SIZE = (256, 448)
 """Height and width of the frames that papers on interpolation time themselves with (Vimeo-90k's)."""
 
@@ -66,7 +69,8 @@ def fetch(
     from slowmo_pipeline.console import shown_progress
     from slowmo_pipeline.models import fetch_model
 
-    load = _loader()  # before a download of minutes
+    if importlib.util.find_spec("tensorflow") is None:  # rather than after a download of minutes
+        raise ModelError(_NO_TENSORFLOW)
     # kagglehub draws bars of its own, which a second display would garble.
     with shown_progress(name) if source else nullcontext(_unseen) as progress:
         model = fetch_model(
@@ -75,7 +79,7 @@ def fetch(
             name=name,
             member=member,
             sha256=sha256,
-            try_out=lambda path: load(path, pyramid_levels=pyramid_levels),
+            try_out=lambda path: _loader()(path, pyramid_levels=pyramid_levels),
             progress=progress,
         )
     print_facts(path=model.path, sha256=model.sha256)
@@ -166,7 +170,7 @@ def _loader() -> "Callable[..., FilmInterpolator]":
     try:
         from slowmo_pipeline.interpolation.film import load_film
     except ImportError as error:
-        raise ModelError(f"FILM cannot be loaded: {error}. Install it: pip install 'slowmo_pipeline[film]'.") from error
+        raise ModelError(f"{_NO_TENSORFLOW} Python says: {error}.") from error
     return load_film
 
 

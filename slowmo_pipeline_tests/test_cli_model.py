@@ -163,7 +163,11 @@ def test_a_hub_that_fails_is_told(models: Path, hub: ModelServer) -> None:
 
 @pytest.mark.parametrize(
     ("module", "command", "told"),
-    [("kagglehub", "fetch", "kagglehub, which fetches the published model,"), ("tensorflow", "info", "FILM cannot be")],
+    [
+        ("kagglehub", "fetch", "kagglehub, which fetches the published model,"),
+        ("tensorflow", "fetch", "FILM cannot be loaded without TensorFlow."),
+        ("tensorflow", "info", "FILM cannot be loaded without TensorFlow."),
+    ],
 )
 def test_a_missing_package_is_told(module: str, command: str, told: str, models: Path) -> None:
     folder_of(models / "film", MODEL)
