@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +29,21 @@ class Fade:
             for t in wanted:
                 mixed = left + float(t) * (right.astype(np.float64) - left)
                 yield mixed.round().astype(left.dtype)
+
+
+class Gated(Fade):
+    """Is at work until the file that SLOWMO_TEST_GATE names is there."""
+
+    def render(self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]]) -> Iterator[Frame]:
+        while not Path(os.environ["SLOWMO_TEST_GATE"]).exists():
+            time.sleep(0.01)
+        yield from super().render(frames, times)
+
+
+class GatedNext(Gated):
+    """The same, deployed after it."""
+
+    model_id = "fade-2"
 
 
 class Scripted(Fade):
