@@ -33,12 +33,16 @@ def deploy(**given: Any) -> None:
     Prints what it changed, or that nothing was to be changed. Cut off anywhere, the same command goes on where it was.
     """
     from slowmo_pipeline.deployment.deploy import deploy as deploy_endpoint
+    from slowmo_pipeline.serving.package import packaged_model_id
+    from slowmo_pipeline.steps.under_way import under_way
     from slowmo_pipeline.storage.opening import open_storage
 
     settings = parse_deployment({**given, "environment": dict(map(_assignment, given["environment"] or []))})
     changes: list[str] = []
+    storage = open_storage(current_home().storage_url)
+    # Before the change, which takes minutes and may be called off.
+    _print_lines(under_way(storage, settings.interpolator, packaged_model_id(settings.package)))
     with _shown(settings.name, changes) as progress:
-        storage = open_storage(current_home().storage_url)
         deployed = deploy_endpoint(storage, settings, told=changes.append, progress=progress)
     if not changes:
         print("unchanged")

@@ -24,7 +24,13 @@ defs = dg.Definitions(
         assets.final_video,
     ],
     asset_checks=[checks.upload_decodes, checks.final_video_as_planned],
-    jobs=[jobs.slow_motion, jobs.finish_video, deployment_jobs.deploy_endpoint, deployment_jobs.delete_endpoint],
+    jobs=[
+        jobs.slow_motion,
+        jobs.finish_video,
+        jobs.change_model,
+        deployment_jobs.deploy_endpoint,
+        deployment_jobs.delete_endpoint,
+    ],
     sensors=[
         sensors.new_uploads,
         sensors.completed_outputs,

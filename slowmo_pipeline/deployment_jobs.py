@@ -41,10 +41,14 @@ def deploy_to_sagemaker(
 ) -> None:
     """Deploy an endpoint, or make the one of that name what the settings say."""
     from slowmo_pipeline.deployment.deploy import deploy
+    from slowmo_pipeline.serving.package import packaged_model_id
+    from slowmo_pipeline.steps.under_way import under_way
 
     with told_as_failure():
-        settings = parse_deployment(config.model_dump())
-        deployed = deploy(storage.open(), settings, told=context.log.info, progress=progress(context.log))
+        settings, opened = parse_deployment(config.model_dump()), storage.open()
+        for line in under_way(opened, settings.interpolator, packaged_model_id(settings.package)):
+            context.log.info(line)
+        deployed = deploy(opened, settings, told=context.log.info, progress=progress(context.log))
     context.add_output_metadata(
         {
             "endpoint": deployed.endpoint,

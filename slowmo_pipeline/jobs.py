@@ -1,4 +1,4 @@
-"""Jobs: the whole way from an upload to its final video, and its end once the endpoint is done."""
+"""Jobs: the whole way from an upload to its final video, its end once the endpoint is done, a change of its model."""
 
 import dagster as dg
 
@@ -14,4 +14,11 @@ finish_video = dg.define_asset_job(
     "finish_video",
     selection=dg.AssetSelection.assets(interpolated_chunks, final_video),
     description="Take up a submitted video: submit again what failed, or assemble it when all results are there.",
+)
+
+change_model = dg.define_asset_job(
+    "change_model",
+    selection=dg.AssetSelection.assets(frame_chunks, interpolated_chunks, final_video),
+    description="Make a submitted video with the model that is deployed now: from the same chunks, with the same "
+    "settings, whether its upload is still there or not. Only the final video needs the upload.",
 )

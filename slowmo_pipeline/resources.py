@@ -9,9 +9,9 @@ from pydantic import Field, PrivateAttr
 from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import EndpointUnreachableError
+from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.serving.owner import live_endpoint
+from slowmo_pipeline.serving.owner import live_endpoint, live_models
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 
@@ -51,18 +51,31 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
     def connect(self, name: str, storage: Storage) -> AsyncEndpoint:
         """The endpoint of that name.
 
-        Raises EndpointError when the storage knows none, and EndpointUnreachableError when the local one does not run.
+        Raises EndpointError when the storage knows none, or another than the local one here, and
+        EndpointUnreachableError when the local one does not run.
         """
-        deployed = served(storage, name).sagemaker_endpoint
-        if deployed is not None:
-            return AsyncEndpoint(deployed, storage, url=None, timeout_seconds=self.timeout_seconds)
+        known = served(storage, name)
+        if known.sagemaker_endpoint is not None:
+            return AsyncEndpoint(known.sagemaker_endpoint, storage, url=None, timeout_seconds=self.timeout_seconds)
         address = live_endpoint(current_home().endpoint)
         if address is None:
             raise EndpointUnreachableError(
                 f"No local endpoint runs for {current_home().root}. Start one with `slowmo endpoint serve` or "
                 "`slowmo up`."
             )
+        model_id = local_model(name)
+        if model_id not in (None, known.model_id):
+            raise EndpointError(
+                f"The local endpoint of {current_home().root} runs {model_id} as {name}, but the last one that began "
+                f"to serve {storage.url} runs {known.model_id}: start this home's endpoint again, or give each home a "
+                "SLOWMO_STORAGE of its own."
+            )
         return AsyncEndpoint(name, storage, url=address.url, timeout_seconds=self.timeout_seconds)
+
+
+def local_model(name: str) -> str | None:
+    """The model that the local endpoint of SLOWMO_HOME runs under that name; None when it has none, or does not run."""
+    return live_models(current_home().endpoint).get(name)
 
 
 ProgressFor = Callable[[logging.Logger], Progress]

@@ -14,11 +14,11 @@ from slowmo_pipeline.assets import InterpolatedChunksConfig
 from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.errors import DamagedRecordError, VideoIdTakenError
 from slowmo_pipeline.hosted import known_lost
-from slowmo_pipeline.jobs import finish_video, slow_motion
+from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
 from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
 from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.steps.pending import read_pending, why_run
+from slowmo_pipeline.resources import PipelineStorage, local_model
+from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.steps.probe import joint_version
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_ids import video_ids_for
@@ -31,7 +31,7 @@ VIDEO_SUFFIXES = frozenset(
 """Endings of the files that the upload sensor takes up, in lower case."""
 
 MAX_NEW_VIDEOS = 25
-"""Runs requested in one tick."""
+"""Runs requested in one tick, by each sensor."""
 
 MAX_VIDEOS_UNDER_WAY = 100
 """Videos with a run of their own or with pending chunks beyond which the upload sensor requests no more: what drops in
@@ -102,7 +102,7 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
                 unusable[key] = str(error)
                 continue
             after.requested[video_id] = version
-            requests.append(_run_request(video_id, version))
+            requests.append(_run_request(video_id, version, slow_motion.name))
     if requests and unusable:
         context.log.warning("%d uploads are unusable: %s", len(unusable), _named(unusable, len(unusable)))
     if not requests:
@@ -120,43 +120,48 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
 
 
 @dg.sensor(
-    job=finish_video,
+    jobs=[finish_video, change_model],
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Finishes videos whose runs did not wait: all their chunks have a result or a failure, or are overdue.",
+    description="Finishes videos whose runs did not wait: all their chunks have a result or a failure, or are overdue. "
+    "Of those that wait for a model which another one has replaced, the chunks are submitted to that one.",
 )
 def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SensorResult | dg.SkipReason:
-    """Request a finishing run for every pending video whose chunks have all ended."""
+    """Request a run for every pending video whose chunks have all ended, or whose model was replaced."""
     opened = storage.open()
     began = time.monotonic()
     pending = {video_id_of_pending(entry.key): entry for entry in opened.list(PENDING)}
     if not pending:
         return dg.SkipReason("No video is pending.")
-    failures = {entry.key for entry in opened.list(FAILURES)}
-    why_lost = cache(partial(known_lost, log=context.log))
+    look = partial(
+        needed_run,
+        failures={entry.key for entry in opened.list(FAILURES)},
+        why_lost=cache(partial(known_lost, log=context.log)),
+        local_model=cache(local_model),
+    )
     busy = _partitions_with_unfinished_runs(context.instance)
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
-    # A tick that runs out of time leaves off there: else those at the end of the alphabet would wait for all others.
+    # A tick that has done enough leaves off there: else those at the end of the alphabet would wait for all others.
     left_off = context.cursor or ""
-    for video_id in sorted(pending, key=lambda each: (each <= left_off, each)):
+    for done, video_id in enumerate(sorted(pending, key=lambda each: (each <= left_off, each))):
+        if len(requests) == MAX_NEW_VIDEOS or time.monotonic() - began > TICK_SECONDS:
+            skipped["left for the next tick"] = len(pending) - done
+            break
         if video_id in busy:
             skipped["have a run"] += 1
         elif not context.instance.has_dynamic_partition(str(videos.name), video_id):
             skipped["have no partition any more"] += 1
-        elif time.monotonic() - began > TICK_SECONDS:
-            skipped["left for the next tick"] += 1
-            continue
         else:
             try:
-                run_key = _why_finish(opened, video_id, failures, why_lost)
+                request = _next_run(opened, video_id, look)
             except DamagedRecordError as error:
                 context.log.warning("%s A run of %s writes it anew.", error, video_id)
-                run_key = f"{video_id}:torn:{pending[video_id].version}"
-            if run_key is None:
+                request = _run_request(video_id, f"torn:{pending[video_id].version}", finish_video.name)
+            if request is None:
                 skipped["under way"] += 1
             else:
-                requests.append(dg.RunRequest(run_key=run_key, partition_key=video_id, run_config=_NOT_WAITING))
+                requests.append(request)
         left_off = video_id
     if not requests:
         context.update_cursor(left_off)
@@ -164,16 +169,19 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     return dg.SensorResult(run_requests=requests, cursor=left_off)
 
 
-def _why_finish(
-    storage: Storage, video_id: str, failures: set[str], why_lost: Callable[[str], str | None]
-) -> str | None:
-    """The run key for a pending video that needs a run; None while it is under way, or finished just now."""
+def _next_run(
+    storage: Storage, video_id: str, look: Callable[[Storage, str, Pending], NeededRun | None]
+) -> dg.RunRequest | None:
+    """The run that a pending video needs; None while it is under way, or finished just now."""
     pending = read_pending(storage, video_id)
-    reason = pending and why_run(storage, video_id, pending, failures=failures, why_lost=why_lost)
-    if pending is None or reason is None:
+    needed = look(storage, video_id, pending) if pending else None
+    if pending is None or needed is None:
         return None
+    if needed.change_to is not None:
+        return _run_request(video_id, f"{pending.plan}:{needed.change_to}", change_model.name)
     # With the reason: what failed for want of an endpoint is run again once there is another.
-    return f"{video_id}:{pending.plan}:{pending.model_id}:{pending.submitted_at}:{reason}"
+    state = f"{pending.plan}:{pending.model_id}:{pending.submitted_at}:{needed.why}"
+    return _run_request(video_id, state, finish_video.name)
 
 
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})
@@ -188,8 +196,9 @@ def _room(instance: dg.DagsterInstance, storage: Storage) -> int:
     return min(MAX_NEW_VIDEOS, max(MAX_VIDEOS_UNDER_WAY - len(under_way), 0))
 
 
-def _run_request(video_id: str, version: str) -> dg.RunRequest:
-    return dg.RunRequest(run_key=f"{video_id}:{version}", partition_key=video_id, run_config=_NOT_WAITING)
+def _run_request(video_id: str, state: str, job: str) -> dg.RunRequest:
+    """A run of a video that does not wait; never a second one for the same state of it."""
+    return dg.RunRequest(run_key=f"{video_id}:{state}", partition_key=video_id, job_name=job, run_config=_NOT_WAITING)
 
 
 def is_video(name: str) -> bool:

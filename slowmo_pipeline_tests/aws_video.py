@@ -11,7 +11,7 @@ from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.steps.ensure import Ensured, Ensurer
-from slowmo_pipeline.steps.pending import read_pending, why_run
+from slowmo_pipeline.steps.pending import needed_run, read_pending
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
@@ -66,7 +66,10 @@ class Video:
         pending = read_pending(self.storage, self.video_id)
         assert pending is not None
         failures = {entry.key for entry in self.storage.list(FAILURES)}
-        return why_run(self.storage, self.video_id, pending, failures=failures, why_lost=why_lost)
+        needed = needed_run(
+            self.storage, self.video_id, pending, failures=failures, why_lost=why_lost, local_model=lambda name: None
+        )
+        return needed.why if needed else None
 
     @property
     def computed(self) -> list[int]:

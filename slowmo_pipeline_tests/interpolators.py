@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -38,6 +39,23 @@ class ToldGpu(Fade):
 
     def __init__(self) -> None:
         self.model_id = f"gpu-{os.environ.get('CUDA_VISIBLE_DEVICES')}"
+
+
+class Gated(Fade):
+    """Is at work until the file that SLOWMO_TEST_GATE names is there."""
+
+    def render(
+        self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
+    ) -> Iterator[Frame]:
+        while not Path(os.environ["SLOWMO_TEST_GATE"]).exists():
+            time.sleep(0.01)
+        yield from super().render(frames, times, returned=returned)
+
+
+class GatedNext(Gated):
+    """The same, deployed after it."""
+
+    model_id = "fade-2"
 
 
 class Scripted(Fade):

@@ -2,9 +2,13 @@
 
 from fractions import Fraction
 
+from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import make_plan
+from slowmo_pipeline.steps.pending import Pending
+from slowmo_pipeline.steps.records import Current
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.timeline import ConstantRate, TimeLine
 
 PLAN = "0123456789abcdef"
@@ -16,3 +20,22 @@ def planned_video(storage: Storage, video_id: str, *, model_id: str = "fade-1") 
     keys = VideoKeys(video_id).plan(PLAN)
     storage.write(keys.plan, make_plan(timeline, {}, frame_bytes=1000).to_json())
     return PLAN, keys.model(model_id)
+
+
+def submitted(storage: Storage, video_id: str, *, interpolator: str, model_id: str, chunks: int) -> ResultKeys:
+    """Store what a run leaves that submitted so many chunks and did not wait; the keys of what the model makes."""
+    keys = VideoKeys(video_id)
+    results = keys.plan(PLAN).model(model_id)
+    write_record(storage, keys.current, Current(plan=PLAN, interpolator=interpolator, model_id=model_id))
+    write_record(storage, keys.pending, Pending(plan=PLAN, model_id=model_id, submitted_at=1.0, deadline=4e9))
+    for chunk in range(chunks):
+        receipt = Receipt(
+            inference_id=f"{video_id}-{chunk}",
+            output_location=storage.uri(results.result(chunk)),
+            failure_location=storage.uri(f"failures/{video_id}-{chunk}.out"),
+            submitted_at=1.0,
+            deadline=4e9,
+            attempt=1,
+        )
+        write_record(storage, results.receipt(chunk), receipt)
+    return results

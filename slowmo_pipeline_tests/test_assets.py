@@ -144,8 +144,8 @@ def test_another_model_makes_new_results_from_the_same_plan(pipeline: TestPipeli
     finally:
         write_json(pipeline.storage, endpoint_key("flow"), served)
     assert first.success
-    # The server still is the old model: its results do not pass for the new one's.
-    assert "made by fade-1, not by fade-2" in failure_message(result)
+    # The server still is the old model: nothing that it made would pass for the new one's.
+    assert "runs fade-1 as flow, but the last one that began to serve" in failure_message(result)
     assert materialized(result, "frame_chunks")["plan"] == materialized(first, "frame_chunks")["plan"]
 
 

@@ -8,7 +8,8 @@ from slowmo_pipeline.cli_endpoint import endpoint_app
 from slowmo_pipeline.deployment.scaling import remove_scaling
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.errors import EndpointError, SettingsError
-from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage
+from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage, package_of
+from slowmo_pipeline_tests.steps import submitted
 
 
 @pytest.fixture
@@ -57,6 +58,19 @@ def test_deploy_prints_what_it_changed_and_what_runs(stage: Stage) -> None:
 
 def test_deploying_again_prints_unchanged(stage: Stage) -> None:
     deploy(stage)
+    assert deploy(stage).stdout.splitlines()[0] == "unchanged"
+
+
+def test_deploying_another_model_tells_what_is_under_way_before_what_it_changes(stage: Stage) -> None:
+    deploy(stage)
+    submitted(stage.storage, "a", interpolator="film", model_id="film-1-0123abcd", chunks=3)
+    stage.package = package_of(stage.folder, "film-2-4567cdef")
+    first, *lines = deploy(stage).stdout.splitlines()
+    assert first == (
+        "under way with film-1-0123abcd: 1 videos. What it has not completed is made with film-2-4567cdef; up to 3 "
+        "chunks in its queue are still computed and paid for"
+    )
+    assert any(line.startswith("changing endpoint") for line in lines)
     assert deploy(stage).stdout.splitlines()[0] == "unchanged"
 
 

@@ -243,6 +243,10 @@ def test_a_key_encrypts_bucket_and_topics(stack_with_key: Stack) -> None:
         ("DeployerPolicy", "s3:PutObject", "models/slowmo-film/0123/model.tar.gz", True),
         ("DeployerPolicy", "s3:PutObject", endpoint_key("film"), True),
         ("DeployerPolicy", "s3:DeleteObject", endpoint_key("film"), True),
+        ("DeployerPolicy", "s3:GetObject", VideoKeys("clip-1").pending, True),
+        ("DeployerPolicy", "s3:GetObject", VideoKeys("clip-1").current, True),
+        ("DeployerPolicy", "s3:GetObject", RESULTS.receipt(0), True),
+        ("DeployerPolicy", "s3:GetObject", RESULTS.result(0), False),
         ("DeployerPolicy", "s3:GetObject", "uploads/clip.mp4", False),
     ],
 )

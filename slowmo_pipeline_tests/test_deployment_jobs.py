@@ -12,7 +12,8 @@ from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.deployment_jobs import DeployEndpointConfig
 from slowmo_pipeline.progress import LogProgress
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor
-from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage
+from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage, package_of
+from slowmo_pipeline_tests.steps import submitted
 
 
 @pytest.fixture
@@ -53,6 +54,16 @@ def test_the_jobs_deploy_and_delete(stage: Stage) -> None:
     assert stage.everything()["targets"][0]["MaxCapacity"] == 2
     assert run(stage, deployment_jobs.delete_endpoint, "delete_from_sagemaker").success
     assert stage.everything() == before
+
+
+def test_the_job_tells_what_is_under_way_with_the_model_that_it_replaces(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deploy(stage)
+    for video_id in "ab":
+        submitted(stage.storage, video_id, interpolator="film", model_id="film-1-0123abcd", chunks=1)
+    assert deploy(stage, package=str(package_of(stage.folder, "film-2-4567cdef"))).success
+    assert "under way with film-1-0123abcd: 2 videos. What" in capfd.readouterr().err
 
 
 def test_a_bad_setting_is_a_failure_that_is_not_retried(stage: Stage) -> None:

@@ -326,6 +326,42 @@ def test_a_video_with_an_unfinished_run_is_left_to_it(storage: Storage, instance
     assert tick(instance, "completed_outputs").skip_message == "1 have a run."
 
 
+@pytest.mark.parametrize("job", ["finish_video", "change_model"])
+def test_a_tick_asks_for_so_many_runs_of_pending_videos_and_the_next_for_the_rest(
+    storage: Storage, instance: dg.DagsterInstance, job: str
+) -> None:
+    ids = [f"video-{number:08}" for number in range(MAX_NEW_VIDEOS + 3)]
+    instance.add_dynamic_partitions(str(videos.name), ids)
+    for video_id in ids:
+        mark_pending(storage, video_id, deadline=1.0 if job == "finish_video" else 4e9)
+        current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
+        write_json(storage, VideoKeys(video_id).current, current)
+    if job == "change_model":
+        write_served(storage, "flow", Served(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow"))
+    first = tick(instance, "completed_outputs")
+    for request in first.run_requests:
+        instance.add_run(dg.DagsterRun(job_name=job, tags={"dagster/partition": request.partition_key}))
+    second = tick(instance, "completed_outputs", first.cursor)
+
+    assert [len(data.run_requests) for data in (first, second)] == [MAX_NEW_VIDEOS, 3]
+    assert {request.job_name for data in (first, second) for request in data.run_requests} == {job}
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_change_of_the_model_has_one_run_key_whatever_is_submitted_meanwhile(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    write_served(storage, "flow", Served(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow"))
+    keys = set()
+    for submitted_at in (1.0, 2.0):
+        mark_pending(storage, PENDING_ID, submitted_at=submitted_at)
+        current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
+        write_json(storage, VideoKeys(PENDING_ID).current, current)
+        keys |= {request.run_key for request in tick(instance, "completed_outputs").run_requests}
+
+    assert keys == {f"{PENDING_ID}:{PLAN}:fade-2"}
+
+
 def test_a_video_whose_partition_was_deleted_holds_up_no_other(storage: Storage, instance: dg.DagsterInstance) -> None:
     mark_pending(storage, PENDING_ID, deadline=1.0)
     assert tick(instance, "completed_outputs").skip_message == "1 have no partition any more."

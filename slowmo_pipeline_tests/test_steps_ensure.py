@@ -16,10 +16,12 @@ from slowmo_pipeline.errors import (
     UnknownVideoError,
 )
 from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys
+from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.ensure import Ensured, Ensurer
-from slowmo_pipeline.steps.pending import read_pending
+from slowmo_pipeline.steps.pending import Pending, read_pending
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline_tests.videos import drop_and_cut, finish, quiet, serve
 
 CHUNKS = 4
@@ -211,7 +213,7 @@ def test_result_counts_although_an_earlier_attempt_failed(endpoint: Endpoint, vi
     assert ensure(endpoint, video_id).complete
 
 
-def test_without_waiting_a_marker_stays_until_all_is_there(endpoint: Endpoint, video_id: str) -> None:
+def test_without_waiting_a_marker_stays_until_the_results_are_assembled(endpoint: Endpoint, video_id: str) -> None:
     endpoint.acts[1] = ["vanish"]
 
     assert ensure(endpoint, video_id, wait=False) == Ensured(complete=False, submitted=4, chunks=4)
@@ -222,6 +224,9 @@ def test_without_waiting_a_marker_stays_until_all_is_there(endpoint: Endpoint, v
 
     endpoint.storage.write(result_keys(endpoint.storage, video_id).result(1), b"result")
     assert ensure(endpoint, video_id, wait=False) == Ensured(complete=True, submitted=0, chunks=4)
+    assert read_pending(endpoint.storage, video_id)
+    finish(endpoint.storage, video_id)
+    ensure(endpoint, video_id, wait=False)
     assert read_pending(endpoint.storage, video_id) is None
 
 
@@ -360,14 +365,48 @@ def test_finished_video_needs_no_results(endpoint: Endpoint, video_id: str) -> N
     assert ensure(endpoint, video_id) == Ensured(complete=True, submitted=0, chunks=4)
 
 
-def test_a_plan_for_another_model_is_nobodys_any_more(endpoint: Endpoint, video_id: str) -> None:
+def test_a_plan_for_another_model_keeps_its_marker_for_the_sensor(endpoint: Endpoint, video_id: str) -> None:
     endpoint.acts[1] = ["vanish"]
     ensure(endpoint, video_id, wait=False)
+    before = read_pending(endpoint.storage, video_id)
     serve(endpoint.storage, model_id="fade-2")
     with pytest.raises(EndpointError, match="materialise frame_chunks again"):
         ensure(endpoint, video_id, wait=False)
 
-    assert read_pending(endpoint.storage, video_id) is None
+    assert before
+    assert read_pending(endpoint.storage, video_id) == before
+
+
+def test_a_marker_remembers_the_models_that_its_video_was_changed_to(endpoint: Endpoint, video_id: str) -> None:
+    remembered = []
+    for model_id in ("fade-1", "fade-2", "fade-2", "fade-1", "fade-2"):
+        serve(endpoint.storage, model_id=model_id)
+        cut(endpoint.storage, video_id, progress=quiet)
+        for chunk in range(CHUNKS):
+            endpoint.acts[chunk] = ["vanish"]
+        ensure(endpoint, video_id, wait=False)
+        pending = read_pending(endpoint.storage, video_id)
+        assert pending
+        remembered.append((pending.model_id, pending.changed_to))
+
+    assert remembered == [
+        ("fade-1", ()),
+        ("fade-2", ("fade-2",)),
+        ("fade-2", ("fade-2",)),
+        ("fade-1", ("fade-2", "fade-1")),
+        ("fade-2", ("fade-2", "fade-1")),
+    ]
+
+
+def test_a_marker_of_another_plan_begins_anew(endpoint: Endpoint, video_id: str) -> None:
+    endpoint.acts[1] = ["vanish"]
+    earlier = Pending(plan="0" * 16, model_id="fade-1", submitted_at=1.0, deadline=2.0, changed_to=("fade-2",))
+    write_record(endpoint.storage, VideoKeys(video_id).pending, earlier)
+    ensure(endpoint, video_id, wait=False)
+    marker = read_pending(endpoint.storage, video_id)
+
+    assert marker
+    assert (marker.plan != earlier.plan, marker.changed_to) == (True, ())
 
 
 def test_video_that_wants_nothing_is_complete(folder: Storage) -> None:

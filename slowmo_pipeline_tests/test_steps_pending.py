@@ -8,11 +8,11 @@ import pytest
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
-from slowmo_pipeline.steps.pending import Pending, why_run
+from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
-from slowmo_pipeline_tests.stored import changed
-from slowmo_pipeline_tests.videos import drop_and_cut
+from slowmo_pipeline_tests.stored import changed, write_json
+from slowmo_pipeline_tests.videos import drop_and_cut, finish
 
 CHUNKS = 4
 FIRST = Served(
@@ -55,13 +55,21 @@ class Waiting:
         write_record(self.storage, self.results.receipt(chunk), receipt)
 
     def why_run(self, failures: set[str] | None = None, *, lost: str = "") -> str | None:
+        """Why the completion sensor would run it."""
+        needed = self.needed_run(failures, lost=lost)
+        return needed.why if needed else None
+
+    def needed_run(
+        self, failures: set[str] | None = None, *, lost: str = "", local_model: str | None = None
+    ) -> NeededRun | None:
         """What the completion sensor finds."""
-        return why_run(
+        return needed_run(
             self.storage,
             self.video_id,
             self.pending,
             failures=failures or set(),
             why_lost=lambda endpoint: "gone" if endpoint == lost else None,
+            local_model=lambda interpolator: local_model,
         )
 
 
@@ -169,3 +177,64 @@ def test_whatever_failed_for_want_of_an_endpoint_is_run_again_with_the_next(wait
 
     assert None not in reasons
     assert len(set(reasons)) == 2
+
+
+NEXT = changed(FIRST, model_id="fade-2")
+LOCAL = Served(model_id="fade-2", max_body_bytes=10**6)
+CHANGE = NeededRun("another endpoint, fade-2 of 1.0", change_to="fade-2")
+ENDED = NeededRun("ended, fade-2 of 1.0")
+
+
+@pytest.mark.parametrize(
+    ("results", "failed", "needed"),
+    [(0, 0, CHANGE), (1, 0, CHANGE), (CHUNKS - 1, 0, CHANGE), (CHUNKS - 1, 1, CHANGE), (CHUNKS, 0, ENDED)],
+)
+def test_a_replaced_model_finishes_what_it_has_done_and_the_next_makes_the_rest(
+    waiting: Waiting, results: int, failed: int, needed: NeededRun
+) -> None:
+    for chunk in range(CHUNKS):
+        waiting.submitted(chunk, waiting.storage.uri(f"failures/{chunk}"))
+    for chunk in range(results):
+        waiting.storage.write(waiting.results.result(chunk), b"result")
+    write_served(waiting.storage, "flow", NEXT)
+
+    assert waiting.needed_run({f"failures/{CHUNKS - 1}"} if failed else set()) == needed
+
+
+def test_what_is_finished_is_not_changed_although_its_results_are_gone(waiting: Waiting) -> None:
+    finish(waiting.storage, waiting.video_id)
+    write_served(waiting.storage, "flow", NEXT)
+
+    assert waiting.needed_run() == ENDED
+
+
+def test_no_video_is_changed_to_a_model_twice(waiting: Waiting) -> None:
+    waiting.submitted(0, None)
+    write_served(waiting.storage, "flow", NEXT)
+    again = replace(waiting, pending=changed(waiting.pending, changed_to=("fade-2", "fade-1")))
+
+    assert again.needed_run() == NeededRun("another endpoint, fade-2 of 1.0"), "a run that tells so"
+
+
+@pytest.mark.parametrize(("here", "needed"), [("fade-2", "fade-2"), ("fade-1", None), (None, None)])
+def test_a_video_is_changed_to_a_local_model_only_where_that_runs(
+    waiting: Waiting, here: str | None, needed: str | None
+) -> None:
+    waiting.submitted(0, None)
+    write_served(waiting.storage, "flow", LOCAL)
+    found = waiting.needed_run(local_model=here)
+
+    assert (found and found.change_to) == needed
+
+
+def test_a_marker_of_before_can_be_changed(waiting: Waiting) -> None:
+    write_json(
+        waiting.storage,
+        VideoKeys(waiting.video_id).pending,
+        {"plan": waiting.pending.plan, "model_id": "fade-1", "submitted_at": 1.0, "deadline": 4e9},
+    )
+    write_served(waiting.storage, "flow", NEXT)
+    marker = read_pending(waiting.storage, waiting.video_id)
+    assert marker
+
+    assert replace(waiting, pending=marker).needed_run() == CHANGE

@@ -189,7 +189,7 @@ def _tidy(storage: Storage, video_id: str, current: Current, settings: SlowMotio
     keys = VideoKeys(video_id)
     plan = keys.plan(current.plan)
     others = {keys.final(codec.suffix) for codec in CODECS.values()} - {final}
-    storage.delete(others)
+    storage.delete({*others, keys.pending})
     storage.delete([entry.key for entry in storage.list(plan.chunks)])
     if not settings.keep_results:
         storage.delete([entry.key for entry in storage.list(plan.model(current.model_id).prefix)])

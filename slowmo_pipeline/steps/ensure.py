@@ -93,7 +93,7 @@ class Ensurer:
             self._progress("interpolate", len(state.done), len(self._plan.chunks), "chunks")
             self._give_up_on_hopeless(state)
             if len(state.done) == len(self._plan.chunks):
-                self._unmark()
+                # A marker stays until they are assembled: what queued while the model was replaced is the other one's.
                 return Ensured(True, submitted, len(self._plan.chunks))
             if not wait:
                 self._mark_pending()  # before as well: a run that dies while it submits is finished by the sensor
@@ -176,7 +176,7 @@ class Ensurer:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
         found = served(self._storage, self._current.interpolator)
         if found.model_id != self._current.model_id:
-            self._unmark()
+            # With its marker, if it has one: the completion sensor changes the video to that model.
             raise EndpointError(
                 f"The endpoint {self._current.interpolator} now runs {found.model_id}, the chunks were cut for "
                 f"{self._current.model_id}: materialise frame_chunks again."
@@ -227,6 +227,7 @@ class Ensurer:
             model_id=self._current.model_id,
             submitted_at=max((submission.submitted_at for submission in submissions), default=began),
             deadline=max((submission.deadline for submission in submissions), default=began),
+            changed_to=before.changes(self._current.plan, self._current.model_id) if before else (),
         )
         write_record(self._storage, VideoKeys(self._video_id).pending, pending)
 

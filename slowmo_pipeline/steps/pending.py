@@ -1,13 +1,27 @@
-"""The marker of a plan that was submitted and not waited for, and what tells that it needs a run."""
+"""The marker of a plan that was submitted and not waited for, and what tells that it needs a run.
+
+Deployed is another model than the one that the chunks were submitted for. They do not depend on it, so:
+
+    all results of the old model are there      the video is finished with them
+    some are not                                the video is changed to the new model: its chunks are submitted again
+
+A marker remembers the models that its video was changed to, and none of them gets it a second time. So two endpoints
+that take turns under one name (two homes over one storage, with versions of `flow` of their own) get a video once each,
+and whoever has it last keeps it.
+"""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from slowmo_pipeline.endpoint import read_receipt
+from slowmo_pipeline.endpoint_record import Served
+from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.keys import VideoKeys
-from slowmo_pipeline.record import Epoch, Record
+from slowmo_pipeline.record import Epoch, Items, Record
 from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.steps.records import read_current
+from slowmo_pipeline.steps.records import is_finished, read_current, read_in_force
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_record
 
@@ -21,6 +35,26 @@ class Pending(Record):
     """Seconds since the epoch, of the last submission: a resubmission is a new state to the completion sensor."""
     deadline: Epoch
     """Seconds since the epoch; after it everything submitted has ended in some way."""
+    changed_to: Items[str] = ()
+    """The models that it was changed to after its first submission, in this order."""
+
+    def changes(self, plan: str, model_id: str) -> tuple[str, ...]:
+        """`changed_to` once that model makes that plan; another plan begins anew."""
+        if plan != self.plan:
+            return ()
+        known = model_id == self.model_id or model_id in self.changed_to
+        return self.changed_to if known else (*self.changed_to, model_id)
+
+
+@dataclass(frozen=True)
+class NeededRun:
+    """A run that a pending video needs."""
+
+    why: str
+    """The same words while the reason and the endpoint are the same: what failed for want of an endpoint is run again
+    once there is another."""
+    change_to: str | None = None
+    """The model that makes the video from now on; None: the one that it was submitted for."""
 
 
 def read_pending(storage: Storage, video_id: str) -> Pending | None:
@@ -28,28 +62,67 @@ def read_pending(storage: Storage, video_id: str) -> Pending | None:
     return read_record(storage, Pending, VideoKeys(video_id).pending)
 
 
-def why_run(
-    storage: Storage, video_id: str, pending: Pending, *, failures: set[str], why_lost: Callable[[str], str | None]
-) -> str | None:
-    """Why a pending plan needs a run: all that was submitted has ended, or nothing more can come of it; else None.
+def needed_run(
+    storage: Storage,
+    video_id: str,
+    pending: Pending,
+    *,
+    failures: set[str],
+    why_lost: Callable[[str], str | None],
+    local_model: Callable[[str], str | None],
+) -> NeededRun | None:
+    """The run that a pending plan needs: all that was submitted has ended, or nothing more can come of it; else None.
 
-    The same words while the reason and the endpoint are the same: what failed for want of an endpoint is run again once
-    there is another. `failures` are the keys of all failure objects, `why_lost` tells why SageMaker has lost an
-    endpoint, if it has. Costs one listing and two small objects; receipts are read only when failures could account for
-    all that is still open.
+    `failures` are the keys of all failure objects; `why_lost` tells why SageMaker has lost an endpoint, if it has;
+    `local_model` which model the local endpoint here runs under an interpolator's name, if any. Costs one listing and
+    two small objects; receipts are read only when failures could account for all that is still open, and the plan only
+    when another model is deployed.
     """
     current = read_current(storage, video_id)
     endpoint = served_now(storage, current.interpolator) if current else None
     now = f"{endpoint.model_id} of {endpoint.deployed_at}" if endpoint else "no endpoint"
+    may_change = current and endpoint and _may_change(pending, endpoint, partial(local_model, current.interpolator))
+    if endpoint and may_change and not _can_be_finished(storage, video_id, pending):
+        return NeededRun(f"another endpoint, {now}", change_to=endpoint.model_id)
     if _has_ended(storage, video_id, pending, failures):
-        return f"ended, {now}"
+        return NeededRun(f"ended, {now}")
     if current and (endpoint is None or (endpoint.sagemaker_endpoint and why_lost(endpoint.sagemaker_endpoint))):
-        return "no endpoint"  # the run that follows says so
+        return NeededRun("no endpoint")  # the run that follows says so
     if time.time() > pending.deadline:
-        return f"overdue, {now}"
-    if endpoint and (endpoint.model_id != pending.model_id or (endpoint.deployed_at or 0) > pending.submitted_at):
-        return f"another endpoint, {now}"
+        return NeededRun(f"overdue, {now}")
+    # A local endpoint of another home may still be at work, whatever the record says of the latest one.
+    if endpoint and endpoint.sagemaker_endpoint and _is_another(endpoint, pending):
+        return NeededRun(f"another endpoint, {now}")
     return None
+
+
+def _may_change(pending: Pending, endpoint: Served, local_model: Callable[[], str | None]) -> bool:
+    """Whether the endpoint runs another model, can be given the chunks from here, and was not given them before."""
+    return (
+        endpoint.model_id != pending.model_id
+        and endpoint.model_id not in pending.changed_to
+        and (endpoint.sagemaker_endpoint is not None or local_model() == endpoint.model_id)
+    )
+
+
+def _is_another(endpoint: Served, pending: Pending) -> bool:
+    """Whether the endpoint is not the one that the plan was submitted to."""
+    return endpoint.model_id != pending.model_id or (endpoint.deployed_at or 0) > pending.submitted_at
+
+
+def _can_be_finished(storage: Storage, video_id: str, pending: Pending) -> bool:
+    """Whether the video can be finished with the model that it was submitted for."""
+    try:
+        in_force = read_in_force(storage, video_id)
+    except (UnknownVideoError, DamagedRecordError):
+        return False  # cutting makes anew what is missing
+    if (in_force.current.plan, in_force.current.model_id) != (pending.plan, pending.model_id):
+        return False
+    if is_finished(storage, video_id, in_force.source, in_force.current):
+        return True  # its results may be gone by choice
+    keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
+    there = {entry.key for entry in storage.list(keys.results)}
+    return all(keys.result(chunk.index) in there for chunk in in_force.plan.chunks)
 
 
 def _has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:
