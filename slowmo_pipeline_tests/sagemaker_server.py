@@ -30,6 +30,7 @@ from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deploy
 from slowmo_pipeline.serving.model_folder import MODEL_ID
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.fault_proxy import FaultProxy
 
 
 @dataclass
@@ -281,3 +282,12 @@ def deployment_stage(server: str, storage_url: str, folder: Path, monkeypatch: p
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     with scripted_sagemaker() as script:
         yield Stage(open_storage(storage_url), folder, script)
+
+
+@contextmanager
+def stage_behind(proxy: FaultProxy, storage_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The same behind a proxy that may break it; what was deployed there is deleted at the end."""
+    with deployment_stage(proxy.url, storage_url, folder, monkeypatch) as stage:
+        yield stage
+        proxy.heal()
+        stage.delete()

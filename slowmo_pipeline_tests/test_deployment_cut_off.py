@@ -14,7 +14,7 @@ from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline_tests.fault_proxy import Asked, FaultProxy, fault_proxy, refuse
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.processes import SLOWMO
-from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage, package_of
+from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, package_of, stage_behind
 
 COMPLETE_OR_DELETE = r"run the same `slowmo endpoint deploy` again: it completes it.*`slowmo endpoint delete --name"
 FULL_PRICE = rf"does not scale: 1 ml\.g5\.xlarge at full price.*\$1\.408 an hour.*{COMPLETE_OR_DELETE}"
@@ -28,10 +28,8 @@ def aws(s3_server: str) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def stage(aws: FaultProxy, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with deployment_stage(aws.url, s3_url, tmp_path, monkeypatch) as stage:
+    with stage_behind(aws, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        aws.heal()
-        stage.delete()
 
 
 def call(name: str) -> Callable[[Asked], bool]:

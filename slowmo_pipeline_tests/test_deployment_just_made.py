@@ -8,7 +8,7 @@ import pytest
 from slowmo_pipeline.deployment.just_made import PAUSES_SECONDS
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline_tests.fault_proxy import Asked, Fault, FaultProxy, fault_proxy, refuse
-from slowmo_pipeline_tests.sagemaker_server import Stage, deployment_stage, package_of
+from slowmo_pipeline_tests.sagemaker_server import Stage, package_of, stage_behind
 
 NOT_FOUND = 'Could not find {} "arn:aws:sagemaker:us-east-1:123456789012:{}/slowmo-0123abcd".'
 MODEL = refuse(400, "ValidationException", NOT_FOUND.format("model", "model"))
@@ -25,10 +25,8 @@ def aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]
 
 @pytest.fixture
 def stage(aws: FaultProxy, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with deployment_stage(aws.url, s3_url, tmp_path, monkeypatch) as stage:
+    with stage_behind(aws, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        aws.heal()
-        stage.delete()
 
 
 def call(name: str) -> Callable[[Asked], bool]:
