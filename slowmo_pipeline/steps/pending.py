@@ -1,6 +1,6 @@
 """The marker of a plan that was submitted and not waited for, and what tells that it needs a run.
 
-Deployed is another model than the one that the chunks were submitted for. They do not depend on it, so:
+Chunks do not depend on the model, so when another one is deployed than they were submitted for:
 
     all results of the old model are there      the video is finished with them
     some are not                                the video is changed to the new model: its chunks are submitted again
