@@ -103,12 +103,7 @@ def info(
     load = _loader()
     from slowmo_pipeline.interpolation.film.devices import PRECISIONS, shown_device
 
-    film = load(path, pyramid_levels=pyramid_levels, precision=precision)
-    # One after another: each is a whole network.
-    differences = {
-        f"{each}_differs_by": load(path, pyramid_levels=pyramid_levels, precision=each).difference
-        for each in PRECISIONS
-    }
+    film = load(path, pyramid_levels=pyramid_levels, precision=precision, compare=PRECISIONS)
     print_facts(
         path=path,
         sha256=saved_model_sha256(path),
@@ -117,7 +112,7 @@ def info(
         **asdict(film.options),
         device=shown_device(film.device),
         precision=film.precision,
-        **differences,
+        **{f"{each}_differs_by": film.differences[each] for each in PRECISIONS},
         seconds_a_frame=f"{_seconds_a_frame(film):.3f}",
         threads=usable_cores(),
     )

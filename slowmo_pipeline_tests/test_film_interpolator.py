@@ -14,6 +14,7 @@ import tensorflow as tf
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.film import FilmInterpolator, load_film
+from slowmo_pipeline.interpolation.film.devices import PRECISIONS
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
 from slowmo_pipeline.interpolation.tiling import OVERLAP, Tiling
@@ -187,7 +188,8 @@ def test_sixteen_bit_floats_inside_change_little_and_say_so(moving: FilmInterpol
     assert 0 < difference.mean() < 1
     assert half.model_id != moving.model_id
     assert re.fullmatch(r"film-2-float16-[0-9a-f]{8}", half.model_id)
-    assert 0 < half.difference.mean < half.difference.largest < 0.05
+    assert 0 < half.differences["float16"].mean < half.differences["float16"].largest < 0.05
+    assert half.differences["float32"].largest < 1e-5
 
 
 def test_tf32_is_a_switch_of_tensorflow_that_each_film_sets_for_itself(folder: Path) -> None:
@@ -231,8 +233,12 @@ def test_a_precision_too_coarse_for_the_weights_is_refused(tmp_path: Path) -> No
     for variable, scale in ((kernel, 2.0**20), (bias, 2.0**20), (output_kernel, 2.0**-20)):
         variable.assign(variable * scale)
 
+    exported = film.export(tmp_path / "film")
     with pytest.raises(ModelError, match="With float16 it renders otherwise than with float32"):
-        load_film(film.export(tmp_path / "film"), pyramid_levels=LEVELS, precision="float16")
+        load_film(exported, pyramid_levels=LEVELS, precision="float16")
+    told = load_film(exported, pyramid_levels=LEVELS, compare=PRECISIONS)
+    assert not told.differences["float16"].mean < 1
+    assert (told.precision, told.differences["tf32"].largest) == ("float32", 0)
 
 
 def test_other_precisions_are_refused(folder: Path) -> None:

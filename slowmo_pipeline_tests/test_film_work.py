@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from slowmo_pipeline.interpolation.film import FilmInterpolator
-from slowmo_pipeline.interpolation.film.comparison import Difference
 from slowmo_pipeline.interpolation.film.interpolator import TileChoice
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
@@ -73,7 +72,7 @@ def cut_into(
         weights_sha256="0" * 64,
         parameters=0,
         tiles=TileChoice(rows, columns, tile_pixels),
-        difference=Difference(0, 0),
+        differences={},
     )
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from slowmo_pipeline.errors import ModelError
-from slowmo_pipeline.interpolation.film.devices import computing
+from slowmo_pipeline.interpolation.film.devices import Precision, computing
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
 
@@ -60,14 +60,17 @@ def compare_with_graph(network: FilmNetwork, saved: SavedFilm) -> Difference:
 
 
 def compare_precision(network: FilmNetwork, exact: FilmNetwork) -> Difference:
-    """Hold a coarser precision against float32 on a small pair of smooth pictures; ModelError when it is too coarse."""
+    """Hold a coarser precision against float32 on a small pair of smooth pictures."""
     side = 2 * max(exact.options.multiple, 64)
     grains = np.random.default_rng(0).uniform(size=(2, 1, 8, 8, 3)).astype(np.float32)
     pair = np.stack([np.clip(tf.image.resize(each, (side, side), "bicubic").numpy(), 0, 1) for each in grains])
-    difference = Difference.between(_rendered(network, pair), _rendered(exact, pair))
+    return Difference.between(_rendered(network, pair), _rendered(exact, pair))
+
+
+def require_fine(precision: Precision, difference: Difference) -> None:
+    """Raise ModelError when a precision is too coarse for the weights."""
     if not difference.mean <= LARGEST_MEAN_DIFFERENCE:  # NaN included: float16 ends at 65504
-        raise ModelError(f"With {network.precision} it renders otherwise than with float32: {difference}. Use float32.")
-    return difference
+        raise ModelError(f"With {precision} it renders otherwise than with float32: {difference}. Use float32.")
 
 
 def _rendered(network: FilmNetwork, pair: Pictures) -> Pictures:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
@@ -15,6 +15,7 @@ import tensorflow as tf
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.base import ALL, render_gaps
 from slowmo_pipeline.interpolation.film.comparison import Difference
+from slowmo_pipeline.interpolation.film.devices import Precision
 from slowmo_pipeline.interpolation.film.network import FilmNetwork, Prepared
 from slowmo_pipeline.interpolation.film.options import FilmOptions
 from slowmo_pipeline.interpolation.film.recursion import between
@@ -83,14 +84,20 @@ class FilmInterpolator:
     """Makes new frames by FILM; see `load_film`."""
 
     def __init__(
-        self, network: FilmNetwork, *, weights_sha256: str, parameters: int, tiles: TileChoice, difference: Difference
+        self,
+        network: FilmNetwork,
+        *,
+        weights_sha256: str,
+        parameters: int,
+        tiles: TileChoice,
+        differences: Mapping[Precision, Difference],
     ) -> None:
         self.options: FilmOptions = network.options
         self.device = network.device
         """Of TensorFlow's, such as `GPU:0`."""
         self.precision = network.precision
-        self.difference = difference
-        """Of what it renders from what it was held against when it was loaded: see `load_film`."""
+        self.differences = differences
+        """What was compared when it was loaded: float32 with the model's own graph, other precisions with float32."""
         self.parameters = parameters
         """Numbers in the weights."""
         self._network = network

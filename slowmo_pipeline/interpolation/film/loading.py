@@ -3,10 +3,11 @@
 import hashlib
 import logging
 import os
+from collections.abc import Collection
 
 from slowmo_pipeline.errors import ModelError, SettingsError
-from slowmo_pipeline.interpolation.film.comparison import compare_precision, compare_with_graph
-from slowmo_pipeline.interpolation.film.devices import chosen_precision, prepare_devices
+from slowmo_pipeline.interpolation.film.comparison import compare_precision, compare_with_graph, require_fine
+from slowmo_pipeline.interpolation.film.devices import Precision, chosen_precision, prepare_devices
 from slowmo_pipeline.interpolation.film.interpolator import FilmInterpolator, TileChoice
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.options import MOST_LEVELS
@@ -27,14 +28,16 @@ def load_film(
     tile_pixels: int = TILE_PIXELS,
     precision: str | None = None,
     device: str | None = None,
+    compare: Collection[Precision] = (),
 ) -> FilmInterpolator:
     """Load FILM from a published SavedModel, and hold it against the model's own graph on a small pair.
 
     Frames are cut into `block_height` x `block_width` overlapping tiles if either is given (the other is then 1),
     else into as few as keep a tile at `tile_pixels` or below. `pyramid_levels` is 7 for the published weights; it
     cannot be read from them. `precision` is one of devices.PRECISIONS; None: TensorFlow's own, tf32 on a GPU and
-    float32 on a CPU. Whichever it is, it is held against float32. `device` is one of TensorFlow's, such as `GPU:1`;
-    None: the first GPU, or the CPU.
+    float32 on a CPU. Whichever it is, it is held against float32, and so are those of `compare`, for
+    whoever wants to know how far they are apart. `device` is one of TensorFlow's, such as `GPU:1`; None: the first GPU,
+    or the CPU.
 
     Raises ModelError for a folder that holds no SavedModel, weights that do not fit, naming the first variable that
     differs, a graph that renders otherwise, and a precision that is too coarse for the weights; SettingsError for a
@@ -55,13 +58,16 @@ def load_film(
     saved = SavedFilm.load(saved_model_dir, pyramid_levels=pyramid_levels)
     network = exact = FilmNetwork(saved.options, saved.weights, device=place)
     try:
-        difference = compare_with_graph(exact, saved)
+        differences = {exact.precision: compare_with_graph(exact, saved)}
+        for each in sorted({*compare, kind} - {exact.precision}):
+            other = FilmNetwork(saved.options, saved.weights, precision=each, device=place)
+            differences[each] = compare_precision(other, exact)
+            network = other if each == kind else network
         if kind != exact.precision:
-            network = FilmNetwork(saved.options, saved.weights, precision=kind, device=place)
-            difference = compare_precision(network, exact)
+            require_fine(kind, differences[kind])
     except ModelError as error:
         raise ModelError(f"{saved_model_dir}: {error}") from error
-    logger.info("%s on %s differs by %s.", kind, place, difference)
+    logger.info("%s on %s differs by %s.", kind, place, differences[kind])
     digest = hashlib.sha256()
     for weight in saved.weights:
         digest.update(weight.tobytes())
@@ -70,5 +76,5 @@ def load_film(
         weights_sha256=digest.hexdigest(),
         parameters=sum(weight.size for weight in saved.weights),
         tiles=TileChoice(block_height, block_width, tile_pixels),
-        difference=difference,
+        differences=differences,
     )
