@@ -10,7 +10,7 @@ import typer
 
 from slowmo_pipeline.cli_cost import cost
 from slowmo_pipeline.cli_endpoint import endpoint_app
-from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, model_app
+from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, Precision, model_app
 from slowmo_pipeline.columns import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, SlowmoError, StorageError, UnknownVideoError
@@ -33,7 +33,9 @@ Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=F
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Worker processes of the local endpoint; unset: one a core, for film only one."),
+    typer.Option(
+        min=1, help="Worker processes of the local endpoint; unset: one a core, for film one a GPU or one alone."
+    ),
 ]
 Interpolators = Annotated[list[str], typer.Option("--interpolator", help="What to serve: flow, film. Repeatable.")]
 Model = Annotated[
@@ -54,6 +56,7 @@ def run(
     model: Model = None,
     block_height: BlockHeight = None,
     block_width: BlockWidth = None,
+    precision: Precision = None,
     workers: Workers = None,
 ) -> None:
     """Make slow motion of video files, and print where the results lie.
@@ -81,7 +84,7 @@ def run(
     common = defaults(open_storage(current_home().storage_url))
     settings = {clip: _spelled_out(settings_of(clip, defaults=common, options=given)) for clip in clips}
     used = {str(each["interpolator"]) for each in settings.values()}
-    endpoints = _endpoints(used - _deployed(used), model, block_height, block_width)
+    endpoints = _endpoints(used - _deployed(used), model, block_height, block_width, precision)
     failed = 0
     with _pipeline(workers, endpoints) as pipeline:
         for clip in clips:
@@ -109,12 +112,13 @@ def up(
     model: Model = None,
     block_height: BlockHeight = None,
     block_width: BlockWidth = None,
+    precision: Precision = None,
     workers: Workers = None,
 ) -> None:
     """Start the local endpoint and Dagster with both sensors on: drop files into the uploads folder and watch."""
     from slowmo_pipeline.services import up as serve_all
 
-    endpoints = _endpoints(interpolators, model, block_height, block_width)
+    endpoints = _endpoints(interpolators, model, block_height, block_width, precision)
     serve_all(current_home(), port=port, workers=workers, endpoints=endpoints)
 
 
@@ -195,6 +199,7 @@ def endpoint_serve(
     model: Model = None,
     block_height: BlockHeight = None,
     block_width: BlockWidth = None,
+    precision: Precision = None,
     workers: Workers = None,
 ) -> None:
     """Serve the local endpoint until Ctrl-C."""
@@ -204,7 +209,7 @@ def endpoint_serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = current_home()
-    endpoints = _endpoints(interpolators, model, block_height, block_width)
+    endpoints = _endpoints(interpolators, model, block_height, block_width, precision)
     serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers, endpoints=endpoints)
 
 
@@ -229,7 +234,11 @@ def _deployed(interpolators: Iterable[str]) -> set[str]:
 
 
 def _endpoints(
-    interpolators: Iterable[str], model: str | None, block_height: int | None, block_width: int | None
+    interpolators: Iterable[str],
+    model: str | None,
+    block_height: int | None,
+    block_width: int | None,
+    precision: str | None,
 ) -> list[str]:
     """What the local endpoint is to serve: how to make it, unless a live one has it and nothing special is asked."""
     from slowmo_pipeline.interpolation.catalog import recipe_of
@@ -238,10 +247,12 @@ def _endpoints(
     from slowmo_pipeline.serving.served import ServedEndpoint
 
     names = set(interpolators)
-    blocks = {"block_height": block_height, "block_width": block_width}
-    given = {name: count for name, count in blocks.items() if count is not None}
+    options = {"block_height": block_height, "block_width": block_width, "precision": precision}
+    given = {name: value for name, value in options.items() if value is not None}
     if "film" not in names and (model or given):
-        raise SettingsError("--model, --block-height and --block-width are for a local film: add --interpolator film.")
+        raise SettingsError(
+            "--model, --block-height, --block-width and --precision are for a local film: add --interpolator film."
+        )
     live = live_endpoint(current_home().endpoint)
     entries = []
     for name in sorted(names):
