@@ -33,7 +33,7 @@ BlockWidth = Annotated[int | None, typer.Option(min=1, help="Of film: tiles a fr
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="Of film: float32; tf32, whose factors GPUs from Ampere on round to 10 bits; float16. Default on a GPU: tf32.",
+        help="Of film: float32, tf32 (whose factors GPUs from Ampere on round to 10 bits) or float16.",
     ),
 ]
 
