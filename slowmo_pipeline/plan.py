@@ -93,6 +93,12 @@ class Plan:
         """Frames to be synthesised."""
         return sum(chunk.new_frames for chunk in self.chunks)
 
+    @property
+    def most_new_frames(self) -> int:
+        """Frames to be synthesised in the gap that wants most of them."""
+        gaps = range(self.timeline.source.count - 1)
+        return max((len(_new_outputs(self.timeline, self.held, gap)) for gap in gaps), default=0)
+
     def new_frames(self, chunk: Chunk) -> Iterator[NewFrame]:
         """The new frames that come back for a chunk, in order."""
         for gap in range(chunk.first_frame, chunk.last_frame):

@@ -218,9 +218,10 @@ def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_pat
 
 
 def test_a_size_that_is_none_is_told(models: Path, film: Path, tmp_path: Path) -> None:
-    done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", *LEVELS, "--warm-up", "1080p")
-    assert done.returncode == 1
-    assert "warm_up = '1080p' must be width x height in pixels, such as 1920x1080" in done.stderr
+    for size in ("1080p", "20000x20000"):
+        done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", *LEVELS, "--warm-up", size)
+        assert done.returncode == 1
+        assert f"warm_up = '{size}' must be width x height in pixels, such as 1920x1080" in done.stderr
 
 
 def test_a_model_that_does_not_fit_is_not_packaged(models: Path, film: Path, tmp_path: Path) -> None:

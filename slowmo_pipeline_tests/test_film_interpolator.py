@@ -213,10 +213,10 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from slowmo_pipeline.interpolation.film import load_film
 
 film = load_film({str(folder)!r}, pyramid_levels={LEVELS}, device="CPU:1")
-image = tf.zeros([1, 64, 64, 3])
-prepared = film._network.prepare(image)
+import numpy as np
+prepared = film._network.prepare(np.zeros([1, 64, 64, 3], np.float32))
 made = film._network.render(prepared, prepared, 0.5)
-print(film.device, {{tensor.device for tensor in (*prepared.features, made)}})
+print(film.device, {{tensor.device for tensor in (*prepared.images, *prepared.features, made)}})
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

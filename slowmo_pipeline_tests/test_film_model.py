@@ -97,10 +97,29 @@ def test_every_form_of_export_is_taken(film: PlainFilm, tmp_path: Path, form: di
     assert np.abs(made - np.clip(255 * truth, 0, 255)).max() < 0.51
 
 
+def test_a_signature_that_tells_the_frame_is_enough(film: PlainFilm, tmp_path: Path) -> None:
+    """However the object itself is called, if at all."""
+    exported = film.export(tmp_path / "film", beside_it=False, callable_object=False)
+    root = tf.saved_model.load(str(exported))
+    root.__call__ = tf.function(lambda x0, x1: x0 + x1, input_signature=[tf.TensorSpec([None])] * 2)
+    tf.saved_model.save(root, str(tmp_path / "called"), signatures=root.signatures["serving_default"])
+
+    assert load_film(tmp_path / "called", pyramid_levels=LEVELS).parameters > 0
+
+
+def test_a_graph_that_this_machine_cannot_run_is_told(film: PlainFilm, tmp_path: Path) -> None:
+    def channels_first(before: Any, after: Any) -> Any:
+        return tf.nn.max_pool2d(before, 1, 1, "SAME", data_format="NCHW")  # of GPUs only
+
+    exported = write_saved_model(tmp_path / "film", channels_first, film.variables)
+    with pytest.raises(ModelError, match="Its own graph cannot render"):
+        load_film(exported, pyramid_levels=LEVELS)
+
+
 def test_a_signature_of_many_names_tells_nothing(film: PlainFilm, tmp_path: Path) -> None:
     exported = film.export(tmp_path / "film", callable_object=False)
 
-    with pytest.raises(ModelError, match="can neither be called, nor has it a signature"):
+    with pytest.raises(ModelError, match="and cannot be called: is this another model"):
         load_film(exported, pyramid_levels=LEVELS)
 
 

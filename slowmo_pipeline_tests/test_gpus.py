@@ -48,6 +48,8 @@ def test_without_a_gpu_nothing_is_said_of_any(driver: Path) -> None:
     environment: dict[str, str] = {}
     see_only(0, environment, driver=driver / "none")
     assert environment == {}
+    see_only(2, environment, otherwise="2", driver=driver / "none")
+    assert environment == {"CUDA_VISIBLE_DEVICES": "2"}
 
 
 def test_an_interpolator_that_fills_a_gpu_gets_a_worker_on_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 import io
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,16 @@ def test_every_device_computes(python: Path, tmp_path: Path) -> None:
         server.process.kill()
         with pytest.raises(OSError):  # noqa: PT011 - however the connection ends
             stuck.result()
+
+
+def test_a_client_that_goes_away_is_no_error(scripted: Server) -> None:
+    for _ in range(len(DEVICES) + 1):
+        with socket.create_connection(("127.0.0.1", scripted.port)) as gone:
+            gone.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\nhalf")
+
+    assert grey_of(scripted.invoke(grey_chunk(100)).body) == 120
+    eventually(lambda: scripted.log.count("A client went away before its chunk had come.") == len(DEVICES) + 1)
+    assert "Exception in ASGI application" not in scripted.log
 
 
 def test_a_large_result_arrives_whole(film: Server) -> None:

@@ -96,6 +96,22 @@ def test_plan_of_before_keeps_its_chunks(folder: Storage) -> None:
     assert [len(reader.wants) for reader in readers] == [3, 6]
 
 
+@pytest.mark.parametrize("torn", [b'{"format":1', None], ids=["torn", "gone"])
+def test_chunks_of_an_earlier_cutting_go_with_their_plan(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch, torn: bytes | None
+) -> None:
+    """Else results of gaps that were split would be taken for those of whole ones, for ever."""
+    monkeypatch.setattr("slowmo_pipeline.steps.cut.MAX_CHUNK_BYTES", 4 * 64 * 48 * 3)
+    video_id, done = drop_and_cut(folder, frames=3, slowdown=4)
+    keys = keys_of(folder, video_id)
+    folder.write(keys.chunk(7), b"of another cutting")
+    folder.write(keys.model("fade-1").result(0), b"of another cutting")
+    folder.delete([keys.plan]) if torn is None else folder.write(keys.plan, torn)
+
+    assert cut(folder, video_id, progress=quiet).plan == done.plan
+    assert keys_below(folder, keys.prefix) == {keys.plan, keys.chunk(0)}
+
+
 def test_torn_plan_is_made_anew(folder: Storage) -> None:
     video_id, first = drop_and_cut(folder)
     folder.write(keys_of(folder, video_id).plan, b'{"format":1')

@@ -18,17 +18,18 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
+from slowmo_pipeline.serving.failure import BAD_CHUNK, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.model_folder import film_devices, load_warm, read_properties
 from slowmo_pipeline.serving.reply import Reply, reply_to
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
@@ -54,15 +55,16 @@ def create_app(loading: "asyncio.Future[Sequence[Interpolator]]") -> Starlette:
         if not loading.done():
             return _response(Reply.of(Failure(_NOT_READY, "NotReady", "The model is being loaded: ask /ping first.")))
         # Taken before the body is read, so that those who wait their turn hold no memory.
-        interpolator = await free.get()
-        try:
-            chunk = await _received(http)
+        async with _one_of(free) as interpolator:
+            try:
+                chunk = await _received(http)
+            except ClientDisconnect:
+                logger.info("A client went away before its chunk had come.")
+                return Response(status_code=BAD_CHUNK)
             if chunk is None:
                 message = f"The chunk has more than {MAX_TAR_BYTES} bytes: plan smaller chunks."
                 return _response(Reply.of(Failure(PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)))
             return _response(await asyncio.to_thread(reply_to, chunk, interpolator))
-        finally:
-            free.put_nowait(interpolator)
 
     return Starlette(routes=[Route("/ping", ping), Route("/invocations", invoke, methods=["POST"])])
 
@@ -71,6 +73,15 @@ def _fill(free: "asyncio.Queue[Interpolator]", loading: "asyncio.Future[Sequence
     if not loading.cancelled() and loading.exception() is None:
         for interpolator in loading.result():
             free.put_nowait(interpolator)
+
+
+@asynccontextmanager
+async def _one_of(free: "asyncio.Queue[Interpolator]") -> AsyncIterator[Interpolator]:
+    interpolator = await free.get()
+    try:
+        yield interpolator
+    finally:
+        free.put_nowait(interpolator)
 
 
 async def _received(http: Request) -> io.BytesIO | None:
@@ -96,6 +107,7 @@ def _response(reply: Reply) -> Response:
 async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
     for piece in reply.pieces(_PIECE_BYTES):
         yield piece
+        await asyncio.sleep(0)  # for the news that the client is gone
 
 
 def serve(load: Callable[[], Sequence[Interpolator]], *, host: str, port: int) -> None:

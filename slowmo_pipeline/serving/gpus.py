@@ -22,7 +22,14 @@ def visible_gpus(*, driver: Path = _DRIVER) -> list[str]:
     return names[: next((place for place, name in enumerate(names) if name in ("", "-1")), len(names))]
 
 
-def see_only(place: int, environment: MutableMapping[str, str], *, driver: Path = _DRIVER) -> None:
-    """Let a process of this environment see one GPU: the visible ones in turn. Without any, nothing changes."""
-    if gpus := visible_gpus(driver=driver):
-        environment[_VISIBLE] = gpus[place % len(gpus)]
+def see_only(
+    place: int, environment: MutableMapping[str, str], *, otherwise: str | None = None, driver: Path = _DRIVER
+) -> None:
+    """Let a process of this environment see one GPU: the visible ones in turn.
+
+    Where none is seen from here it sees `otherwise`, the name that somebody else has for its own, or what it did.
+    """
+    gpus = visible_gpus(driver=driver)
+    own = gpus[place % len(gpus)] if gpus else otherwise
+    if own is not None:
+        environment[_VISIBLE] = own

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkconfig import MAX_PIXELS, Want
 from slowmo_pipeline.chunkfile import write_chunk
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.images import ImageFormat
@@ -98,9 +98,12 @@ def warm_up_size(properties: Mapping[str, str | int]) -> tuple[int, int]:
     """Width and height of the frames to warm up with, in pixels; SettingsError for a value that is none."""
     text = str(properties.get(WARM_UP, _USUAL_SIZE))
     match = _SIZE.fullmatch(text)
-    if match is None:
-        raise SettingsError(f"{WARM_UP} = {text!r} must be width x height in pixels, such as 1920x1080.")
-    return int(match[1]), int(match[2])
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 0 < size[0] * size[1] <= MAX_PIXELS:
+        raise SettingsError(
+            f"{WARM_UP} = {text!r} must be width x height in pixels, such as 1920x1080; {MAX_PIXELS} pixels at most."
+        )
+    return size
 
 
 def _chunk_of(width: int, height: int) -> bytes:

@@ -15,7 +15,7 @@ from slowmo_pipeline.errors import DiskFullError, SettingsError, VideoTooLargeEr
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
-from slowmo_pipeline.plan import Chunk, Plan, make_plan, plan_hash
+from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan, make_plan, plan_hash
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.probe import unchanged_upload
@@ -54,7 +54,10 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
     keys = VideoKeys(video_id).plan(name)
     # A plan of before keeps the chunks that it was cut into, and with them its results.
-    plan = read_if_whole(storage, Plan, keys.plan, torn="It is made anew.") or plan_of(info, settings)
+    plan = read_if_whole(storage, Plan, keys.plan, torn="It is made anew.")
+    if plan is None:
+        plan = plan_of(info, settings)
+        _forget_other_cutting(storage, keys, plan, info)
     current = Current(plan=name, interpolator=settings.interpolator, model_id=model_id)
     finished = is_finished(storage, video_id, source, current)
     there = {entry.key for entry in storage.list(keys.chunks)}
@@ -74,6 +77,16 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
 
     write_record(storage, VideoKeys(video_id).current, current)
     return Cut(plan, current, len(missing))
+
+
+def _forget_other_cutting(storage: Storage, keys: PlanKeys, plan: Plan, info: VideoInfo) -> None:
+    """Delete what lies below a plan whose file is gone, where it may be of other chunks than the plan made anew has.
+
+    An earlier version gave this name to plans that split each gap of more than MAX_CHUNK_BYTES or MAX_CHUNK_IMAGES.
+    """
+    images = 2 + plan.most_new_frames
+    if images * shape_of(info).raw_bytes > MAX_CHUNK_BYTES or images > MAX_CHUNK_IMAGES:
+        storage.delete([entry.key for entry in storage.list(keys.prefix)])
 
 
 def plan_of(info: VideoInfo, settings: SlowMotionSettings) -> Plan:

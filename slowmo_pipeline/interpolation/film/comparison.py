@@ -74,6 +74,6 @@ def require_fine(precision: Precision, difference: Difference) -> None:
 
 
 def _rendered(network: FilmNetwork, pair: Pictures) -> Pictures:
-    before, after = (network.prepare(tf.constant(image)) for image in pair)
+    before, after = (network.prepare(image) for image in pair)
     rendered: Pictures = network.render(before, after, 0.5).numpy()
     return rendered

@@ -46,7 +46,7 @@ class TileChoice:
 class _Picture:
     """A source or rendered picture as the network takes it, and what the network makes of it, once that is needed."""
 
-    def __init__(self, network: FilmNetwork, pixels: tf.Tensor) -> None:
+    def __init__(self, network: FilmNetwork, pixels: tf.Tensor | npt.NDArray[np.float32]) -> None:
         self._network = network
         self.pixels = pixels
         """float32 (1, height, width, 3) in [0, 1]; not clipped if rendered."""
@@ -74,7 +74,7 @@ class _Source:
             return self._whole[1]
         self._whole = None
         scaled = np.divide(tiling.cut(self.frame, tile), np.iinfo(self.frame.dtype).max, dtype=np.float32)
-        picture = _Picture(self._network, tf.constant(scaled[np.newaxis]))
+        picture = _Picture(self._network, scaled[np.newaxis])
         if len(tiling.tiles) == 1:
             self._whole = tiling, picture
         return picture
@@ -171,7 +171,7 @@ def _made(before: _Source, after: _Source, times: Sequence[Fraction], returned: 
         # One round: each canvas in turn gets its tile, and with the last one its floats go.
         for picture in between(*pair, times, _Picture.between, returned=returned):
             canvas = canvases.popleft()
-            canvas.add(tile, picture.pixels[0].numpy())
+            canvas.add(tile, np.asarray(picture.pixels)[0])
             if tile is tiling.tiles[-1]:
                 finished.append(_rounded(canvas.image, before.frame.dtype))
             else:

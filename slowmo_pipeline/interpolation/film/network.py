@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from slowmo_pipeline.interpolation.film.devices import Precision, computing
@@ -99,13 +101,13 @@ class FilmNetwork:
         with computing(device, precision):
             self._build(weights)
 
-    def prepare(self, image: tf.Tensor) -> Prepared:
+    def prepare(self, image: tf.Tensor | npt.NDArray[np.float32]) -> Prepared:
         """What a frame contributes to its pairs.
 
         `image` is float32 (batch, height, width, 3) in [0, 1]; height and width are multiples of `options.multiple`.
         """
         with computing(self.device, self.precision):
-            prepared: Prepared = self._prepare_graph(image)
+            prepared: Prepared = self._prepare_graph(tf.convert_to_tensor(image, tf.float32))
         return prepared
 
     def render(self, before: Prepared, after: Prepared, t: float) -> tf.Tensor:

@@ -63,7 +63,7 @@ class SavedFilm:
         time = tf.fill([x0.shape[0], 1], 0.5)
         try:
             rendered: npt.NDArray[np.float32] = self._render({"x0": x0, "x1": x1, "time": time}).numpy()
-        except (tf.errors.InvalidArgumentError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except (tf.errors.OpError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise ModelError(
                 f"Its own graph cannot render {x0.shape[2]} x {x0.shape[1]} pixels: {getattr(error, 'message', error)}"
             ) from error
@@ -71,9 +71,10 @@ class SavedFilm:
 
 
 def _renderer(restored: Any) -> Callable[[Inputs], Any]:
-    """What a restored SavedModel renders with: itself, which is how its authors call it, or its signature."""
-    if callable(restored):
-        return lambda inputs: restored(inputs, training=False)[_FRAME]
+    """What a restored SavedModel renders with: its signature where that tells the frame, else itself.
+
+    The latter is how its authors call it.
+    """
     signature = getattr(restored, "signatures", {}).get("serving_default")
     if signature is not None and set(signature.structured_input_signature[1]) == _INPUTS:
         outputs = set(signature.structured_outputs)
@@ -81,7 +82,9 @@ def _renderer(restored: Any) -> Callable[[Inputs], Any]:
             # The only output may have a generated name.
             name = _FRAME if _FRAME in outputs else outputs.pop()
             return lambda inputs: signature(**inputs)[name]
+    if callable(restored):
+        return lambda inputs: restored(inputs, training=False)[_FRAME]
     raise ModelError(
-        f"It can neither be called, nor has it a signature serving_default of x0, x1 and time with an output {_FRAME}: "
-        "is this another model?"
+        f"It has no signature serving_default of x0, x1 and time with an output {_FRAME}, and cannot be called: is "
+        "this another model?"
     )

@@ -33,7 +33,7 @@ def handle(inputs: Input) -> Output | None:
         # DJL Serving starts a worker a GPU and tells each which one is its own (-1: the CPU), but lets it see all.
         # To be set before TensorFlow looks.
         if int(properties.get("device_id", -1)) >= 0:
-            see_only(int(properties["device_id"]), os.environ)
+            see_only(int(properties["device_id"]), os.environ, otherwise=properties["device_id"])
         # The working directory is not promised to be the model's folder, and options come with this request only.
         _loaded.append(load_warm(Path(properties["model_dir"]), properties))
         logging.info("Serving %s", _loaded[0].model_id)
