@@ -1,5 +1,6 @@
 """Sensors: uploads become partitions and runs; submitted videos are finished. Both look at what is, not at events."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -43,6 +44,9 @@ people, and holds up nobody."""
 
 NAMED = 5
 """Unusable uploads that a tick's reason names."""
+
+Look = Callable[[Storage, str, Pending], NeededRun | None]
+"""Tells the run that a pending video needs, if any."""
 
 TICK_SECONDS = 40
 """Dagster ends a tick after 60 s, submission not counted."""
@@ -133,12 +137,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     pending = {video_id_of_pending(entry.key): entry for entry in opened.list(PENDING)}
     if not pending:
         return dg.SkipReason("No video is pending.")
-    look = partial(
-        needed_run,
-        failures={entry.key for entry in opened.list(FAILURES)},
-        why_lost=cache(partial(known_lost, log=context.log)),
-        local_model=cache(local_model),
-    )
+    look = look_at_pending(opened, context.log)
     busy = _partitions_with_unfinished_runs(context.instance)
     requests: list[dg.RunRequest] = []
     skipped = Counter[str]()
@@ -153,11 +152,7 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
         elif not context.instance.has_dynamic_partition(str(videos.name), video_id):
             skipped["have no partition any more"] += 1
         else:
-            try:
-                request = _next_run(opened, video_id, look)
-            except DamagedRecordError as error:
-                context.log.warning("%s A run of %s writes it anew.", error, video_id)
-                request = _run_request(video_id, f"torn:{pending[video_id].version}", finish_video.name)
+            request = next_run(opened, pending[video_id], look, context.log)
             if request is None:
                 skipped["under way"] += 1
             else:
@@ -169,19 +164,32 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     return dg.SensorResult(run_requests=requests, cursor=left_off)
 
 
-def _next_run(
-    storage: Storage, video_id: str, look: Callable[[Storage, str, Pending], NeededRun | None]
-) -> dg.RunRequest | None:
-    """The run that a pending video needs; None while it is under way, or finished just now."""
-    pending = read_pending(storage, video_id)
-    needed = look(storage, video_id, pending) if pending else None
+def look_at_pending(storage: Storage, log: logging.Logger) -> Look:
+    """Looks at pending videos one by one; what they share is asked once for all of them."""
+    return partial(
+        needed_run,
+        failures={entry.key for entry in storage.list(FAILURES)},
+        why_lost=cache(partial(known_lost, log=log)),
+        local_model=cache(local_model),
+    )
+
+
+def next_run(storage: Storage, marker: Entry, look: Look, log: logging.Logger) -> dg.RunRequest | None:
+    """The run that the video of a marker needs; None while it is under way, or finished just now."""
+    video_id = video_id_of_pending(marker.key)
+    try:
+        pending = read_pending(storage, video_id)
+        needed = look(storage, video_id, pending) if pending else None
+    except DamagedRecordError as error:
+        log.warning("%s A run of %s writes it anew.", error, video_id)
+        return _run_request(video_id, f"torn:{marker.version}", finish_video.name)
     if pending is None or needed is None:
         return None
-    if needed.change_to is not None:
-        return _run_request(video_id, f"{pending.plan}:{needed.change_to}", change_model.name)
     # With the reason: what failed for want of an endpoint is run again once there is another.
     state = f"{pending.plan}:{pending.model_id}:{pending.submitted_at}:{needed.why}"
-    return _run_request(video_id, state, finish_video.name)
+    if needed.change_to is None:
+        return _run_request(video_id, state, finish_video.name)
+    return _run_request(video_id, f"{state}:{needed.change_to}", change_model.name)
 
 
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})

@@ -4,9 +4,11 @@ Dagster's own run status sensors move on when their function raises, so that one
 These move their cursor only past what was told: a message may come twice, but none is lost.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -14,13 +16,11 @@ from dagster import DagsterEventType, RunsFilter
 
 from slowmo_pipeline.assets import final_video
 from slowmo_pipeline.environment import operator_topic, ui_url
-from slowmo_pipeline.errors import DamagedRecordError
+from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.sensors import completed_outputs
-from slowmo_pipeline.steps.pending import read_pending
-from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.sensors import Look, completed_outputs, look_at_pending, next_run
 
 EVENTS_A_TICK = 50
 """A message takes a tenth of a second, and Dagster ends a tick after 60 s."""
@@ -54,7 +54,7 @@ def failed_videos(context: dg.SensorEvaluationContext, storage: PipelineStorage)
     """Tell of every run of a video that failed since the last tick and is the end of it."""
     instance = context.instance
     newest = instance.fetch_run_status_changes(DagsterEventType.RUN_FAILURE, limit=1).records
-    return _tell(context, newest, lambda after: _failed(instance, storage, after))
+    return _tell(context, newest, lambda after: _failed(instance, storage, context.log, after))
 
 
 def _tell(
@@ -114,22 +114,25 @@ def _notes(value: dg.MetadataValue[Any]) -> tuple[str, ...]:
     return tuple(map(str, value.value))
 
 
-def _failed(instance: dg.DagsterInstance, storage: PipelineStorage, after: int) -> Iterator[Told]:
+def _failed(instance: dg.DagsterInstance, storage: PipelineStorage, log: logging.Logger, after: int) -> Iterator[Told]:
     failures = dg.RunStatusChangeRecordsFilter(DagsterEventType.RUN_FAILURE, after_storage_id=after)
+    look = cache(lambda: look_at_pending(storage.open(), log))
     for record in instance.fetch_run_status_changes(failures, limit=EVENTS_A_TICK, ascending=True).records:
         if record.timestamp > time.time() - SETTLING_SECONDS:
             return
-        yield record.storage_id, _failed_notice(instance, storage, record)
+        notice = _failed_notice(instance, record)
+        goes_on = notice and _goes_on(instance, storage, notice.video_id, record.timestamp, look, log)
+        yield record.storage_id, None if goes_on else notice
 
 
-def _failed_notice(instance: dg.DagsterInstance, storage: PipelineStorage, record: dg.EventLogRecord) -> Notice | None:
+def _failed_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> Notice | None:
     run, event = instance.get_run_by_id(record.run_id), record.event_log_entry.dagster_event
     video_id = run.tags.get("dagster/partition") if run else None
     if run is None or event is None or video_id is None:
         return None
     if not instance.has_dynamic_partition(str(videos.name), video_id):
         return None  # another pipeline's, or a video that was deleted meanwhile
-    if run.tags.get("dagster/will_retry") == "true" or _goes_on(instance, storage.open(), video_id):
+    if run.tags.get("dagster/will_retry") == "true":
         return None
     return Notice(
         id=f"{video_id}:failed:{run.run_id}",
@@ -141,22 +144,32 @@ def _failed_notice(instance: dg.DagsterInstance, storage: PipelineStorage, recor
     )
 
 
-def _goes_on(instance: dg.DagsterInstance, storage: Storage, video_id: str) -> bool:
-    """Whether the sensor of completed outputs will run the video again.
+def _goes_on(
+    instance: dg.DagsterInstance,
+    storage: PipelineStorage,
+    video_id: str,
+    failed_at: float,
+    look: Callable[[], Look],
+    log: logging.Logger,
+) -> bool:
+    """Whether the sensor of completed outputs has run the video again since, or will.
 
-    It does so once after each submission, and not again before something else is the matter.
+    It does so once for each state of a video, and not again before something else is the matter.
     """
-    try:
-        pending = read_pending(storage, video_id)
-    except DamagedRecordError:
-        return True  # the sensor has it written anew
-    if pending is None:
-        return False
-    taken_up = RunsFilter(
+    since = RunsFilter(
         tags={"dagster/partition": video_id, "dagster/sensor_name": completed_outputs.name},
-        created_after=datetime.fromtimestamp(pending.submitted_at, timezone.utc),
+        created_after=datetime.fromtimestamp(failed_at, timezone.utc),
     )
-    return not instance.get_runs(taken_up, limit=1)
+    if instance.get_runs(since, limit=1):
+        return True  # that one's end is told
+    opened = storage.open()
+    marker = opened.stat(VideoKeys(video_id).pending)
+    if marker is None:
+        return False
+    request = next_run(opened, marker, look(), log)
+    if request is None:
+        return True  # chunks are under way; they end, or are overdue
+    return not instance.get_runs(RunsFilter(tags={"dagster/run_key": str(request.run_key)}), limit=1)
 
 
 def reason_of(event: dg.DagsterEvent) -> str:

@@ -12,8 +12,10 @@ import pytest
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.environment import Home
+from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
+from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.steps.pending import read_pending
 from slowmo_pipeline.steps.records import read_current, read_final
@@ -179,11 +181,51 @@ def test_what_the_new_model_made_of_the_old_ones_queue_is_not_mixed_in(stage: St
         stage.gate.touch()
         eventually(lambda: results_there(stage.storage, video_id, "fade-1"))
         [result] = home.results()
-        assert "it was made by fade-2, not by fade-1" in failure_message(result)
+        assert "was made by fade-2, not by fade-1. 3 of 3 results" in failure_message(result)
         assert home.turn() == [("change_model", True)]
         eventually(lambda: results_there(stage.storage, video_id, "fade-2"))
         home.turn()
         assert made_by(stage.storage, video_id) == "fade-2"
+
+
+def test_a_change_that_failed_before_it_began_comes_again_once_the_chunks_have_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stage.home(OLD) as home:
+        video_id = home.submit()
+        keys = plan_keys(stage.storage, video_id)
+    with stage.home(NEXT) as home:
+        with monkeypatch.context() as patch:
+            patch.setattr("slowmo_pipeline.assets.cut", out_of_room)
+            assert [home.turn(), home.turn()] == [[("change_model", False)], []]
+        stage.storage.delete(keys.model("fade-1").receipt(chunk) for chunk in range(CHUNKS))
+        assert home.turn() == [("change_model", True)]
+        stage.gate.touch()
+        eventually(lambda: results_there(stage.storage, video_id, "fade-2"))
+        assert home.turn() == [("finish_video", True)]
+
+
+def test_a_way_back_to_a_model_whose_results_are_another_s_submits_all_of_them_at_once(stage: Stage) -> None:
+    with stage.home(OLD) as home:
+        video_id = home.submit()
+        keys = plan_keys(stage.storage, video_id)
+        chunks = [stage.storage.read(keys.chunk(index)) for index in range(CHUNKS)]
+    with stage.home(NEXT) as home:
+        home.turn()
+    stage.gate.touch()
+    for index, chunk in enumerate(chunks):
+        stage.storage.write(keys.model("fade-1").result(index), handle(chunk, interpolators.GatedNext()))
+    stage.gate.unlink()
+    with stage.home(OLD) as home:
+        assert [home.turn(), home.turn()] == [[("change_model", False)], [("finish_video", True)]]
+        stage.gate.touch()
+        eventually(lambda: results_there(stage.storage, video_id, "fade-1"))
+        assert home.turn() == [("finish_video", True)]
+    assert made_by(stage.storage, video_id) == "fade-1"
+
+
+def out_of_room(*_: object, **__: object) -> None:
+    raise StorageError("The disk is full.")
 
 
 def test_two_homes_with_models_of_their_own_take_turns_for_a_while_and_finish_the_video(stage: Stage) -> None:

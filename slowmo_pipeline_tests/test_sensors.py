@@ -348,18 +348,23 @@ def test_a_tick_asks_for_so_many_runs_of_pending_videos_and_the_next_for_the_res
 
 
 @pytest.mark.usefixtures("partition")
-def test_a_change_of_the_model_has_one_run_key_whatever_is_submitted_meanwhile(
+def test_a_change_of_the_model_has_a_run_key_for_each_submission_state_and_deploy(
     storage: Storage, instance: dg.DagsterInstance
 ) -> None:
-    write_served(storage, "flow", Served(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow"))
-    keys = set()
-    for submitted_at in (1.0, 2.0):
-        mark_pending(storage, PENDING_ID, submitted_at=submitted_at)
+    served = Served(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
+    keys = []
+    for submitted_at, deadline, deployed_at in ((1.0, 4e9, 0.5), (2.0, 4e9, 0.5), (2.0, 3.0, 0.5), (2.0, 4e9, 0.7)):
+        write_served(storage, "flow", changed(served, deployed_at=deployed_at))
+        mark_pending(storage, PENDING_ID, submitted_at=submitted_at, deadline=deadline)
         current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
         write_json(storage, VideoKeys(PENDING_ID).current, current)
-        keys |= {request.run_key for request in tick(instance, "completed_outputs").run_requests}
+        for _ in range(2):
+            [request] = tick(instance, "completed_outputs").run_requests
+            assert request.job_name == "change_model"
+            keys.append(request.run_key)
 
-    assert keys == {f"{PENDING_ID}:{PLAN}:fade-2"}
+    assert keys[::2] == keys[1::2], "nothing changed, so that one failure is not followed by another for ever"
+    assert len({*keys}) == 4
 
 
 def test_a_video_whose_partition_was_deleted_holds_up_no_other(storage: Storage, instance: dg.DagsterInstance) -> None:

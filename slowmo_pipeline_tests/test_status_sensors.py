@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import NotificationError, StorageError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
@@ -19,7 +20,9 @@ from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.steps import submitted
 from slowmo_pipeline_tests.stored import write_json
+from slowmo_pipeline_tests.test_sensors import tick
 
 VIDEO = "clip-12345678"
 LAST_TRY = {"dagster/max_retries": "0"}
@@ -168,7 +171,43 @@ def test_a_video_of_which_chunks_are_under_way_has_not_failed_for_good(
     mark_pending(pipeline.storage, video_id, submitted_at=1.0)
     fail(pipeline.instance, video_id, **LAST_TRY)
     assert failed.tick() == "Messages sent: 0."
-    fail(pipeline.instance, video_id, **LAST_TRY, **{"dagster/sensor_name": "completed_outputs"})
+    fail_as_asked(pipeline.instance, video_id)
+    assert failed.tick() == "Messages sent: 1."
+
+
+def test_a_video_that_its_model_s_successor_makes_anew_has_not_failed_for_good(
+    pipeline: TestPipeline, topic: OperatorTopic, failed: Daemon
+) -> None:
+    video_id = pipeline.drop("replaced.mp4")
+    submitted(pipeline.storage, video_id, interpolator="film", model_id="film-1", chunks=0)
+    fail_as_asked(pipeline.instance, video_id)
+    served = Served(model_id="film-2", max_body_bytes=10**9, sagemaker_endpoint="slowmo-film", deployed_at=2.0)
+    write_served(pipeline.storage, "film", served)
+    assert failed.tick() == "Messages sent: 0."
+    fail_as_asked(pipeline.instance, video_id)
+    assert failed.tick() == "Messages sent: 1."
+
+
+def test_a_video_that_the_sensor_has_taken_up_since_has_not_failed_for_good(
+    pipeline: TestPipeline, topic: OperatorTopic, failed: Daemon
+) -> None:
+    video_id = pipeline.drop("taken_up.mp4")
+    fail(pipeline.instance, video_id, **LAST_TRY)
+    pipeline.instance.add_run(
+        dg.DagsterRun(
+            job_name="change_model",
+            tags={"dagster/partition": video_id, "dagster/sensor_name": "completed_outputs"},
+        )
+    )
+    assert failed.tick() == "Messages sent: 0."
+
+
+def test_a_torn_marker_whose_run_failed_is_told(pipeline: TestPipeline, topic: OperatorTopic, failed: Daemon) -> None:
+    video_id = pipeline.drop("torn.mp4")
+    pipeline.storage.write(VideoKeys(video_id).pending, b"{")
+    fail(pipeline.instance, video_id, **LAST_TRY)
+    assert failed.tick() == "Messages sent: 0."
+    fail_as_asked(pipeline.instance, video_id)
     assert failed.tick() == "Messages sent: 1."
 
 
@@ -237,7 +276,7 @@ def test_an_outage_in_between_repeats_no_message(
         if error := outage.pop(0):
             raise error
 
-    monkeypatch.setattr("slowmo_pipeline.status_sensors.read_pending", read)
+    monkeypatch.setattr("slowmo_pipeline.storage.folder.FolderStorage.stat", read)
     assert failed.tick() == "Messages sent: 1. Then stopped: no answer"
     assert failed.tick() == "Messages sent: 2."
     assert [message["id"] for message in topic.told()] == [f"{VIDEO}:failed:{run}" for run in runs]
@@ -274,6 +313,17 @@ def fail(instance: dg.DagsterInstance, video_id: str | None, **tags: str) -> str
     )
     instance.report_run_failed(run, "The process was killed.")
     return run.run_id
+
+
+def fail_as_asked(instance: dg.DagsterInstance, video_id: str) -> None:
+    """The run that the sensor of completed outputs asks for, killed as well."""
+    [request] = [each for each in tick(instance, "completed_outputs").run_requests if each.partition_key == video_id]
+    fail(
+        instance,
+        video_id,
+        **LAST_TRY,
+        **{"dagster/sensor_name": "completed_outputs", "dagster/run_key": request.run_key},
+    )
 
 
 def finish(instance: dg.DagsterInstance, *, version: str | None = None, video_id: str = VIDEO) -> None:

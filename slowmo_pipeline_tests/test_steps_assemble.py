@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.keys import VideoKeys
-from slowmo_pipeline.steps.records import read_final
+from slowmo_pipeline.serving.handler import handle
+from slowmo_pipeline.steps.records import read_final, read_in_force
 from slowmo_pipeline.video.binary import ffmpeg_binary
+from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline, failure_message, materialized
 from slowmo_pipeline_tests.stored import root_of
@@ -38,6 +40,37 @@ def test_a_damaged_result_is_told_and_made_anew_by_the_next_run(pipeline: TestPi
     # frame_chunks cuts again what the new result needs
     assert pipeline.run(video_id).success
     assert len(pipeline.final_numbers(video_id)) == 24
+
+
+def test_all_results_of_another_model_are_deleted_in_one_go_and_no_other(
+    pipeline: TestPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 1)
+    video_id = pipeline.drop("foreign.mp4", frames=6)
+    for asset in ("raw_video", "frame_chunks"):
+        assert pipeline.run(video_id, only=asset).success
+    in_force = read_in_force(pipeline.storage, video_id)
+    keys = VideoKeys(video_id).plan(in_force.current.plan)
+    results = keys.model(in_force.current.model_id)
+    chunks = [pipeline.storage.read(keys.chunk(chunk.index)) for chunk in in_force.plan.chunks]
+    assert pipeline.run(video_id, only="interpolated_chunks").success
+    for index in (1, 3):
+        pipeline.storage.write(results.result(index), handle(chunks[index], Successor()))
+    pipeline.storage.write(results.result(4), b"torn")
+
+    told = failure_message(pipeline.run(video_id, only="final_video"))
+    assert told.startswith(f"{results.result(1)} was made by fade-2, not by fade-1. 3 of 5 results")
+    assert {entry.key for entry in pipeline.storage.list(results.prefix)} == {
+        *map(results.result, (0, 2)),
+        *map(results.receipt, (0, 2)),
+    }
+    assert pipeline.run(video_id).success
+
+
+class Successor(Fade):
+    """What replaced Fade."""
+
+    model_id = "fade-2"
 
 
 def test_a_missing_result_is_told(pipeline: TestPipeline) -> None:

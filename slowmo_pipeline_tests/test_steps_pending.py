@@ -182,12 +182,19 @@ def test_whatever_failed_for_want_of_an_endpoint_is_run_again_with_the_next(wait
 NEXT = changed(FIRST, model_id="fade-2")
 LOCAL = Served(model_id="fade-2", max_body_bytes=10**6)
 CHANGE = NeededRun("another endpoint, fade-2 of 1.0", change_to="fade-2")
+CHANGE_OF_ENDED = NeededRun("ended, fade-2 of 1.0", change_to="fade-2")
 ENDED = NeededRun("ended, fade-2 of 1.0")
 
 
 @pytest.mark.parametrize(
     ("results", "failed", "needed"),
-    [(0, 0, CHANGE), (1, 0, CHANGE), (CHUNKS - 1, 0, CHANGE), (CHUNKS - 1, 1, CHANGE), (CHUNKS, 0, ENDED)],
+    [
+        (0, 0, CHANGE),
+        (1, 0, CHANGE),
+        (CHUNKS - 1, 0, CHANGE),
+        (CHUNKS - 1, 1, CHANGE_OF_ENDED),
+        (CHUNKS, 0, ENDED),
+    ],
 )
 def test_a_replaced_model_finishes_what_it_has_done_and_the_next_makes_the_rest(
     waiting: Waiting, results: int, failed: int, needed: NeededRun
@@ -199,6 +206,30 @@ def test_a_replaced_model_finishes_what_it_has_done_and_the_next_makes_the_rest(
     write_served(waiting.storage, "flow", NEXT)
 
     assert waiting.needed_run({f"failures/{CHUNKS - 1}"} if failed else set()) == needed
+
+
+@pytest.mark.parametrize("submitted", [0, CHUNKS], ids=["ended", "under way"])
+def test_a_change_has_another_reason_once_its_chunks_are_overdue(waiting: Waiting, submitted: int) -> None:
+    for chunk in range(submitted):
+        waiting.submitted(chunk, None)
+    write_served(waiting.storage, "flow", NEXT)
+    before, after = waiting.needed_run(), waiting.overdue.needed_run()
+
+    assert before == (CHANGE if submitted else CHANGE_OF_ENDED)
+    assert after == NeededRun("overdue, fade-2 of 1.0", change_to="fade-2")
+
+
+def test_what_was_overdue_before_the_deploy_is_given_the_same_time_again(waiting: Waiting) -> None:
+    hour, now = 3600, time.time()
+    waited = changed(waiting.pending, submitted_at=now - 9 * hour, deadline=now - 2 * hour)
+    waiting.submitted(0, None)
+    reasons = []
+    for ago in (1, 6, 8):
+        write_served(waiting.storage, "flow", changed(NEXT, deployed_at=now - ago * hour))
+        needed = replace(waiting, pending=waited).needed_run()
+        reasons.append(needed and needed.why.partition(",")[0])
+
+    assert reasons == ["another endpoint", "another endpoint", "overdue"]
 
 
 def test_what_is_finished_is_not_changed_although_its_results_are_gone(waiting: Waiting) -> None:
@@ -237,4 +268,4 @@ def test_a_marker_of_before_can_be_changed(waiting: Waiting) -> None:
     marker = read_pending(waiting.storage, waiting.video_id)
     assert marker
 
-    assert replace(waiting, pending=marker).needed_run() == CHANGE
+    assert replace(waiting, pending=marker).needed_run() == CHANGE_OF_ENDED

@@ -29,8 +29,8 @@ _Made = TypeVar("_Made")
 def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Final, bool]:
     """Make the final video of the plan and the model in force; with it, whether it was made now.
 
-    Raises UnknownVideoError when results are missing, ChunkFormatError for a damaged one (which is deleted, so that
-    the next run makes it again), EncodeError when ffmpeg fails. A failing sound only leaves a note.
+    Raises UnknownVideoError when results are missing, ChunkFormatError for a damaged one or one of another model
+    (deleted, so that the next run makes them again), EncodeError when ffmpeg fails. A failing sound only leaves a note.
     """
     in_force = read_in_force(storage, video_id)
     source, info, current, plan = in_force.source, in_force.info, in_force.current, in_force.plan
@@ -67,6 +67,13 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
     return final, True
 
 
+class _OfAnotherModelError(Exception):
+    """A result is there that a replaced model, or its successor, made in the other's place."""
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+
+
 class _Merged:
     """Original and new frames in output order, read side by side."""
 
@@ -98,6 +105,8 @@ class _Merged:
             key = self._keys.result(chunk.index)
             try:
                 yield from self._frames_of(chunk, key)
+            except _OfAnotherModelError as error:
+                raise self._without_others(chunk, error.model_id) from None
             except ChunkFormatError as error:
                 self._storage.delete([key, self._keys.receipt(chunk.index)])
                 raise ChunkFormatError(
@@ -107,15 +116,33 @@ class _Merged:
     def _frames_of(self, chunk: Chunk, key: str) -> Iterator[Frame]:
         with self._storage.local_file(key) as path, path.open("rb") as file:
             result = ResultReader(file)
+            if result.model_id != self._model_id:
+                raise _OfAnotherModelError(result.model_id)
             result.expect(
                 outputs=[new.output for new in self._plan.new_frames(chunk)],
                 shape=shape_of(self._info),
             )
-            if result.model_id != self._model_id:
-                raise ChunkFormatError(f"it was made by {result.model_id}, not by {self._model_id}")
             self.seconds.append(result.seconds)
             for _, frame in result.frames():
                 yield frame
+
+    def _without_others(self, first: Chunk, model_id: str) -> ChunkFormatError:
+        """Delete what is not this model's, from its first on: a queue that outlives its model holds many."""
+        later = [chunk.index for chunk in self._plan.chunks if chunk.index > first.index]
+        others = [first.index, *(index for index in later if self._maker(index) != self._model_id)]
+        self._storage.delete(key for index in others for key in (self._keys.result(index), self._keys.receipt(index)))
+        return ChunkFormatError(
+            f"{self._keys.result(first.index)} was made by {model_id}, not by {self._model_id}. {len(others)} of "
+            f"{len(self._plan.chunks)} results are of no use and were deleted: run again to make them anew."
+        )
+
+    def _maker(self, index: int) -> str | None:
+        """The model that made a result; None for a damaged one."""
+        with self._storage.local_file(self._keys.result(index)) as path, path.open("rb") as file:
+            try:
+                return ResultReader(file).model_id
+            except ChunkFormatError:
+                return None
 
 
 def _middle_outputs(plan: Plan) -> range:

@@ -93,7 +93,7 @@ class Ensurer:
             self._progress("interpolate", len(state.done), len(self._plan.chunks), "chunks")
             self._give_up_on_hopeless(state)
             if len(state.done) == len(self._plan.chunks):
-                # A marker stays until they are assembled: what queued while the model was replaced is the other one's.
+                self._take_over_marker()
                 return Ensured(True, submitted, len(self._plan.chunks))
             if not wait:
                 self._mark_pending()  # before as well: a run that dies while it submits is finished by the sensor
@@ -213,12 +213,23 @@ class Ensurer:
         """Nothing is under way any more, or nobody but people can go on."""
         self._storage.delete([VideoKeys(self._video_id).pending])
 
+    def _take_over_marker(self) -> None:
+        """A marker stays until the results are assembled, as some may be another model's. Then it has to be theirs."""
+        before = self._marker()
+        if before is not None and not self._is_ours(before):
+            self._mark_pending()
+
+    def _marker(self) -> Pending | None:
+        return read_if_whole(self._storage, Pending, VideoKeys(self._video_id).pending, torn="It is made anew.")
+
+    def _is_ours(self, marker: Pending) -> bool:
+        return (marker.plan, marker.model_id) == (self._current.plan, self._current.model_id)
+
     def _mark_pending(self) -> None:
-        before = read_if_whole(self._storage, Pending, VideoKeys(self._video_id).pending, torn="It is made anew.")
-        same = before is not None and (before.plan, before.model_id) == (self._current.plan, self._current.model_id)
+        before = self._marker()
         # Of chunks that were done from the start no receipt was read: the marker remembers the last submission.
         submissions: list[Pending | Receipt] = [*self._watch.receipts.values()]
-        if before is not None and same:
+        if before is not None and self._is_ours(before):
             submissions.append(before)
         # A run that cannot submit must not look like a submission: the sensor would start the next such run at once.
         began = before.submitted_at if before else time.time()

@@ -7,7 +7,8 @@ Chunks do not depend on the model, so when another one is deployed than they wer
 
 A marker remembers the models that its video was changed to, and none of them gets it a second time. So two endpoints
 that take turns under one name (two homes over one storage, with versions of `flow` of their own) get a video once each,
-and whoever has it last keeps it.
+and whoever has it last keeps it. A run that failed before it wrote the marker is followed by another one in the next of
+three states: chunks are under way, all have ended, they are overdue.
 """
 
 import time
@@ -80,11 +81,13 @@ def needed_run(
     """
     current = read_current(storage, video_id)
     endpoint = served_now(storage, current.interpolator) if current else None
+    ended = _has_ended(storage, video_id, pending, failures)
     now = f"{endpoint.model_id} of {endpoint.deployed_at}" if endpoint else "no endpoint"
     may_change = current and endpoint and _may_change(pending, endpoint, partial(local_model, current.interpolator))
     if endpoint and may_change and not _can_be_finished(storage, video_id, pending):
-        return NeededRun(f"another endpoint, {now}", change_to=endpoint.model_id)
-    if _has_ended(storage, video_id, pending, failures):
+        state = "overdue" if _change_is_overdue(pending, endpoint) else "ended" if ended else "another endpoint"
+        return NeededRun(f"{state}, {now}", change_to=endpoint.model_id)
+    if ended:
         return NeededRun(f"ended, {now}")
     if current and (endpoint is None or (endpoint.sagemaker_endpoint and why_lost(endpoint.sagemaker_endpoint))):
         return NeededRun("no endpoint")  # the run that follows says so
@@ -103,6 +106,12 @@ def _may_change(pending: Pending, endpoint: Served, local_model: Callable[[], st
         and endpoint.model_id not in pending.changed_to
         and (endpoint.sagemaker_endpoint is not None or local_model() == endpoint.model_id)
     )
+
+
+def _change_is_overdue(pending: Pending, endpoint: Served) -> bool:
+    """Whether a submission would be, had it been made anew when the endpoint was deployed."""
+    since = max(pending.submitted_at, endpoint.deployed_at or 0)
+    return time.time() - since > pending.deadline - pending.submitted_at
 
 
 def _is_another(endpoint: Served, pending: Pending) -> bool:
