@@ -209,7 +209,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(python: Path, tmp_path: P
     with serving(python, folder, tmp_path / "scratch") as server:
         assert server.process.wait(timeout=20) == 1
 
-    assert server.log.splitlines()[-1] .startswith("tile_pixels = 'lots' must be a whole number of at least 1")
+    assert server.log.splitlines()[-1].startswith("tile_pixels = 'lots' must be a whole number of at least 1")
 
 
 def test_without_the_gpu_that_is_required_the_server_ends(
