@@ -35,10 +35,11 @@ MAX_NUMBER = 99_999_999
 """Largest number of a frame: eight digits, as in the names of the members."""
 MAX_PIXELS = 1 << 26
 """Twice the pixels of an 8K frame. At 16 bit one frame then takes 400 MB."""
+MODEL_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""Of an interpolator's model id, which is part of storage keys."""
 
 # Times of a variable source in microseconds need eleven digits and more: (30000 · 5) · 33367.
 _TIME = re.compile(r"([0-9]{1,18})/([0-9]{1,18})")
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def _time_of(text: object) -> Fraction:
@@ -230,15 +231,15 @@ class ResultConfig:
     images: tuple[ImageEntry, ...]
     """At least one, numbers ascending."""
     model_id: str
-    """Of the interpolator. Part of storage keys: letters, digits and . _ + - only."""
+    """Of the interpolator, as MODEL_ID_PATTERN says."""
     seconds: float
     """Spent on making the frames."""
 
     def __post_init__(self) -> None:
         """Hold the rules."""
         _check_images(self.shape, self.images, at_least=1)
-        if not _MODEL_ID.fullmatch(self.model_id):
-            raise ChunkFormatError(f"model_id {self.model_id[:200]!r} must match {_MODEL_ID.pattern}.")
+        if not MODEL_ID_PATTERN.fullmatch(self.model_id):
+            raise ChunkFormatError(f"model_id {self.model_id[:200]!r} must match {MODEL_ID_PATTERN.pattern}.")
         if not (math.isfinite(self.seconds) and self.seconds >= 0):
             raise ChunkFormatError(f"seconds = {self.seconds} must be a finite number of at least 0.")
 

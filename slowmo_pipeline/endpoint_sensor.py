@@ -37,4 +37,4 @@ def unscaled_endpoints(context: dg.SensorEvaluationContext, storage: PipelineSto
             if found is not None:
                 context.log.warning(found)
                 told.append(found)
-    return dg.SkipReason(" ".join(told) or f"Every endpoint scales: {', '.join(names)}.")
+    return dg.SkipReason(" ".join(told) or "No endpoint runs without scaling.")

@@ -10,6 +10,7 @@ import pytest
 
 from slowmo_pipeline.deployment.scaling import Bounds
 from slowmo_pipeline.deployment.status import endpoint_status
+from slowmo_pipeline.deployment.unscaled import told_if_unscaled
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline_tests.fault_proxy import Asked, FaultProxy, fault_proxy, refuse
 from slowmo_pipeline_tests.local_server import eventually
@@ -143,6 +144,17 @@ def test_what_is_not_in_the_price_table_is_told_without_a_price(stage: Stage) ->
     told = endpoint_status(stage.storage, stage.name).unscaled
     assert told is not None
     assert "1 ml.zz9.xlarge at full price, with work or without. Unless" in told
+
+
+@pytest.mark.parametrize(
+    "ending", [lambda: Path("gone").read_bytes(), lambda: b"\xff".decode(), lambda: os.environ["GONE"]]
+)
+def test_what_nobody_foresaw_shows_all_the_same_what_it_leaves(stage: Stage, ending: Callable[[], object]) -> None:
+    stage.deploy()
+    end_scaling(stage)
+    known = f"The endpoint {stage.name} is InService and does not scale"
+    with pytest.raises(RuntimeError, match=rf"(?i:gone|start byte).*\. {known}"), told_if_unscaled(stage.names):
+        ending()
 
 
 def test_a_failed_endpoint_is_not_paid_for(stage: Stage) -> None:

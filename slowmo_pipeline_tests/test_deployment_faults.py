@@ -17,6 +17,8 @@ import botocore.session
 import pytest
 
 from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.scaling import ensure_scaling, remove_scaling
+from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, SlowmoError, StorageError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
@@ -144,6 +146,26 @@ def test_a_delete_refused_anywhere_is_completed_by_the_next(stage: Stage) -> Non
         stage.delete()
         assert stage.everything() == before, call
         stage.deploy()
+
+
+def change_scaling(stage: Stage, *, made: bool) -> None:
+    """Make or remove the scaling alone."""
+    told: list[str] = []
+    with told_plainly():
+        if made:
+            ensure_scaling(Aws(), stage.names, stage.settings(), told.append)
+        else:
+            remove_scaling(Aws(), stage.names, told.append)
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "removed"])
+def test_half_a_scaling_is_never_taken_for_the_whole(stage: Stage, made: bool) -> None:
+    stage.deploy()
+    whole = stage.everything()
+    change_scaling(stage, made=not made)
+    for call in refusals(stage, lambda _: change_scaling(stage, made=made), at_least=4):
+        assert (unscaled(Aws(), stage.names) is None) == (stage.everything() == whole), call
+        change_scaling(stage, made=not made)
 
 
 def test_refused_looks_change_nothing(stage: Stage) -> None:

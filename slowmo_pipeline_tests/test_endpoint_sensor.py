@@ -10,6 +10,7 @@ import pytest
 from slowmo_pipeline.endpoint_sensor import unscaled_endpoints
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.resources import PipelineStorage
+from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy, refuse
 from slowmo_pipeline_tests.sagemaker_server import Stage, deployment_stage
 
@@ -22,10 +23,11 @@ class Watched:
     aws: FaultProxy
     """In front of all that AWS does."""
 
-    def tick(self) -> str:
-        """What the sensor says of itself."""
+    def tick(self, url: str | None = None) -> str:
+        """What the sensor says of itself, for the stage's storage or another."""
         self.aws.asked.clear()
-        with dg.build_sensor_context(resources={"storage": PipelineStorage(url=self.stage.storage.url)}) as context:
+        storage = PipelineStorage(url=url or self.stage.storage.url)
+        with dg.build_sensor_context(resources={"storage": storage}) as context:
             data = unscaled_endpoints.evaluate_tick(context)
         assert not data.run_requests
         return data.skip_message or ""
@@ -74,8 +76,28 @@ def test_bounds_without_a_policy_end_no_instance(watched: Watched) -> None:
 
 def test_an_endpoint_that_scales_is_asked_for_once(watched: Watched) -> None:
     watched.stage.deploy()
-    assert watched.tick() == f"Every endpoint scales: {watched.stage.name}."
+    assert watched.tick() == "No endpoint runs without scaling."
     assert watched.asked() == ["DescribeScalingPolicies"]
+
+
+def test_of_a_deployment_without_an_endpoint_nothing_is_claimed(watched: Watched) -> None:
+    watched.stage.storage.write("models/slowmo-b/0123/model.tar.gz", b"a package")
+    assert watched.tick() == "No endpoint runs without scaling."
+
+
+def test_of_a_failed_endpoint_nothing_is_claimed(watched: Watched) -> None:
+    watched.stage.script.failure = "The container did not start."
+    with pytest.raises(EndpointError):
+        watched.stage.deploy()
+    watched.stage.script.failure = None
+    assert watched.tick() == "No endpoint runs without scaling."
+
+
+def test_models_kept_in_a_folder_are_no_deployments(watched: Watched, folder: Storage) -> None:
+    folder.write("models/film-l1/saved_model.pb", b"a model")
+    folder.write("models/film-l1.json", b"{}")
+    assert watched.tick(folder.url) == "No endpoint was deployed for this storage."
+    assert watched.asked() == []
 
 
 def test_without_a_deployment_nobody_is_asked(watched: Watched) -> None:

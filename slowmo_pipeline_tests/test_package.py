@@ -4,10 +4,12 @@ import hashlib
 import inspect
 import io
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -119,17 +121,51 @@ def test_the_model_id_is_read_back_from_the_package(model: Path, tmp_path: Path)
     assert packaged_model_id(tmp_path / "model.tar.gz") == MODEL_ID
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(bytes(10240))],
-    ids=["empty", "no archive", "no tar", "empty tar"],
-)
+def tar_of_one(kind: bytes, *, links_to: str = "", pax: dict[str, str] | None = None) -> bytes:
+    """A tar whose only member has the name of the properties, and is something else."""
+    member = tarfile.TarInfo("serving.properties")
+    member.type, member.linkname, member.pax_headers = kind, links_to, pax or {}
+    return member.tobuf(tarfile.PAX_FORMAT) + bytes(1024)
+
+
+def damaged_after(beginning: bytes) -> bytes:
+    """A gzip file that is whole as far as the beginning, and no deflate after it."""
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(beginning) + packer.flush(zlib.Z_SYNC_FLUSH) + b"\xff" * 99
+
+
+OTHERS = {
+    "empty": b"",
+    "no archive": b"no archive",
+    "no tar": gzip.compress(b"no tar"),
+    "empty tar": gzip.compress(bytes(10240)),
+    "damaged header": damaged_after(b"serving"),
+    "damaged properties": damaged_after(tar_bytes({"serving.properties": random.Random(0).randbytes(60_000)})[:50_000]),
+    "link to nothing": gzip.compress(tar_of_one(tarfile.LNKTYPE, links_to="elsewhere")),
+    "symbolic link to nothing": gzip.compress(tar_of_one(tarfile.SYMTYPE, links_to="elsewhere")),
+    "link to itself": gzip.compress(tar_of_one(tarfile.SYMTYPE, links_to="serving.properties")),
+    "folder": gzip.compress(tar_of_one(tarfile.DIRTYPE)),
+    "sparse without numbers": gzip.compress(tar_of_one(tarfile.REGTYPE, pax={"GNU.sparse.map": "a,b"})),
+}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
 def test_other_files_are_no_package(content: bytes, tmp_path: Path) -> None:
     other = tmp_path / "other.tar.gz"
     other.write_bytes(content)
 
     with pytest.raises(ModelError, match=r"other\.tar\.gz"):
         packaged_model_id(other)
+
+
+@pytest.mark.parametrize("model_id", ["", "../../x y", "film/1", "film 1", "film°", "f" * 129])
+def test_a_model_id_that_is_no_part_of_a_key_is_refused(model_id: str, tmp_path: Path) -> None:
+    package = tmp_path / "model.tar.gz"
+    properties = f"option.film_model_id={model_id}\n".encode()
+    package.write_bytes(gzip.compress(tar_bytes({"serving.properties": properties})))
+
+    with pytest.raises(ModelError, match=r"must match .*: make it anew with `slowmo model package`"):
+        packaged_model_id(package)
 
 
 def test_a_package_of_before_is_told_by_its_age(tmp_path: Path) -> None:
@@ -185,6 +221,8 @@ def test_options_are_those_of_load_film() -> None:
         ({"blocks": 2}, "There is no option 'blocks' of FILM. Known: pyramid_levels, block_height, block_width"),
         ({"block_width": "two"}, "block_width = 'two' must be a whole number of at least 1"),
         ({"block_width": 0}, "block_width = 0 must be a whole number of at least 1"),
+        ({"tile_pixels": "9" * 5000}, "tile_pixels = '9+[.]{3}9+' must be .* at most nine digits"),
+        ({"block_height": "0" * 5000 + "2"}, "must be a whole number"),
         ({"block_width": "2\noption.entryPoint=other.py"}, "must be a whole number"),
     ],
 )

@@ -29,11 +29,14 @@ class Bounds:
 
 
 def ensure_scaling(aws: Aws, names: Names, settings: DeploymentSettings, told: Told) -> None:
-    """Make the endpoint scale as the settings say; what already does is left alone."""
+    """Make the endpoint scale as the settings say; what already does is left alone.
+
+    The backlog policy comes last and goes first: where it is, the rest is too.
+    """
     ensure_bounds(aws, names, Bounds(settings.min_instances, settings.max_instances), told)
-    _ensure_policy(aws, names, names.backlog_policy, _backlog_policy(names, settings), told)
     wake = _ensure_policy(aws, names, names.wake_policy, _wake_policy(settings), told)
     _ensure_alarm(aws, names, wake, told)
+    _ensure_policy(aws, names, names.backlog_policy, _backlog_policy(names, settings), told)
 
 
 def bounds(aws: Aws, names: Names) -> Bounds | None:
@@ -81,7 +84,8 @@ def require_scaling(aws: Aws, names: Names) -> None:
 
 def remove_scaling(aws: Aws, names: Names, told: Told) -> None:
     """Remove policies, alarm and bounds; the instances that there are stay."""
-    for policy in policies(aws, names):
+    # AWS lists them in any order.
+    for policy in sorted(policies(aws, names), key=lambda name: name != names.backlog_policy):
         aws.application_autoscaling.delete_scaling_policy(
             PolicyName=policy,
             ServiceNamespace=NAMESPACE,

@@ -18,7 +18,7 @@ _TORN = "Whose it is writes it anew."
 
 def require_bucket(storage: Storage) -> None:
     """Raise StorageError for a storage that SageMaker cannot reach."""
-    if not storage.url.startswith("s3://"):
+    if not _is_bucket(storage):
         raise StorageError(
             f"An endpoint of SageMaker cannot reach the folder {storage.url}: set SLOWMO_STORAGE to s3://bucket/prefix."
         )
@@ -39,8 +39,11 @@ def ensure_package(storage: Storage, names: Names, package: Path, progress: Prog
 def deployments(storage: Storage) -> list[str]:
     """Names of the deployments of this storage, those included of which a deploy was cut off.
 
-    The package is there before anything else is made, and until everything else is gone.
+    The package is there before anything else is made, and until everything else is gone. A folder has none: what
+    `slowmo model fetch` keeps may lie there under the same prefix.
     """
+    if not _is_bucket(storage):
+        return []
     return sorted({entry.key.removeprefix(PACKAGES).partition("/")[0] for entry in storage.list(PACKAGES)})
 
 
@@ -64,6 +67,10 @@ def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | No
         if interpolator != keep:
             forget_served(storage, interpolator)
             told(f"deleted {storage.uri(endpoint_key(interpolator))}")
+
+
+def _is_bucket(storage: Storage) -> bool:
+    return storage.url.startswith("s3://")
 
 
 def _interpolators(storage: Storage, names: Names) -> Iterator[str]:

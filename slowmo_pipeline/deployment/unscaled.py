@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from slowmo_pipeline.cost import price_per_hour
 from slowmo_pipeline.deployment.aws import Aws, told_plainly
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.errors import EndpointError, SlowmoError
 from slowmo_pipeline.hosted import PATIENCE, describe
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def policies(aws: Aws, names: Names) -> dict[str, Mapping[str, Any]]:
 def unscaled(aws: Aws, names: Names) -> str | None:
     """What an endpoint costs that nothing will ever end, and what to do; None for one that scales, and for none.
 
-    One that scales is asked for once.
+    One that scales is asked for once: its backlog policy is the last to come and the first to go.
     """
     if names.backlog_policy in policies(aws, names):
         return None
@@ -57,17 +57,21 @@ def unscaled(aws: Aws, names: Names) -> str | None:
 
 @contextmanager
 def told_if_unscaled(names: Names) -> Iterator[None]:
-    """Add to the message of whatever ends what is done here, an interrupt included, that the endpoint does not scale.
+    """Add to whatever ends what is done here, an interrupt included, that the endpoint does not scale.
 
-    Nothing is added when it does, or when there is none.
+    What nobody foresaw is raised on as the cause of a RuntimeError. Nothing is added when the endpoint scales, or when
+    there is none.
     """
     try:
         yield
     except BaseException as error:
         known = _as_known(names)
         if known is not None:
-            ended = str(error).rstrip(".")
-            error.args = (f"{ended}. {known}" if ended else known,)
+            ended = f"{str(error).rstrip('.')}. {known}" if str(error) else known
+            if isinstance(error, Exception) and not isinstance(error, SlowmoError):
+                # What str() of an OSError or a UnicodeDecodeError says is not made of its args.
+                raise RuntimeError(ended) from error
+            error.args = (ended,)
         raise
 
 

@@ -12,6 +12,7 @@ Nothing here writes to it: SageMaker mounts it read-only.
 
 import io
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -42,6 +43,8 @@ WARM_UP = "warm_up"
 _USUAL_SIZE = "448x256"
 """Of Vimeo-90k, with which papers time themselves: large enough that TensorFlow chooses its ways of computing."""
 
+# Nine digits are more than any frame has pixels; int() takes no more than 4300.
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
@@ -72,13 +75,14 @@ def film_devices() -> list[str | None]:
 
 
 def film_options(properties: Mapping[str, str | int]) -> dict[str, Any]:
-    """Those of OPTIONS that are set; SettingsError for one of NUMBERS that is no whole number above 0."""
+    """Those of OPTIONS that are set; SettingsError for one of NUMBERS that is no whole number from 1 to 999999999."""
     options: dict[str, Any] = {name: properties[name] for name in OPTIONS if name in properties}
     for name in NUMBERS:
         if name in options:
             text = str(properties[name]).strip()
-            if not (text.isascii() and text.isdigit() and int(text) > 0):
-                raise SettingsError(f"{name} = {properties[name]!r} must be a whole number of at least 1.")
+            if not _NUMBER.fullmatch(text):
+                shown = reprlib.repr(properties[name])
+                raise SettingsError(f"{name} = {shown} must be a whole number of at least 1 and at most nine digits.")
             options[name] = int(text)
     return options
 

@@ -8,10 +8,12 @@ import ast
 import gzip
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from slowmo_pipeline.chunkconfig import MODEL_ID_PATTERN
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.serving.model_folder import (
@@ -65,9 +67,12 @@ def packaged_model_id(package: Path) -> str:
     try:
         with tarfile.open(package, "r:gz") as tar:
             first = tar.next()
-            properties = tar.extractfile(first) if first is not None and first.name == PROPERTIES else None
+            # A link of that name is none of ours, and may lead nowhere.
+            is_ours = first is not None and first.name == PROPERTIES and first.isreg()
+            properties = tar.extractfile(first) if first is not None and is_ours else None
             lines = properties.read(_LARGEST_PROPERTIES).decode().splitlines() if properties else []
-    except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
+    # ValueError: text that is no UTF-8, and headers with numbers that are none.
+    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError) as error:
         raise ModelError(f"{package} cannot be read as a package: {error}.") from error
     found = parse_properties(lines)
     model_id = found.get(MODEL_ID)
@@ -78,6 +83,11 @@ def packaged_model_id(package: Path) -> str:
                 "model package`."
             )
         raise ModelError(f"{package} is no package of a model: make one with `slowmo model package`.")
+    if not MODEL_ID_PATTERN.fullmatch(model_id):
+        raise ModelError(
+            f"{package} names its model {model_id[:200]!r}, which must match {MODEL_ID_PATTERN.pattern}: make it anew "
+            "with `slowmo model package`."
+        )
     return model_id
 
 
