@@ -59,8 +59,8 @@ def unscaled(aws: Aws, names: Names) -> str | None:
 def told_if_unscaled(names: Names) -> Iterator[None]:
     """Add to whatever ends what is done here, an interrupt included, that the endpoint does not scale.
 
-    What nobody foresaw becomes a RuntimeError that says so, and its cause. Nothing is added when the endpoint scales, or
-    when there is none.
+    What nobody foresaw is raised on as the cause of a RuntimeError. Nothing is added when the endpoint scales, or when
+    there is none.
     """
     try:
         yield
