@@ -31,10 +31,11 @@ SLOWDOWNS = (2, 4, 16, 100)
 FRAMES = 2
 
 _SERVER = """
+import sys
 from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.serving.app import serve
 
-serve(lambda: [recipe_of("flow").make()], host="127.0.0.1", port=0)
+serve(lambda: [recipe_of("flow").make()], host="127.0.0.1", port=int(sys.argv[1]))
 """
 
 
@@ -99,7 +100,7 @@ def served(folder: str, video_id: str) -> float:
     """The server of our own container, asked over HTTP."""
     storage = FolderStorage(Path(folder))
     port = free_port()
-    server = subprocess.Popen([sys.executable, "-c", _SERVER.replace("port=0", f"port={port}")])
+    server = subprocess.Popen([sys.executable, "-c", _SERVER, str(port)])
     try:
         while not _answers(port):
             time.sleep(0.1)

@@ -11,7 +11,7 @@ from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.serving.owner import live_endpoint, live_models
+from slowmo_pipeline.serving.owner import live_server
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 
@@ -57,13 +57,14 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
         known = served(storage, name)
         if known.sagemaker_endpoint is not None:
             return AsyncEndpoint(known.sagemaker_endpoint, storage, url=None, timeout_seconds=self.timeout_seconds)
-        address = live_endpoint(current_home().endpoint)
-        if address is None:
+        live = live_server(current_home().endpoint)
+        if live is None:
             raise EndpointUnreachableError(
                 f"No local endpoint runs for {current_home().root}. Start one with `slowmo endpoint serve` or "
                 "`slowmo up`."
             )
-        model_id = local_model(name)
+        address, models = live
+        model_id = models.get(name)
         if model_id not in (None, known.model_id):
             raise EndpointError(
                 f"The local endpoint of {current_home().root} runs {model_id} as {name}, but the last one that began "
@@ -75,7 +76,8 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def local_model(name: str) -> str | None:
     """The model that the local endpoint of SLOWMO_HOME runs under that name; None when it has none, or does not run."""
-    return live_models(current_home().endpoint).get(name)
+    live = live_server(current_home().endpoint)
+    return live[1].get(name) if live else None
 
 
 ProgressFor = Callable[[logging.Logger], Progress]

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
@@ -11,20 +12,24 @@ import subprocess
 import sys
 import tarfile
 import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slowmo_pipeline.chunkconfig import Want
+from slowmo_pipeline.chunkfile import write_chunk
+from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.locks import lock, opened
 from slowmo_pipeline.serving.model_folder import read_properties
 from slowmo_pipeline.serving.package import write_package
 from slowmo_pipeline_tests import interpolators
-from slowmo_pipeline_tests.film_models import average_film
+from slowmo_pipeline_tests.film_models import average_film, noise
 from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
 from slowmo_pipeline_tests.processes import free_port
 
@@ -93,6 +98,15 @@ def container_python(config: pytest.Config) -> Path:
             subprocess.run([*pip, "--requirement", str(folder / "requirements.txt")], check=True)
             made_of.write_text(key)
     return python
+
+
+def noise_chunk(times: Sequence[Fraction]) -> bytes:
+    """A chunk of two large frames of noise, with outputs from 1 on: each result frame has more than 1 MiB."""
+    file = io.BytesIO()
+    frames = [(number, noise(600, 800, seed=number)) for number in range(2)]
+    wants = [Want(output, 0, t) for output, t in enumerate(times, 1)]
+    write_chunk(file, frames, wants, image_format=ImageFormat.LOSSLESS)
+    return file.getvalue()
 
 
 def _without_cuda(requirements: str) -> str:

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkconfig import Want
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader, write_chunk
-from slowmo_pipeline.images import ImageFormat
+from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.serving.model_folder import read_properties
 from slowmo_pipeline_tests.chunk_samples import WANTS, chunk_bytes, reference_bytes
@@ -20,10 +18,10 @@ from slowmo_pipeline_tests.containers import (
     container_python,
     content,
     film_folder,
+    noise_chunk,
     scripted_folder,
     scripted_model_id,
 )
-from slowmo_pipeline_tests.film_models import noise
 from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY
 from slowmo_pipeline_tests.local_server import grey_chunk, grey_of
 
@@ -107,11 +105,7 @@ def test_options_of_the_first_request_reach_film(python: Path, tmp_path: Path) -
 
 
 def test_a_large_result_goes_in_pieces(film: DjlWorker) -> None:
-    frames = [(number, noise(600, 800, seed=number)) for number in range(2)]
-    chunk = io.BytesIO()
-    write_chunk(chunk, frames, [Want(1, 0, Fraction(1, 2))], image_format=ImageFormat.LOSSLESS)
-
-    answer = film.call(chunk.getvalue())
+    answer = film.call(noise_chunk([Fraction(1, 2)]))
 
     assert len(answer.body) > 2**20 == answer.largest_piece
     assert [number for number, _ in ResultReader(io.BytesIO(answer.body)).frames()] == [1]

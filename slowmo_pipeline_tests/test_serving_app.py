@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkconfig import Want
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader, write_chunk
+from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
 from slowmo_pipeline.environment import gpu_required
-from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 from slowmo_pipeline_tests.chunk_samples import chunk_bytes, reference_bytes
@@ -26,10 +24,10 @@ from slowmo_pipeline_tests.containers import (
     container_python,
     content,
     film_folder,
+    noise_chunk,
     scripted_folder,
     serving,
 )
-from slowmo_pipeline_tests.film_models import noise
 from slowmo_pipeline_tests.interpolators import OUT_OF_MEMORY, SLOW, SLOW_SECONDS, STUCK
 from slowmo_pipeline_tests.local_server import REPOSITORY, eventually, grey_chunk, grey_of
 
@@ -168,13 +166,7 @@ def test_a_client_that_goes_away_is_no_error(scripted: Server) -> None:
 
 
 def test_a_large_result_arrives_whole(film: Server) -> None:
-    frames = [(number, noise(600, 800, seed=number)) for number in range(2)]
-    chunk = io.BytesIO()
-    write_chunk(
-        chunk, frames, [Want(1, 0, Fraction(1, 4)), Want(2, 0, Fraction(1, 2))], image_format=ImageFormat.LOSSLESS
-    )
-
-    answer = film.invoke(chunk.getvalue())
+    answer = film.invoke(noise_chunk([Fraction(1, 4), Fraction(1, 2)]))
 
     assert len(answer.body) > 2 * len(_PIECE)
     assert [number for number, _ in ResultReader(io.BytesIO(answer.body)).frames()] == [1, 2]

@@ -40,22 +40,16 @@ def ping(url: str) -> dict[str, Any] | None:
 
 def live_endpoint(state_dir: Path) -> EndpointAddress | None:
     """The server of a state folder, if one answers."""
-    found = _live(state_dir)
-    return found[0] if found else None
+    live = live_server(state_dir)
+    return live[0] if live else None
 
 
-def live_models(state_dir: Path) -> dict[str, str]:
-    """The model id of each endpoint of a state folder's server; none when it does not answer."""
-    found = _live(state_dir)
-    return dict(found[1]["endpoints"]) if found else {}
-
-
-def _live(state_dir: Path) -> tuple[EndpointAddress, dict[str, Any]] | None:
-    """The server of a state folder, and what it says of itself, if one answers."""
+def live_server(state_dir: Path) -> tuple[EndpointAddress, dict[str, str]] | None:
+    """The server of a state folder and the model id of each of its endpoints, if it answers."""
     address = ServerState(state_dir).address()
     answer = ping(address.url) if address else None
     # After a crash another process may have got the port.
-    return (address, answer) if address and answer and answer.get("pid") == address.pid else None
+    return (address, answer["endpoints"]) if address and answer and answer.get("pid") == address.pid else None
 
 
 @contextmanager
