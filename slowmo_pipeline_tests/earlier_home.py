@@ -5,13 +5,16 @@
     under way.mp4    three chunks at 2x, submitted without waiting, accepted by the local endpoint, none computed
     waiting.mp4      registered, and no more
 
-The clips that were run lie beside it. Made once, by that version: nothing here makes it anew.
+The clips that were run lie beside it. Made once, by that version: nothing here makes it anew. Times of what was under
+way are moved on when it is unpacked, as if that version had been killed just now: SageMaker's six hours in the queue
+would be over otherwise.
 """
 
 import json
 import os
 import sqlite3
 import tarfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +46,17 @@ def earlier_home(folder: Path) -> EarlierHome:
     # Receipts and requests hold addresses of where it was made, and so does what the endpoint told of itself.
     told = json.loads((home.endpoint / "endpoint.json").read_text())["storage"]
     made_in = told.removeprefix("file://").removesuffix("/home/storage")
-    for path in (home.root / "storage").rglob("*.json"):
-        path.write_bytes(path.read_bytes().replace(made_in.encode(), str(folder).encode()))
     database = sqlite3.connect(home.endpoint / "requests.sqlite")
-    database.execute("UPDATE requests SET storage = replace(storage, ?, ?)", (made_in, str(folder)))
+    [(accepted,)] = database.execute("SELECT max(accepted_at) FROM requests").fetchall()
+    age = time.time() - accepted
+    database.execute(
+        "UPDATE requests SET storage = replace(storage, ?, ?), accepted_at = accepted_at + ?",
+        (made_in, str(folder), age),
+    )
     database.commit()
     database.close()
+    for path in (home.root / "storage").rglob("*.json"):
+        record = json.loads(path.read_bytes().replace(made_in.encode(), str(folder).encode()))
+        record.update({name: record[name] + age for name in ("submitted_at", "deadline") if name in record})
+        path.write_text(json.dumps(record))
     return EarlierHome(home, folder)
