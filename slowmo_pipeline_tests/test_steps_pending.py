@@ -1,6 +1,7 @@
 """When a pending plan needs a run, told by what is stored."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
+from slowmo_pipeline.serving.local_client import Held
 from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
@@ -60,7 +62,12 @@ class Waiting:
         return needed.why if needed else None
 
     def needed_run(
-        self, failures: set[str] | None = None, *, lost: str = "", local_model: str | None = None
+        self,
+        failures: set[str] | None = None,
+        *,
+        lost: str = "",
+        local_model: str | None = None,
+        held: Callable[[str], Held | None] = lambda below: None,
     ) -> NeededRun | None:
         """What the completion sensor finds."""
         return needed_run(
@@ -70,6 +77,7 @@ class Waiting:
             failures=failures or set(),
             why_lost=lambda endpoint: "gone" if endpoint == lost else None,
             local_model=lambda interpolator: local_model,
+            held=held,
         )
 
 
