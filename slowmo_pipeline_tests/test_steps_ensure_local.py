@@ -18,12 +18,10 @@ from slowmo_pipeline.steps.ensure import Ensured, Ensurer
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.disks import fill, small_disk
-from slowmo_pipeline_tests.local_server import LocalServer, eventually
+from slowmo_pipeline_tests.local_server import GATED, LocalServer, eventually
 from slowmo_pipeline_tests.videos import drop_and_cut
 
-GATED = f"--endpoint=flow={interpolators.__name__}:Gated"
 CHUNKS = 4
 
 
@@ -153,4 +151,4 @@ def test_a_run_tells_of_a_full_disk_and_goes_on_once_there_is_room(
             ensured = stage.ensure(wait=True, hear=make_room)
 
     assert ensured == Ensured(complete=True, submitted=0, chunks=CHUNKS)
-    assert f"The endpoint flow is kept, and tries again: The disk of {disk} is full" in told[0]
+    assert f"The endpoint flow cannot go on yet, and tries again: The disk of {disk} is full" in told[0]

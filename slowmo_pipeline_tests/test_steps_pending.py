@@ -24,6 +24,7 @@ FIRST = Served(
     instance_type="ml.g5.xlarge",
     deployed_at=1.0,
 )
+SAME_HERE = Served(model_id="fade-1", max_body_bytes=10**6)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,24 @@ def waiting(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> Waiting:
         plan=cut.current.plan, model_id=cut.current.model_id, submitted_at=time.time(), deadline=time.time() + 100
     )
     return Waiting(folder, video_id, pending)
+
+
+def test_what_a_local_server_holds_is_never_overdue(waiting: Waiting) -> None:
+    write_served(waiting.storage, "flow", SAME_HERE)
+    held = Held("here", {"1": waiting.results.result(2)})
+    for chunk in range(CHUNKS):
+        waiting.submitted(chunk, None)
+
+    assert waiting.overdue.needed_run(held=lambda below: held) is None
+
+
+def test_what_no_local_server_holds_any_more_needs_a_run(waiting: Waiting) -> None:
+    write_served(waiting.storage, "flow", SAME_HERE)
+    waiting.submitted(0, None)
+    another = Held("here", {"1": "videos/another/results/00000.tar"})
+
+    needed = waiting.needed_run(held=lambda below: another)
+    assert needed == NeededRun("forgotten, fade-1 of None")
 
 
 FOREIGN = {f"failures/{number}" for number in range(9)}

@@ -188,7 +188,9 @@ class Ensurer:
 
     def _tell(self, trouble: str | None) -> None:
         if trouble and trouble != self._told:
-            self._progress.note(f"The endpoint {self._current.interpolator} is kept, and tries again: {trouble}")
+            self._progress.note(
+                f"The endpoint {self._current.interpolator} cannot go on yet, and tries again: {trouble}"
+            )
         self._told = trouble
 
     def _served(self) -> Served:
