@@ -2,15 +2,16 @@
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from slowmo_pipeline_tests.local_server import eventually
-from slowmo_pipeline_tests.processes import Fingerprint, Processes, command_line, drop, kill, make_clip
+from slowmo_pipeline_tests.processes import Command, Fingerprint, Processes, command_line, drop, kill, make_clip
 
 MOST_STARTS = 3
 """A killed worker needs no other start, a killed ffmpeg one."""
@@ -28,6 +29,14 @@ VICTIMS_OF_UP = (
 )
 
 
+PHASES: dict[str, Callable[[Processes], object]] = {
+    "cut": lambda processes: list(processes.storage.glob("videos/*/info.json")),
+    "interpolate": lambda processes: list(processes.storage.glob("videos/*/*/*/receipts/*.json")),
+    "encode": lambda processes: [one for one in processes.alive() if "rawvideo" in command_line(one)],
+}
+"""What shows that a phase of a run has begun, in their order."""
+
+
 @dataclass(frozen=True)
 class Undisturbed:
     """A run that nobody disturbed."""
@@ -36,6 +45,8 @@ class Undisturbed:
     sha256: str
     """Of the final video."""
     seconds: float
+    phases: Mapping[str, float]
+    """Seconds that each phase took."""
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +54,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
     clip = make_clip(folder / "square.mp4", frames=160, speed=1, width=320, height=192)
     with Processes(folder) as processes:
-        began = time.monotonic()
-        told = processes.call("run", str(clip))
+        times = [time.monotonic()]
+        command = processes.start("run", str(clip))
+        for has_begun in PHASES.values():
+            eventually(partial(has_begun, processes), seconds=60)
+            times.append(time.monotonic())
+        told = command.told()
+        times.append(time.monotonic())
         assert told.status == 0, told.stderr
         [final] = processes.finals().values()
-        return Undisturbed(clip, final.sha256, time.monotonic() - began)
+        phases = {phase: times[place + 2] - times[place + 1] for place, phase in enumerate(PHASES)}
+        return Undisturbed(clip, final.sha256, times[-1] - times[0], phases)
 
 
 @pytest.fixture
@@ -77,6 +94,25 @@ def test_run_that_is_killed_ends_in_the_same_video(seed: int, processes: Process
     moment = chance.uniform(0, undisturbed.seconds)
     time.sleep(moment)
     strike(choose(chance, processes.alive(), everything=seed % 2 == 0), moment)
+    assert_goes_on(processes, command, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("phase", PHASES)
+def test_run_that_is_killed_in_a_phase_ends_in_the_same_video(
+    phase: str, seed: int, processes: Processes, undisturbed: Undisturbed
+) -> None:
+    command = processes.start("run", str(undisturbed.clip))
+    eventually(lambda: PHASES[phase](processes), seconds=60)
+    moment = random.Random(seed).uniform(0, undisturbed.phases[phase])
+    time.sleep(moment)
+    strike([psutil.Process(command.process.pid)], moment)
+    assert_goes_on(processes, command, undisturbed)
+
+
+def assert_goes_on(processes: Processes, command: Command, undisturbed: Undisturbed) -> None:
+    """The same command, again and again, ends in the same video."""
     there = processes.results()
     told = command.told()
     for _ in range(MOST_STARTS - 1):
@@ -89,15 +125,16 @@ def test_run_that_is_killed_ends_in_the_same_video(seed: int, processes: Process
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("victim", ["", *VICTIMS_OF_UP])
 def test_up_that_is_killed_finishes_the_video_by_itself(
-    victim: str, processes: Processes, undisturbed: Undisturbed
+    victim: str, seed: int, processes: Processes, undisturbed: Undisturbed
 ) -> None:
     """`victim` is what the command line of the processes to be killed contains."""
     command = processes.up()
     drop(undisturbed.clip, processes.uploads / undisturbed.clip.name)
     eventually(processes.runs, seconds=60)
-    moment = random.Random(victim).uniform(0, undisturbed.seconds)
+    moment = random.Random(f"{victim}{seed or ''}").uniform(0, undisturbed.seconds)
     time.sleep(moment)
     victims = eventually(lambda: [one for one in processes.alive() if victim in command_line(one)], seconds=120)
     strike(victims, moment)
