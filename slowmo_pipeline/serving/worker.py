@@ -1,8 +1,7 @@
 """A worker process of the local server: reads a chunk from the storage, runs the handler, writes the result.
 
 It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers one line for
-each line it is sent. Bodies never cross the socket. Started by `workers.py` as
-`python -m slowmo_pipeline.serving.worker SOCKET STORAGE NAME=RECIPE …`.
+each line it is sent. Bodies never cross the socket. `workers.py` starts `main` with SOCKET STORAGE NAME=RECIPE ….
 """
 
 import ctypes
@@ -20,7 +19,7 @@ from typing import Any, TextIO
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import Recipe
-from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
+from slowmo_pipeline.serving.failure import LONGEST_MESSAGE, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
@@ -61,7 +60,7 @@ def run(job: Mapping[str, str], storage: Storage, interpolator: Interpolator) ->
             return {"failure": asdict(Failure(PAYLOAD_TOO_LARGE, "PayloadTooLarge", message))}
         body = storage.read(job["input"])
     except Exception as error:  # whatever a storage raises; the server logs it
-        return {"lost": f"{job['input']} cannot be read: {error}"}
+        return {"lost": f"{job['input']} cannot be read: {error}"[:LONGEST_MESSAGE]}
     try:
         storage.write(job["result"], handle(body, interpolator))
     except Exception as error:  # whatever an interpolator or a storage raises; the failure object says it
@@ -89,7 +88,3 @@ def _read_jobs(lines: TextIO, jobs: "SimpleQueue[Any]") -> None:
         # The server is gone, SIGKILL included: whatever is being computed has nobody to go to. The socket ends, or
         # is reset when the server died with an answer unread.
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
