@@ -3,7 +3,6 @@
 import http.client
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import EndpointError, HomeError
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage.opening import open_storage
@@ -94,7 +94,7 @@ def _other_server(state: ServerState) -> EndpointAddress | None:
 
 
 def _start(state: ServerState, storage_url: str, workers: int | None, endpoints: Sequence[str]) -> EndpointAddress:
-    command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint", "--until-unused"]
+    command = running("slowmo_pipeline.serving.local_endpoint", "--until-unused")
     command += ["--state", str(state.folder), "--storage", storage_url]
     command += [] if workers is None else ["--workers", str(workers)]
     command += [f"--endpoint={entry}" for entry in endpoints]
