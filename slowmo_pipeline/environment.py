@@ -3,6 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
+
+from slowmo_pipeline.errors import HomeError
 
 REQUIRE_GPU = "SLOWMO_REQUIRE_GPU"
 """What `gpu_required` reads, for whoever sets it."""
@@ -46,13 +49,38 @@ class Home:
 
     @property
     def storage_url(self) -> str:
-        """The storage root: SLOWMO_STORAGE, by default a folder in the home."""
-        return os.environ.get("SLOWMO_STORAGE") or str(self.root / "storage")
+        """The storage root: SLOWMO_STORAGE, by default a folder in the home. A path is absolute."""
+        given = os.environ.get("SLOWMO_STORAGE") or str(self.root / "storage")
+        is_address = ":" in given.partition("/")[0]
+        return given if is_address else os.path.abspath(given)
 
 
 def current_home() -> Home:
-    """SLOWMO_HOME, by default `slowmo_data` in the working directory."""
-    return Home(Path(os.environ.get("SLOWMO_HOME") or "slowmo_data").absolute())
+    """SLOWMO_HOME, by default `slowmo_data` in the working directory. HomeError for a path that Dagster cannot take."""
+    root = Path(os.environ.get("SLOWMO_HOME") or "slowmo_data").absolute()
+    # Dagster names its SQLite files by such an address: what follows a question mark are options, and %25 is a %.
+    if "?" in str(root) or unquote(str(root)) != str(root):
+        raise HomeError(
+            f"SLOWMO_HOME = {root} cannot be used: Dagster's database takes no path with a question mark, or with a "
+            "percent sign before two hexadecimal digits. Set SLOWMO_HOME to another folder."
+        )
+    return Home(root)
+
+
+def in_another_folder() -> dict[str, str]:
+    """The environment for a process with another working directory: what names files by relative paths still does."""
+    return {name: _absolute(name, value) for name, value in os.environ.items()}
+
+
+_FILES = frozenset({"AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"})
+
+
+def _absolute(name: str, value: str) -> str:
+    if name == "PYTHONPATH" and value:
+        return os.pathsep.join(map(os.path.abspath, value.split(os.pathsep)))
+    # A program without a slash is looked for on PATH; ~ is for whoever reads the variable.
+    names_file = name in _FILES or (name == "FFMPEG_BINARY" and os.sep in value)
+    return os.path.abspath(value) if names_file and value and not value.startswith("~") else value
 
 
 def operator_topic() -> str | None:

@@ -1,7 +1,7 @@
 """The processes of Dagster below `slowmo up`, and their end: none outlives it, not even when it is killed.
 
 Left alone, a daemon would go on starting runs, and each would fail since the endpoint has ended with its last user.
-`python -m slowmo_pipeline.leftovers HOME` is the guard: it waits for the end of its standard input.
+The guard, `main` with the home as its argument, is a process that waits for the end of its standard input.
 """
 
 import os
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from slowmo_pipeline.child_python import running
+
 MARK = "SLOWMO_UP"
 """Environment variable that all processes below `slowmo up` inherit; names the home."""
 
@@ -23,7 +25,7 @@ _GONE_SECONDS = 10
 def guarded(root: Path) -> Iterator[None]:
     """End what carries the mark of this home when the block ends, and also when this process is killed inside it."""
     guard = subprocess.Popen(
-        [sys.executable, "-m", "slowmo_pipeline.leftovers", str(root)],
+        running("slowmo_pipeline.leftovers", str(root)),
         stdin=subprocess.PIPE,  # which the kernel closes with this process, SIGKILL included
         start_new_session=True,  # Ctrl-C is not for the guard
     )
@@ -56,6 +58,7 @@ def _is_marked(process: psutil.Process, root: Path) -> bool:
         return False  # gone meanwhile, or somebody else's
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Wait for the end of `slowmo up`, and end what it leaves."""
     sys.stdin.read()
     end_leftovers(Path(sys.argv[1]))

@@ -11,10 +11,11 @@ from dagster import DagsterRunStatus, RunsFilter
 from dagster._core.utils import make_new_run_id
 
 from slowmo_pipeline.console import stderr
+from slowmo_pipeline.dead_runs import is_own_run, own_run
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import SlowmoError
-from slowmo_pipeline.home import OWN_RUN_TAG, locked, own_run
+from slowmo_pipeline.home import locked
 from slowmo_pipeline.jobs import slow_motion
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.progress import RunProgress
@@ -81,7 +82,7 @@ class Pipeline:
     def _wait_for_others(self, video_id: str) -> None:
         filters = RunsFilter(statuses=_ALIVE, tags={"dagster/partition": video_id})
         told = False
-        while runs := [run for run in self.instance.get_runs(filters) if OWN_RUN_TAG not in run.tags]:
+        while runs := [run for run in self.instance.get_runs(filters) if not is_own_run(run)]:
             if not told:
                 stderr.print(f"Waiting for the run {runs[0].run_id} of this video to end.")
                 told = True

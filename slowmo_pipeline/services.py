@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,17 +15,18 @@ from types import FrameType
 import psutil
 
 from slowmo_pipeline.console import stderr
-from slowmo_pipeline.environment import Home
+from slowmo_pipeline.dead_runs import close_dead_runs
+from slowmo_pipeline.environment import Home, in_another_folder
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import close_dead_runs, locked, open_instance, packaged
+from slowmo_pipeline.home import locked, open_instance, packaged
 from slowmo_pipeline.keys import UPLOADS
 from slowmo_pipeline.leftovers import MARK, end_leftovers, guarded
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.storage.opening import open_storage
 
-_START_SECONDS = 120
 _STOP_SECONDS = 30
 _LOOK_SECONDS = 2.0
+_TELL_SECONDS = 30
 
 _START_SENSOR = """mutation Start($selector: SensorSelector!) {
   startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } }
@@ -55,7 +55,6 @@ def up(home: Home, *, port: int, workers: int | None, endpoints: Sequence[str]) 
             stderr.print(f"Endpoint   {endpoint.url}")
             dagster = stack.enter_context(_dagster(home, port))
             _wait_until_served(port, dagster, home.dagster_log)
-            _start_upload_sensor(port)
             stderr.print(f"Dagster    http://127.0.0.1:{port}   its log: {home.dagster_log}")
             stderr.print(f"Uploads    {storage.uri(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
             parts = psutil.Process(dagster.pid).children()
@@ -114,8 +113,10 @@ def _dagster(home: Home, port: int) -> Iterator["subprocess.Popen[bytes]"]:
                 *(sys.executable, "-m", "dagster", "dev", "-w", str(workspace)),
                 *("-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"),
             ],
+            # Not where the user is: `python -m`, of which Dagster starts more, imports from the working directory.
+            cwd=home.dagster,
             env={
-                **os.environ,
+                **in_another_folder(),
                 "DAGSTER_HOME": str(home.dagster),
                 "SLOWMO_HOME": str(home.root),
                 "SLOWMO_STORAGE": home.storage_url,
@@ -180,37 +181,36 @@ def _signals_stop() -> Iterator[None]:
 
 
 def _wait_until_served(port: int, dagster: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if dagster.poll() is not None:
-            raise HomeError(
-                f"Dagster ended with status {dagster.returncode} before it served; {log} holds its last words."
-            )
+    """Wait until Dagster has started the upload sensor, however long the machine takes."""
+    began = told = time.monotonic()
+    while dagster.poll() is None:
         try:
-            _request(port, "GET", "/server_info")
+            return _start_upload_sensor(port)
         except OSError:
             time.sleep(_LOOK_SECONDS / 4)
-        else:
-            return
-    raise HomeError(f"Dagster did not serve port {port} within {_START_SECONDS} seconds; {log} may say why.")
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            stderr.print(f"Dagster has not served yet, after {told - began:.0f} s; its log: {log}")
+    raise HomeError(f"Dagster ended with status {dagster.returncode} before it served; {log} holds its last words.")
 
 
 def _start_upload_sensor(port: int) -> None:
+    """Raises OSError while Dagster does not answer."""
     selector = {
         "repositoryLocationName": "slowmo_pipeline",
         "repositoryName": "__repository__",
         "sensorName": "new_uploads",
     }
-    answer = _request(port, "POST", "/graphql", {"query": _START_SENSOR, "variables": {"selector": selector}})
+    answer = _ask(port, _START_SENSOR, selector=selector)
     if answer["data"]["startSensor"]["__typename"] != "Sensor":
         raise HomeError(f"Dagster did not start the upload sensor: {json.dumps(answer)}")
 
 
-def _request(port: int, method: str, path: str, body: object = None) -> dict[str, dict[str, dict[str, str]]]:
+def _ask(port: int, query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        payload = None if body is None else json.dumps(body)
-        connection.request(method, path, payload, {"Content-Type": "application/json"})
+        body = json.dumps({"query": query, "variables": variables})
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
         value: dict[str, dict[str, dict[str, str]]] = json.loads(connection.getresponse().read())
         return value
     except (http.client.HTTPException, ValueError) as error:

@@ -58,6 +58,23 @@ class GatedNext(Gated):
     model_id = "fade-2"
 
 
+class Verbose(Fade):
+    """Fails, and says more of it than anybody reads."""
+
+    model_id = "verbose-1"
+
+    def render(
+        self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
+    ) -> Iterator[Frame]:
+        raise type("Long" * 1_000_000, (Exception,), {})("ü" * 1_000_000)
+
+
+class Endless(Fade):
+    """Has a name that no socket was made for."""
+
+    model_id = "endless" * 1_000_000
+
+
 class Scripted(Fade):
     """Does what the grey value of the first frame says."""
 

@@ -92,8 +92,9 @@ class Command:
 class Processes:
     """The processes of one home, started as a user starts them; none outlives the with statement."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, working_directory: Path | None = None) -> None:
         self.home = Home(folder / "home")
+        self._working_directory = working_directory
         self.storage = self.home.root / "storage"
         self.uploads = self.storage / "uploads"
         self._logs = folder
@@ -116,6 +117,7 @@ class Processes:
             process = subprocess.Popen(
                 [str(SLOWMO), *arguments],
                 env={**os.environ, "SLOWMO_HOME": str(self.home.root), "SLOWMO_STORAGE": ""},
+                cwd=self._working_directory,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psutil
 import pytest
-from dagster import DagsterRun, DagsterRunStatus
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
+from dagster._core.test_utils import create_run_for_test
 
+from slowmo_pipeline.dead_runs import close_dead_runs
 from slowmo_pipeline.keys import video_id_of
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.video.reader import probe
@@ -26,11 +29,22 @@ pytestmark = pytest.mark.timeout(600)
 
 FRAMES = 8
 TICK_SECONDS = 10
+PLACES = 2
+"""Runs at once, in dagster.yaml."""
 GOOD = ("first.mp4", "second.mp4", "growing.mp4")
+GONE_SERVER = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": "/no/such/server"})}
+TRAPS = ("gql", "graphql", "grpc", "queue", "sqlalchemy", "yaml")
+"""Modules of a user's own, with names that Dagster or this program import."""
 STEPS = ("raw_video", "frame_chunks", "interpolated_chunks", "final_video")
 
 LAUNCH = """mutation Launch($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) { ... on LaunchBackfillSuccess { backfillId } }
+}"""
+LAUNCH_RUN = """mutation Launch($params: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $params) { ... on LaunchRunSuccess { run { runId } } }
+}"""
+REPEAT = """mutation Repeat($params: ReexecutionParams!) {
+  launchPipelineReexecution(reexecutionParams: $params) { ... on LaunchRunSuccess { run { runId } } }
 }"""
 STATUS = """query Status($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
@@ -48,8 +62,8 @@ class Session:
     def runs(self, name: str) -> Sequence[DagsterRun]:
         """The runs of an upload that the sensors started, the oldest first."""
         video_id = video_id_of(f"uploads/{name}")
-        runs = [run for run in self.processes.runs() if run.tags["dagster/partition"] == video_id]
-        return [run for run in reversed(runs) if "dagster/sensor_name" in run.tags]
+        runs = [run for run in self.processes.runs() if run.tags.get("dagster/partition") == video_id]
+        return [run for run in reversed(runs) if "dagster/sensor_name" in run.tags and run.parent_run_id is None]
 
     def jobs(self, name: str) -> list[tuple[str, DagsterRunStatus]]:
         """The jobs that ran for an upload, the oldest first, and how they stand."""
@@ -58,6 +72,22 @@ class Session:
     def final(self, name: str) -> Path:
         """Where the final video of an upload lies."""
         return self.processes.storage / "final" / f"{video_id_of(f'uploads/{name}')}.mp4"
+
+    def launch(self, job: str, name: str) -> str:
+        """Launch a run of an upload by hand; its id."""
+        selector = {
+            "repositoryLocationName": "slowmo_pipeline",
+            "repositoryName": "__repository__",
+            "jobName": job,
+        }
+        tags = [{"key": "dagster/partition", "value": video_id_of(f"uploads/{name}")}]
+        params = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
+        return str(self.ask(LAUNCH_RUN, params=params)["launchPipelineExecution"]["run"]["runId"])
+
+    def repeat(self, run_id: str) -> str:
+        """Launch a run again, as the UI's Re-execute does; the id of the new one."""
+        params = {"parentRunId": run_id, "strategy": "ALL_STEPS"}
+        return str(self.ask(REPEAT, params=params)["launchPipelineReexecution"]["run"]["runId"])
 
     def ask(self, query: str, **variables: Any) -> Any:
         """Ask Dagster's GraphQL; the answer's data."""
@@ -96,6 +126,24 @@ class Backfill:
 
 
 @dataclass(frozen=True)
+class FullQueue:
+    """What stood in the queue until a place became free."""
+
+    session: Session
+    repeated: str
+    """A finishing run whose parent's server is gone."""
+    by_hand: str
+    """A run that begins a video."""
+    backfill: Backfill
+
+    def launched(self, run_id: str) -> float:
+        """When a run left the queue."""
+        with dg.DagsterInstance.from_config(str(self.session.processes.home.dagster)) as instance:
+            [launch] = instance.all_logs(run_id, of_type=DagsterEventType.RUN_STARTING)
+        return launch.timestamp
+
+
+@dataclass(frozen=True)
 class Changed:
     """What stood before some uploads were changed."""
 
@@ -105,9 +153,19 @@ class Changed:
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def traps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with modules that note when they are imported."""
+    folder = tmp_path_factory.mktemp("traps")
+    for name in TRAPS:
+        (folder / f"{name}.py").write_text("open(__file__ + '.imported', 'w').close()")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory, traps: Path) -> Iterator[Session]:
+    """Started among the traps, in a home whose name is odd."""
     port = free_port()
-    with Processes(tmp_path_factory.mktemp("up")) as processes:
+    with Processes(tmp_path_factory.mktemp("50% ü #1"), working_directory=traps) as processes:
         yield Session(processes, processes.up(port), port)
 
 
@@ -128,14 +186,28 @@ def dropped(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Dropp
 
 
 @pytest.fixture(scope="module")
-def backfill(dropped: Dropped) -> Backfill:
-    """Dagster notices its end a minute after its last run: what comes in between uses the time."""
-    videos = [video_id_of(f"uploads/{name}") for name in GOOD]
-    params = {"partitionNames": videos, "assetSelection": [{"path": [step]} for step in STEPS]}
-    launched = dropped.session.ask(LAUNCH, params=params)["launchPartitionBackfill"]
-    backfill = Backfill(dropped.session, launched["backfillId"])
+def full_queue(dropped: Dropped) -> FullQueue:
+    """A backfill of the good uploads, then a run by hand, then a repeated one, while other runs hold both places."""
+    session, home = dropped.session, dropped.session.processes.home
+    [_, finished] = session.runs("second.mp4")
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        instance.add_run_tags(finished.run_id, GONE_SERVER)
+        holding = [create_run_for_test(instance, status=DagsterRunStatus.STARTED) for _ in range(PLACES)]
+        backfill = launch_backfill(session)
+        eventually(lambda: len(backfill.runs) == len(GOOD), seconds=120)
+        by_hand, repeated = session.launch("slow_motion", "damaged.mp4"), session.repeat(finished.run_id)
+        for run in holding:
+            instance.report_run_canceled(run)
+        # `slowmo up` looks every two seconds; here at every moment of the launch.
+        eventually(lambda: close_dead_runs(instance, home) or run_of(instance, repeated).is_finished, seconds=120)
     eventually(lambda: sum(run.is_finished for run in backfill.runs) == len(GOOD), seconds=120)
-    return backfill
+    return FullQueue(session, repeated, by_hand, backfill)
+
+
+@pytest.fixture(scope="module")
+def backfill(full_queue: FullQueue) -> Backfill:
+    """Dagster notices its end a minute after its last run: what comes in between uses the time."""
+    return full_queue.backfill
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +231,19 @@ def changed(killed_command: Session, tmp_path_factory: pytest.TempPathFactory) -
     eventually(lambda: session.jobs("first.mp4")[2:] == [("slow_motion", DagsterRunStatus.SUCCESS)], seconds=120)
     eventually(lambda: session.jobs("second.mp4")[3:] == [("finish_video", DagsterRunStatus.SUCCESS)], seconds=120)
     return before
+
+
+def launch_backfill(session: Session) -> Backfill:
+    """A backfill as the UI launches it."""
+    videos = [video_id_of(f"uploads/{name}") for name in GOOD]
+    params = {"partitionNames": videos, "assetSelection": [{"path": [step]} for step in STEPS]}
+    return Backfill(session, session.ask(LAUNCH, params=params)["launchPartitionBackfill"]["backfillId"])
+
+
+def run_of(instance: dg.DagsterInstance, run_id: str) -> DagsterRun:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run
 
 
 def grow(clip: Path, target: Path, *, seconds: float) -> None:
@@ -193,7 +278,7 @@ def test_a_damaged_file_fails_with_its_reason_and_harms_no_other(dropped: Droppe
 
 
 def test_a_file_that_is_no_video_is_left_alone(dropped: Dropped) -> None:
-    videos = {run.tags["dagster/partition"] for run in dropped.session.processes.runs()}
+    videos = {run.tags.get("dagster/partition") for run in dropped.session.processes.runs()} - {None}
     assert len(videos) == len([*GOOD, "damaged.mp4"])
 
 
@@ -203,6 +288,16 @@ def test_a_killed_endpoint_is_started_again(session: Session) -> None:
     psutil.Process(before.pid).kill()
     after = eventually(lambda: live_endpoint(session.processes.home.endpoint), seconds=60)
     assert after.pid != before.pid
+
+
+def test_a_run_that_is_repeated_after_its_server_was_gone_succeeds(full_queue: FullQueue) -> None:
+    [run] = [run for run in full_queue.session.processes.runs() if run.run_id == full_queue.repeated]
+    assert run.status == DagsterRunStatus.SUCCESS
+
+
+def test_what_finishes_a_video_goes_before_what_begins_one_and_backfills_last(full_queue: FullQueue) -> None:
+    backfill = [full_queue.launched(run.run_id) for run in full_queue.backfill.runs]
+    assert full_queue.launched(full_queue.repeated) < full_queue.launched(full_queue.by_hand) < min(backfill)
 
 
 def test_a_changed_upload_is_made_again(changed: Changed) -> None:
@@ -228,6 +323,10 @@ def test_a_backfill_of_all_assets_succeeds_with_one_run_a_video(backfill: Backfi
     assert backfill.status == "COMPLETED_SUCCESS"
     videos = sorted(run.tags["dagster/partition"] for run in backfill.runs)
     assert videos == sorted(video_id_of(f"uploads/{name}") for name in GOOD)
+
+
+def test_nothing_was_imported_from_where_it_was_started(killed_command: Session, traps: Path) -> None:
+    assert sorted(path.name for path in traps.iterdir()) == sorted(f"{name}.py" for name in TRAPS)
 
 
 def test_sigterm_ends_it_with_status_0_and_leaves_no_process(session: Session) -> None:

@@ -1,22 +1,18 @@
-"""SLOWMO_HOME: made once however many come at once, and cleared of runs whose process is gone."""
+"""SLOWMO_HOME: made once however many come at once, where it can be made."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
-from dagster._core.test_utils import create_run_for_test
-from dagster._core.utils import make_new_run_id
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import close_dead_runs, locked, open_instance, own_run
-from slowmo_pipeline_tests.local_server import environment, eventually
-from slowmo_pipeline_tests.processes import Processes, kill, make_clip
+from slowmo_pipeline.home import locked, open_instance
+from slowmo_pipeline_tests.local_server import environment
+from slowmo_pipeline_tests.processes import SLOWMO, Processes, make_clip
 
 OPEN = """
 import sys
@@ -37,18 +33,6 @@ def home(tmp_path: Path) -> Home:
 def processes(tmp_path: Path) -> Iterator[Processes]:
     with Processes(tmp_path) as started:
         yield started
-
-
-def add_run(instance: dg.DagsterInstance, tags: Mapping[str, str], status: DagsterRunStatus) -> str:
-    run_id = make_new_run_id()
-    create_run_for_test(instance, run_id=run_id, status=status, tags=tags)
-    return run_id
-
-
-def status_of(instance: dg.DagsterInstance, run_id: str) -> DagsterRunStatus:
-    run = instance.get_run_by_id(run_id)
-    assert run is not None
-    return run.status
 
 
 def test_four_processes_make_one_home_at_once(home: Home) -> None:
@@ -73,42 +57,6 @@ def test_four_clips_run_at_once_on_a_fresh_home(processes: Processes, tmp_path: 
         assert len(instance.get_dynamic_partitions("videos")) == 4
 
 
-def test_run_of_a_killed_command_is_closed_at_the_next_start(processes: Processes, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", frames=40)
-    processes.start("run", str(clip))
-    eventually(lambda: list(processes.storage.glob("videos/*/current.json")), seconds=60)
-    kill(processes.alive())
-    assert [run.status for run in processes.runs()] == [DagsterRunStatus.STARTED]
-
-    told = processes.call("run", str(clip))
-
-    assert told.status == 0, told.stderr
-    assert [run.status for run in processes.runs()] == [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
-
-
-def test_run_of_a_living_command_is_left_alone(home: Home) -> None:
-    run_id = make_new_run_id()
-    with open_instance(home) as instance, own_run(home, run_id) as tags:
-        create_run_for_test(instance, run_id=run_id, status=DagsterRunStatus.STARTED, tags=tags)
-        assert close_dead_runs(instance, home) == 0
-        assert status_of(instance, run_id) == DagsterRunStatus.STARTED
-
-
-def test_run_of_a_server_that_is_gone_is_closed(home: Home) -> None:
-    gone = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": str(home.root / "no-such-socket")})}
-    with open_instance(home) as instance:
-        run_id = add_run(instance, gone, DagsterRunStatus.STARTED)
-        assert close_dead_runs(instance, home) == 1
-        assert status_of(instance, run_id) == DagsterRunStatus.FAILURE
-
-
-def test_run_that_nobody_was_asked_to_execute_is_left_to_the_daemon(home: Home) -> None:
-    with open_instance(home) as instance:
-        run_id = add_run(instance, {}, DagsterRunStatus.NOT_STARTED)
-        assert close_dead_runs(instance, home) == 0
-        assert status_of(instance, run_id) == DagsterRunStatus.NOT_STARTED
-
-
 def test_settings_of_the_instance_that_were_edited_stay(home: Home) -> None:
     with open_instance(home):
         config = home.dagster / "dagster.yaml"
@@ -129,3 +77,24 @@ def test_home_that_cannot_be_made_is_refused(home: Home) -> None:
     home.root.write_text("a file")
     with pytest.raises(HomeError, match="Set SLOWMO_HOME to a folder"), open_instance(home):
         pass
+
+
+@pytest.mark.parametrize("name", ["who?", "100%25", "a%C3%BC"])
+def test_home_that_dagster_cannot_address_is_refused_before_it_is_made(name: str, tmp_path: Path) -> None:
+    command = [str(SLOWMO), "run", str(tmp_path / "clip.mp4")]
+    env = {**environment(), "SLOWMO_HOME": str(tmp_path / name)}
+    told = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"SLOWMO_HOME = {tmp_path / name} cannot be used")
+    assert told.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["50%", "a #1; b", "影片 & ü", "%(x)s"])
+def test_home_with_odd_characters_keeps_what_dagster_writes(name: str, tmp_path: Path) -> None:
+    for number in range(2):
+        with open_instance(Home(tmp_path / name)) as instance:
+            instance.add_dynamic_partitions("videos", [str(number)])
+    with open_instance(Home(tmp_path / name)) as instance:
+        assert sorted(instance.get_dynamic_partitions("videos")) == ["0", "1"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]

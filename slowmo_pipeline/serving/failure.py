@@ -17,7 +17,8 @@ OUT_OF_MEMORY = 507
 # TensorFlow's own error for a full GPU; by name, since most who come by here have no TensorFlow.
 _OUT_OF_MEMORY_NAMES = frozenset({"ResourceExhaustedError"})
 
-_LONGEST_MESSAGE = 2000
+LONGEST_MESSAGE = 2000
+"""Characters of what went wrong that are told; an error may quote a whole chunk."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> "Failure":
         """The failure that an exception of the handler means: 400 a bad chunk, 507 memory, 500 anything else."""
-        return cls(_code_of(error), type(error).__name__, str(error)[:_LONGEST_MESSAGE])
+        return cls(_code_of(error), type(error).__name__[:LONGEST_MESSAGE], str(error)[:LONGEST_MESSAGE])
 
     def body(self) -> bytes:
         """The answer's body, and so the failure object's: `{"code": 400, "error": "ChunkFormatError", "message": …}`.

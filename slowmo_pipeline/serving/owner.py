@@ -1,13 +1,13 @@
 """Finding a live local server, or starting one that ends with its last user. Imports nothing of the server."""
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import EndpointError, HomeError
 from slowmo_pipeline.serving.local_client import ping
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
@@ -75,7 +75,7 @@ def _other_server(state: ServerState) -> EndpointAddress | None:
 
 
 def _start(state: ServerState, storage_url: str, workers: int | None, endpoints: Sequence[str]) -> EndpointAddress:
-    command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint", "--until-unused"]
+    command = running("slowmo_pipeline.serving.local_endpoint", "--until-unused")
     command += ["--state", str(state.folder), "--storage", storage_url]
     command += [] if workers is None else ["--workers", str(workers)]
     command += [f"--endpoint={entry}" for entry in endpoints]

@@ -1,8 +1,8 @@
 """A worker process of the local server: reads a chunk from the storage, runs the handler, writes the result.
 
 It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers each line that
-it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. Started by `workers.py` as
-`python -m slowmo_pipeline.serving.worker SOCKET STORAGE NAME=RECIPE …`.
+it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `workers.py` starts `main`
+with SOCKET STORAGE NAME=RECIPE ….
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from typing import Any, TextIO, TypeVar
 from slowmo_pipeline.errors import SlowmoError, StorageError
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import Recipe
-from slowmo_pipeline.serving.failure import PAYLOAD_TOO_LARGE, Failure
+from slowmo_pipeline.serving.failure import LONGEST_MESSAGE, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.patience import pauses
 from slowmo_pipeline.storage.base import Storage
@@ -78,7 +78,7 @@ def _patiently(action: Callable[[], _T], tell: Callable[[str], None]) -> _T:
         try:
             return action()
         except StorageError as error:
-            tell(str(error))
+            tell(str(error)[:LONGEST_MESSAGE])
             time.sleep(pause)
     return action()
 
@@ -103,7 +103,3 @@ def _read_jobs(lines: TextIO, jobs: "SimpleQueue[Any]") -> None:
         # The server is gone, SIGKILL included: whatever is being computed has nobody to go to. The socket ends, or
         # is reset when the server died with an answer unread.
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,12 +8,12 @@ import asyncio
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import Failure
 from slowmo_pipeline.serving.gpus import see_only
@@ -24,6 +24,9 @@ _START_SECONDS = 600
 """Loading a large model from a slow disk takes minutes; more means stuck."""
 
 _EXIT_SECONDS = 5
+
+_LONGEST_ANSWER = 1 << 20
+"""Bytes; asyncio's own limit is 64 KiB, and a worker keeps far below either."""
 
 # Each library asks its own variable, once, when it is loaded.
 _THREAD_VARIABLES = (
@@ -52,7 +55,7 @@ class WorkerSettings:
     def command(self, descriptor: int) -> list[str]:
         """The command line of a worker that answers on this socket."""
         served = map(str, self.endpoints)
-        return [sys.executable, "-m", "slowmo_pipeline.serving.worker", str(descriptor), self.storage_url, *served]
+        return running("slowmo_pipeline.serving.worker", str(descriptor), self.storage_url, *served)
 
     def environment(self, place: int) -> dict[str, str]:
         """The environment of the worker in that place of `count`: its share of the cores, and its GPU if there are any.
@@ -96,7 +99,7 @@ class Worker:
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C in a terminal is for the server
             )
-        worker = cls(process, *await asyncio.open_unix_connection(sock=ours))
+        worker = cls(process, *await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_ANSWER))
         try:
             worker.model_ids = await asyncio.wait_for(worker._answer(), _START_SECONDS)
         except BaseException as error:  # cancelling included
@@ -135,6 +138,9 @@ class Worker:
             line = await self._reader.readline()
         except ConnectionError:  # it died with a job unread
             line = b""
+        except ValueError:
+            await self.kill()
+            raise WorkerDiedError(f"A worker was ended: its answer has more than {_LONGEST_ANSWER} bytes.") from None
         if not line:
             with suppress(asyncio.TimeoutError):  # it may hang on its way out
                 await asyncio.wait_for(self._process.wait(), _EXIT_SECONDS)
