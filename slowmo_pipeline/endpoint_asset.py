@@ -22,7 +22,7 @@ from pydantic import Field
 
 from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.endpoint_record import Served
-from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.errors import EndpointError, StorageError
 from slowmo_pipeline.hosted import status_of
 from slowmo_pipeline.keys import ENDPOINTS
 from slowmo_pipeline.partitions import videos
@@ -86,7 +86,11 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
             continue
         if len(observed) == OBSERVATIONS_A_TICK or time.monotonic() - began > TICK_SECONDS:
             break
-        current = read_current(opened, video_id)
+        try:
+            current = read_current(opened, video_id)
+        except StorageError as error:
+            context.log.warning("The endpoint of %s is not observed. %s", video_id, error)
+            current = None
         name = current.interpolator if current else None
         if name in cursor.changed and name in now:
             observed.append(_observation(video_id, name, now[name].model_id, now[name], status(now[name])))

@@ -132,6 +132,11 @@ class VideoKeys:
         return f"{self.prefix}source.json"
 
     @property
+    def requested(self) -> str:
+        """The last change of the upload or its sidecar for which a run was asked."""
+        return f"{self.prefix}requested.json"
+
+    @property
     def info(self) -> str:
         """What probing found."""
         return f"{self.prefix}info.json"

@@ -13,14 +13,15 @@ from pydantic import Field
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
 from slowmo_pipeline.cursor import Cursor
-from slowmo_pipeline.errors import DamagedRecordError, VideoIdTakenError
+from slowmo_pipeline.errors import DamagedRecordError, StorageError, VideoIdTakenError
 from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
 from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, held_here, local_model
+from slowmo_pipeline.steps.changes import Change, change_of, noted
+from slowmo_pipeline.steps.overview import is_made_of
 from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
-from slowmo_pipeline.steps.probe import joint_version
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_ids import video_ids_for
 from slowmo_pipeline.storage.base import Entry, Storage
@@ -43,7 +44,7 @@ LONGEST_PENDING = timedelta(hours=8)
 people, and holds up nobody."""
 
 NAMED = 5
-"""Unusable uploads that a tick's reason names."""
+"""Uploads or videos with which something is wrong that a tick's reason names."""
 
 Look = Callable[[Storage, str, Pending], NeededRun | None]
 """Tells the run that a pending video needs, if any."""
@@ -80,16 +81,19 @@ class UploadCursor(Cursor):
     description="Registers each new or changed upload as a partition and requests its run. Stopped at first, since "
     "runs spend money on AWS.",
 )
-def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SensorResult | dg.SkipReason:
-    """Request a run for every upload whose version is not known yet."""
+def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SensorResult:
+    """Request a run for every upload whose version is not known yet, and of which no video is finished."""
     opened = storage.open()
+    began = time.monotonic()
     before, after = UploadCursor.parse(context.cursor), UploadCursor()
     requests: list[dg.RunRequest] = []
+    finished: list[str] = []
     skipped = Counter[str]()
-    versions, skipped["not a video"], unusable = _usable_uploads(opened)
+    busy = cache(partial(_partitions_with_unfinished_runs, context.instance))
+    changes, skipped["not a video"], unusable = _usable_uploads(opened)
     room: int | None = None
-    for key, video_id in video_ids_for(opened, versions, lambda key, each: before.knows(each, versions[key])):
-        version = versions[key]
+    for key, video_id in video_ids_for(opened, changes, lambda key, each: before.knows(each, changes[key].version)):
+        version = changes[key].version
         if before.requested.get(video_id) == version:
             after.requested[video_id] = version
             skipped["known"] += 1
@@ -99,26 +103,35 @@ def new_uploads(context: dg.SensorEvaluationContext, storage: PipelineStorage) -
         elif len(requests) == (room := _room(context.instance, opened) if room is None else room):
             after.seen[video_id] = version
             skipped["waiting for others to be finished"] += 1
+        elif time.monotonic() - began > TICK_SECONDS:
+            after.seen[video_id] = version
+            skipped["left for the next tick"] += 1
         else:
             try:
                 video_id = register(opened, key)
-            except VideoIdTakenError as error:
+                # What is under way may be about to make another video of it.
+                is_finished = video_id not in busy() and is_made_of(opened, video_id, version)
+                change = None if is_finished else noted(opened, video_id, changes[key])
+            except (VideoIdTakenError, StorageError) as error:
+                after.seen[video_id] = version
                 unusable[key] = str(error)
                 continue
             after.requested[video_id] = version
-            requests.append(_run_request(video_id, version, slow_motion.name))
+            if change is None:
+                finished.append(video_id)
+                skipped["finished"] += 1
+            else:
+                requests.append(_run_request(video_id, str(change), slow_motion.name))
     if requests and unusable:
         context.log.warning("%d uploads are unusable: %s", len(unusable), _named(unusable, len(unusable)))
-    if not requests:
-        context.update_cursor(after.dump())
-        counts = [f"{count} {reason}" for reason, count in skipped.items() if count]
-        if unusable:
-            counts.append(f"{len(unusable)} unusable ({_named(unusable, NAMED)})")
-        place = opened.display_path("uploads")
-        return dg.SkipReason(f"No new uploads in {place}: {', '.join(counts) or 'nothing there'}.")
+    counts = _counts(skipped, unusable, "unusable")
+    nothing = f"No new uploads in {opened.display_path('uploads')}: {counts or 'nothing there'}."
+    # Those that are finished as well: in a home that is new they are no partitions yet.
+    partitions = [*finished, *(str(request.partition_key) for request in requests)]
     return dg.SensorResult(
         run_requests=requests,
-        dynamic_partitions_requests=[videos.build_add_request([str(request.partition_key) for request in requests])],
+        skip_reason=None if requests else nothing,
+        dynamic_partitions_requests=[videos.build_add_request(partitions)] if partitions else [],
         cursor=after.dump(),
     )
 
@@ -137,30 +150,37 @@ def completed_outputs(context: dg.SensorEvaluationContext, storage: PipelineStor
     pending = {video_id_of_pending(entry.key): entry for entry in opened.list(PENDING)}
     if not pending:
         return dg.SkipReason("No video is pending.")
+    partitions = set(context.instance.get_dynamic_partitions(str(videos.name)))
     look = look_at_pending(opened, context.log)
     busy = _partitions_with_unfinished_runs(context.instance)
     requests: list[dg.RunRequest] = []
-    skipped = Counter[str]()
+    unusable: dict[str, str] = {}
+    skipped = Counter({"have no partition any more": len(pending.keys() - partitions)})
+    waiting = pending.keys() & partitions
     # A tick that has done enough leaves off there: else those at the end of the alphabet would wait for all others.
     left_off = context.cursor or ""
-    for done, video_id in enumerate(sorted(pending, key=lambda each: (each <= left_off, each))):
+    for done, video_id in enumerate(sorted(waiting, key=lambda each: (each <= left_off, each))):
         if len(requests) == MAX_NEW_VIDEOS or time.monotonic() - began > TICK_SECONDS:
-            skipped["left for the next tick"] = len(pending) - done
+            skipped["left for the next tick"] = len(waiting) - done
             break
         if video_id in busy:
             skipped["have a run"] += 1
-        elif not context.instance.has_dynamic_partition(str(videos.name), video_id):
-            skipped["have no partition any more"] += 1
         else:
-            request = next_run(opened, pending[video_id], look, context.log)
-            if request is None:
-                skipped["under way"] += 1
+            try:
+                request = next_run(opened, pending[video_id], look, context.log)
+            except StorageError as error:
+                unusable[video_id] = str(error)
             else:
-                requests.append(request)
+                if request is None:
+                    skipped["under way"] += 1
+                else:
+                    requests.append(request)
         left_off = video_id
+    if requests and unusable:
+        context.log.warning("%d pending videos cannot be looked at: %s", len(unusable), _named(unusable, len(unusable)))
     if not requests:
         context.update_cursor(left_off)
-        return dg.SkipReason(", ".join(f"{count} {reason}" for reason, count in skipped.items()) + ".")
+        return dg.SkipReason(f"{_counts(skipped, unusable, 'cannot be looked at')}.")
     return dg.SensorResult(run_requests=requests, cursor=left_off)
 
 
@@ -183,7 +203,7 @@ def next_run(storage: Storage, marker: Entry, look: Look, log: logging.Logger) -
         needed = look(storage, video_id, pending) if pending else None
     except DamagedRecordError as error:
         log.warning("%s A run of %s writes it anew.", error, video_id)
-        return _run_request(video_id, f"torn:{marker.version}", finish_video.name)
+        return _run_request(video_id, f"torn:{marker.version}:{marker.changed}", finish_video.name)
     if pending is None or needed is None:
         return None
     # With the reason: what failed for want of an endpoint is run again once there is another.
@@ -216,14 +236,22 @@ def is_video(name: str) -> bool:
     return bool(stem) and not name.startswith(".") and name.isprintable() and f"{dot}{suffix}".lower() in VIDEO_SUFFIXES
 
 
-def _usable_uploads(storage: Storage) -> tuple[dict[str, str], int, dict[str, str]]:
-    """Version of each upload, in order of their keys; how many objects are none; why others cannot be used."""
+def _usable_uploads(storage: Storage) -> tuple[dict[str, Change], int, dict[str, str]]:
+    """What each upload is now, in order of their keys; how many objects are none; why others cannot be used."""
     found = storage.uploads()
     entries: dict[str, Entry] = {entry.key: entry for entry in found.entries}
     sidecars = {key for key in entries if key.endswith(SIDECAR_SUFFIX)}
     clips = sorted(key for key in entries if is_video(key.rpartition("/")[2]))
-    versions = {key: joint_version(entries[key], entries.get(sidecar_key(key))) for key in clips}
-    return versions, len(entries) - len(sidecars) - len(clips), dict(found.unusable)
+    changes = {key: change_of(entries[key], entries.get(sidecar_key(key))) for key in clips}
+    return changes, len(entries) - len(sidecars) - len(clips), dict(found.unusable)
+
+
+def _counts(skipped: Mapping[str, int], unusable: Mapping[str, str], what: str) -> str:
+    """How many there are of each kind, and the first of those that something is wrong with."""
+    counts = [f"{count} {reason}" for reason, count in skipped.items() if count]
+    if unusable:
+        counts.append(f"{len(unusable)} {what} ({_named(unusable, NAMED)})")
+    return ", ".join(counts)
 
 
 def _named(unusable: Mapping[str, str], most: int) -> str:

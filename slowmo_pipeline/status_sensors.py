@@ -16,6 +16,7 @@ from dagster import DagsterEventType, RunsFilter
 
 from slowmo_pipeline.assets import final_video
 from slowmo_pipeline.environment import operator_topic, ui_url
+from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
 from slowmo_pipeline.partitions import videos
@@ -166,7 +167,11 @@ def _goes_on(
     marker = opened.stat(VideoKeys(video_id).pending)
     if marker is None:
         return False
-    request = next_run(opened, marker, look(), log)
+    try:
+        request = next_run(opened, marker, look(), log)
+    except StorageError as error:
+        log.warning("Whether %s goes on is not known, so that its failure is told. %s", video_id, error)
+        return False
     if request is None:
         return True  # chunks are under way; they end, or are overdue
     return not instance.get_runs(RunsFilter(tags={"dagster/run_key": str(request.run_key)}), limit=1)

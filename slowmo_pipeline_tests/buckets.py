@@ -1,10 +1,12 @@
 """A bucket of the tests' own behind a proxy, and every operation on a storage there."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.s3.models import s3_backends
 
 from slowmo_pipeline.storage.base import Storage
 
@@ -25,3 +27,12 @@ OPERATIONS: dict[str, Callable[[Storage], Any]] = {
 """By name; the object a/b is there."""
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+
+
+def write_an_hour_ago(storage: Storage, key: str, content: bytes) -> None:
+    """Write an object that S3 tells to have lain there for an hour."""
+    storage.write(key, content)
+    bucket, _, name = storage.uri(key).removeprefix("s3://").partition("/")
+    stored = s3_backends["123456789012"]["aws"].get_object(bucket, name)
+    assert stored is not None
+    stored.last_modified -= timedelta(hours=1)

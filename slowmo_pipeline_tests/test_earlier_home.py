@@ -69,6 +69,14 @@ def test_ticks_start_no_run_and_know_every_video(earlier: EarlierHome, storage: 
     assert found["seen"].keys() == {earlier.UNDER_WAY, earlier.WAITING}
 
 
+def test_without_the_cursor_what_was_finished_starts_no_run(earlier: EarlierHome, storage: Storage) -> None:
+    with open_instance(earlier.home) as instance:
+        data = tick(instance, "new_uploads", tick(instance, "new_uploads").cursor)
+
+    assert {request.partition_key for request in data.run_requests} == {earlier.UNDER_WAY, earlier.WAITING}
+    assert json.loads(data.cursor)["requested"].keys() >= {earlier.FINISHED, earlier.DROPPED}
+
+
 def test_what_was_finished_is_made_by_nobody(earlier: EarlierHome, storage: Storage) -> None:
     before = contents(storage)
     with Processes(earlier.clips) as processes:

@@ -21,6 +21,8 @@ from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.buckets import write_an_hour_ago
+from slowmo_pipeline_tests.fault_proxy import FaultProxy, refuse_as_s3
 from slowmo_pipeline_tests.steps import PLAN, planned_video
 from slowmo_pipeline_tests.stored import changed, root_of, write_json
 
@@ -365,6 +367,81 @@ def test_a_change_of_the_model_has_a_run_key_for_each_submission_state_and_deplo
 
     assert keys[::2] == keys[1::2], "nothing changed, so that one failure is not followed by another for ever"
     assert len({*keys}) == 4
+
+
+@pytest.mark.usefixtures("partition")
+def test_a_marker_that_is_torn_again_in_the_same_way_is_run_again(
+    s3_url: str, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLOWMO_STORAGE", s3_url)
+    write_an_hour_ago(open_storage(s3_url), VideoKeys(PENDING_ID).pending, b"")
+    first, same = (tick(instance, "completed_outputs").run_requests for _ in range(2))
+    open_storage(s3_url).write(VideoKeys(PENDING_ID).pending, b"")
+    later = tick(instance, "completed_outputs").run_requests
+
+    assert first[0].run_key == same[0].run_key != later[0].run_key
+
+
+def test_odd_files_among_the_markers_hold_up_no_video(storage: Storage, instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions(str(videos.name), [PENDING_ID, "torn-12345678"])
+    mark_pending(storage, PENDING_ID, deadline=1.0)
+    storage.write("pending/torn-12345678.json", b"{")
+    pending = root_of(storage) / "pending"
+    (pending / os.fsdecode(b"no unicode \xff.json")).write_bytes(b"{}")
+    (pending / "folder.json").mkdir()
+    os.mkfifo(pending / "pipe.json")
+
+    requests = tick(instance, "completed_outputs").run_requests
+    assert {request.partition_key for request in requests} == {PENDING_ID, "torn-12345678"}
+
+
+@pytest.fixture
+def refused(
+    proxy: FaultProxy, s3_url: str, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Storage, str]:
+    """A bucket, and the id of a video whose objects nobody may read or write."""
+    monkeypatch.setenv("SLOWMO_STORAGE", s3_url)
+    storage, refused = open_storage(s3_url), video_id_of("uploads/b.mp4")
+    for name in "abc":
+        drop(storage, f"{name}.mp4")
+        mark_pending(storage, video_id_of(f"uploads/{name}.mp4"), deadline=1.0)
+        instance.add_dynamic_partitions(str(videos.name), [video_id_of(f"uploads/{name}.mp4")])
+    proxy.inject(refuse_as_s3(403, "AccessDenied"), times=999, meant=lambda asked: f"{refused}/" in asked.path)
+    return storage, refused
+
+
+def test_an_upload_that_cannot_be_registered_is_named_and_stops_no_other(
+    refused: tuple[Storage, str], instance: dg.DagsterInstance
+) -> None:
+    first = tick(instance, "new_uploads")
+    second = tick(instance, "new_uploads", first.cursor)
+
+    assert {each.partition_key for each in first.run_requests} == {video_id_of(f"uploads/{name}.mp4") for name in "ac"}
+    assert "2 known, 1 unusable ('b.mp4': AWS does not let these credentials" in second.skip_message
+
+
+def test_a_pending_video_that_cannot_be_looked_at_is_named_and_holds_up_no_other(
+    refused: tuple[Storage, str], instance: dg.DagsterInstance
+) -> None:
+    storage, video_id = refused
+    requests = tick(instance, "completed_outputs").run_requests
+    assert {each.partition_key for each in requests} == {video_id_of(f"uploads/{name}.mp4") for name in "ac"}
+
+    storage.delete(VideoKeys(str(each.partition_key)).pending for each in requests)
+    message = tick(instance, "completed_outputs").skip_message
+    assert message.startswith(f"1 cannot be looked at ('{video_id}': AWS does not let these credentials")
+
+
+def test_a_video_that_cannot_be_looked_at_hides_no_other_from_what_observes_endpoints(
+    refused: tuple[Storage, str], instance: dg.DagsterInstance
+) -> None:
+    storage, _ = refused
+    for name in "ac":
+        current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
+        write_json(storage, VideoKeys(video_id_of(f"uploads/{name}.mp4")).current, current)
+    write_served(storage, "flow", Served(model_id="fade-2", max_body_bytes=10**6))
+
+    assert tick(instance, "served_models").skip_message == "Observed the endpoint of 2 videos."
 
 
 def test_a_video_whose_partition_was_deleted_holds_up_no_other(storage: Storage, instance: dg.DagsterInstance) -> None:

@@ -18,6 +18,8 @@ from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.status_sensors import failed_videos, finished_videos
 from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.fault_proxy import FaultProxy, refuse_as_s3
 from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline
 from slowmo_pipeline_tests.steps import submitted
@@ -209,6 +211,22 @@ def test_a_torn_marker_whose_run_failed_is_told(pipeline: TestPipeline, topic: O
     assert failed.tick() == "Messages sent: 0."
     fail_as_asked(pipeline.instance, video_id)
     assert failed.tick() == "Messages sent: 1."
+
+
+def test_a_failed_video_that_cannot_be_looked_at_is_told_and_holds_up_no_other(
+    pipeline: TestPipeline, topic: OperatorTopic, proxy: FaultProxy, s3_url: str
+) -> None:
+    daemon = Daemon(pipeline.instance, failed_videos, storage=PipelineStorage(url=s3_url))
+    daemon.tick()
+    storage = open_storage(s3_url)
+    for video_id in (VIDEO, pipeline.drop("beside.mp4")):
+        mark_pending(storage, video_id, submitted_at=1.0)
+        fail(pipeline.instance, video_id, **LAST_TRY)
+    proxy.inject(refuse_as_s3(403, "AccessDenied"), times=999, meant=lambda asked: f"{VIDEO}/" in asked.path)
+
+    assert daemon.tick() == "Messages sent: 1."
+    assert topic.told()[0]["video_id"] == VIDEO
+    assert daemon.tick() == "Messages sent: 0."
 
 
 def test_a_resubmitted_video_has_not_failed_for_good(

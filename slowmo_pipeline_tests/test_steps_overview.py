@@ -6,6 +6,7 @@ import pytest
 
 from slowmo_pipeline.errors import UnknownVideoError
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
+from slowmo_pipeline.steps.changes import Change, noted
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.overview import Overview, clean, known_videos, overview
 from slowmo_pipeline.steps.probe import look
@@ -123,8 +124,9 @@ def test_cleaning_a_finished_video_keeps_how_it_was_made(storage: Storage) -> No
     video_id, _ = drop_and_cut(storage)
     store_result(storage, video_id, 0)
     final, keys = finish(storage, video_id), VideoKeys(video_id)
+    noted(storage, video_id, Change(version="a", changed=1))
     entries = list(storage.list(keys.prefix))
-    kept = {keys.source, keys.info, keys.current, plan_keys(storage, video_id).plan}
+    kept = {keys.source, keys.requested, keys.info, keys.current, plan_keys(storage, video_id).plan}
 
     assert clean(storage, video_id) == sum(entry.size for entry in entries if entry.key not in kept) > 0
     assert keys_of(storage, video_id) == kept

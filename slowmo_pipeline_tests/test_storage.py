@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -126,6 +127,16 @@ def test_upload_has_one_version_however_it_is_looked_at(storage: Storage) -> Non
     assert found
     assert (listed.key, listed.size, listed.version) == (found.key, found.size, found.version)
     assert found.version
+
+
+def test_change_is_told_alike_however_an_upload_is_looked_at(storage: Storage) -> None:
+    storage.write("uploads/a.mp4", b"12345")
+    [listed], [dropped] = storage.list("uploads/"), storage.uploads().entries
+    found = storage.stat("uploads/a.mp4")
+
+    assert found
+    assert listed.changed == dropped.changed == found.changed
+    assert abs(found.changed / 10**9 - time.time()) < 60
 
 
 def test_listing_goes_all_the_way_down(storage: Storage) -> None:

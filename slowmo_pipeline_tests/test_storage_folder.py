@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,21 @@ def test_key_that_cannot_be_is_not_there(folder: Storage, key: str) -> None:
     assert [*folder.list(f"{key}/")] == []
     with pytest.raises(FileNotFoundError):
         folder.read(key)
+
+
+def test_file_that_was_moved_out_and_back_has_changed_later_and_is_of_the_same_version(folder: Storage) -> None:
+    folder.write("uploads/a.mp4", b"1")
+    before = folder.stat("uploads/a.mp4")
+    path, aside = root_of(folder) / "uploads" / "a.mp4", root_of(folder) / "aside"
+    path.rename(aside)
+    time.sleep(0.02)  # the kernel's clock for files stands still for a hundredth of a second
+    aside.rename(path)
+    after = folder.stat("uploads/a.mp4")
+
+    assert before
+    assert after
+    assert after.changed > before.changed
+    assert after.version == before.version
 
 
 # Disks that fail.

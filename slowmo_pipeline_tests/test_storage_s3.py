@@ -17,7 +17,7 @@ from slowmo_pipeline.errors import DiskFullError, StorageError
 from slowmo_pipeline.storage import s3
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests.buckets import MIB, OPERATIONS, every_operation
+from slowmo_pipeline_tests.buckets import MIB, OPERATIONS, every_operation, write_an_hour_ago
 from slowmo_pipeline_tests.disks import small_disk
 from slowmo_pipeline_tests.fault_proxy import (
     Asked,
@@ -322,6 +322,18 @@ def test_odd_keys_do_not_stop_a_buckets_uploads(s3_url: str) -> None:
         *("a\nb.mp4", "/two slashes.mp4", "clip.mp4#1", "\x01.mp4", "good.mp4")
     }
     assert found.unusable == {"uploads/./dot.mp4": "a name that no address can hold"}
+
+
+def test_the_same_content_again_has_changed_later_and_is_of_the_same_version(storage: Storage) -> None:
+    write_an_hour_ago(storage, "uploads/clip.mp4", b"1")
+    before = storage.stat("uploads/clip.mp4")
+    storage.write("uploads/clip.mp4", b"1")
+    after = storage.stat("uploads/clip.mp4")
+
+    assert before
+    assert after
+    assert 3599 <= (after.changed - before.changed) / 10**9 <= 3700
+    assert after.version == before.version
 
 
 def test_key_with_two_slashes_is_an_object_like_any_other(storage: Storage) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from slowmo_pipeline.endpoint_record import Served, served
-from slowmo_pipeline.errors import EndpointError, UnknownVideoError
+from slowmo_pipeline.errors import DamagedRecordError, EndpointError, UnknownVideoError
 from slowmo_pipeline.keys import VIDEOS, VideoKeys
 from slowmo_pipeline.steps.records import is_finished, read_current, read_final, read_in_force, read_registered
 from slowmo_pipeline.storage.base import Storage
@@ -45,6 +45,16 @@ def _state(storage: Storage, video_id: str) -> str:
     return f"{done} of {len(in_force.plan.chunks)} chunks interpolated"
 
 
+def is_made_of(storage: Storage, video_id: str, version: str) -> bool:
+    """Whether the final video is there and was made from this version of the upload and its sidecar."""
+    try:
+        in_force = read_in_force(storage, video_id)
+    except (UnknownVideoError, DamagedRecordError):
+        return False  # a run makes what is missing
+    source, current = in_force.source, in_force.current
+    return source.version == version and is_finished(storage, video_id, source, current)
+
+
 def is_outdated(storage: Storage, video_id: str) -> bool:
     """Whether the final video was made by another model than the endpoint of its interpolator runs now."""
     final, current = read_final(storage, video_id), read_current(storage, video_id)
@@ -80,7 +90,7 @@ def clean(storage: Storage, video_id: str) -> int:
         return 0  # not planned yet, or about to be planned anew: nothing is known to be old
     plan = keys.plan(in_force.current.plan)
     finished = is_finished(storage, video_id, in_force.source, in_force.current)
-    kept = {keys.source, keys.info, keys.current, plan.plan}
+    kept = {keys.source, keys.requested, keys.info, keys.current, plan.plan}
     old = [
         entry
         for entry in storage.list(keys.prefix)

@@ -72,7 +72,8 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
                     limits=limits_of(settings),
                     on_picture=lambda number, picture: progress("probe", number + 1, 0, "frames"),
                 )
-        if storage.stat(upload) != entry:
+        now = storage.stat(upload)
+        if now is None or now.version != entry.version:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
 
     source = Source(

@@ -19,7 +19,11 @@ class Entry:
     """Bytes."""
     modified: datetime
     version: str
-    """Changes when the object is written again; says nothing about its content."""
+    """Changes when the object is written again; says nothing about its content, and may be one of before: S3 makes it
+    of the content."""
+    changed: int
+    """When it became what it is, or came to its place, in nanoseconds since the epoch: S3's LastModified in whole
+    seconds, a file's ctime, which a change of its permissions moves as well."""
 
 
 @dataclass(frozen=True)

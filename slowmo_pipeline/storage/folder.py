@@ -195,6 +195,7 @@ class FolderStorage:
             size=found.st_size,
             modified=datetime.fromtimestamp(min(max(found.st_mtime, 0), _LATEST), timezone.utc),
             version=f"{found.st_mtime_ns:x}-{found.st_size:x}",
+            changed=found.st_ctime_ns,
         )
 
     def _walk(self, folder: Path) -> Iterator[Entry]:

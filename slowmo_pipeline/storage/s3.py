@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -129,7 +130,7 @@ class S3Storage:
                 # S3 answers a HEAD without saying why it refuses: asked for a listing, it says so.
                 self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._root + key, MaxKeys=1)
                 raise
-            return Entry(key, found["ContentLength"], found["LastModified"], found["ETag"].strip('"'))
+            return _entry(key, found["ContentLength"], found["LastModified"], found["ETag"])
 
     def list(self, prefix: str) -> Iterator[Entry]:
         with self._errors():
@@ -137,7 +138,7 @@ class S3Storage:
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._root + prefix):
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._root)
-                    yield Entry(key, found["Size"], found["LastModified"], found["ETag"].strip('"'))
+                    yield _entry(key, found["Size"], found["LastModified"], found["ETag"])
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         with self._errors():
@@ -288,6 +289,11 @@ class S3Storage:
             if options and _code(error) in _CHANGED:
                 raise StorageError(f"{self.uri(key)} changed while it was read: run again.") from error
             raise
+
+
+def _entry(key: str, size: int, modified: datetime, etag: str) -> Entry:
+    # Stores that list fractions of a second leave them out of a HEAD.
+    return Entry(key, size, modified, version=etag.strip('"'), changed=int(modified.timestamp()) * 10**9)
 
 
 def _code(error: ClientError) -> str:
