@@ -11,7 +11,7 @@ from dagster import DagsterRunStatus, RunsFilter
 from dagster._core.utils import make_new_run_id
 
 from slowmo_pipeline.console import stderr
-from slowmo_pipeline.dead_runs import is_own_run, own_run
+from slowmo_pipeline.dead_runs import close_dead_runs, is_own_run, own_run
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import SlowmoError
@@ -51,7 +51,7 @@ class Pipeline:
         Raises RunFailedError with the failed step's message, and KeyboardInterrupt when it was interrupted.
         """
         with locked(self.home, f"video-{video_id}"):
-            self._wait_for_others(video_id)
+            wait_for_other_runs(self.instance, self.home, video_id)
             run_id = make_new_run_id()
             with own_run(self.home, run_id) as tags:
                 result = defs.resolve_job_def(slow_motion.name).execute_in_process(
@@ -79,14 +79,17 @@ class Pipeline:
             raise RunFailedError(f"The final video of {video_id} disappeared while it ran: run again.")
         return final.key
 
-    def _wait_for_others(self, video_id: str) -> None:
-        filters = RunsFilter(statuses=_ALIVE, tags={"dagster/partition": video_id})
-        told = False
-        while runs := [run for run in self.instance.get_runs(filters) if not is_own_run(run)]:
-            if not told:
-                stderr.print(f"Waiting for the run {runs[0].run_id} of this video to end.")
-                told = True
-            time.sleep(1)
+
+def wait_for_other_runs(instance: dg.DagsterInstance, home: Home, video_id: str) -> None:
+    """Wait until no run of a video that Dagster has launched is active; says so on stderr. Killed ones are closed."""
+    filters = RunsFilter(statuses=_ALIVE, tags={"dagster/partition": video_id})
+    told = False
+    while runs := [run for run in instance.get_runs(filters) if not is_own_run(run)]:
+        if not told:
+            stderr.print(f"Waiting for the run {runs[0].run_id} of this video to end.")
+            told = True
+        time.sleep(1)
+        close_dead_runs(instance, home)
 
 
 def failure_of(instance: dg.DagsterInstance, video_id: str) -> str | None:

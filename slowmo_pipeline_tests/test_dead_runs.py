@@ -16,6 +16,7 @@ from dagster._daemon.monitoring import run_monitoring
 from slowmo_pipeline.dead_runs import close_dead_runs, own_run
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.running import wait_for_other_runs
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.processes import Processes, kill, make_clip
 
@@ -173,3 +174,13 @@ def test_run_that_nobody_ever_launches_is_failed_by_dagster_itself(
     assert instance.run_monitoring_enabled
     run_monitoring.monitor_starting_run(instance, record, dg.get_dagster_logger())
     assert status_of(instance, run_id) == FAILURE
+
+
+def test_a_command_does_not_wait_for_a_run_that_was_killed(
+    instance: dg.DagsterInstance, home: Home, gone: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = add_run(instance, {**gone, "dagster/partition": "clip-1"}, STARTED)
+    wait_for_other_runs(instance, home, "clip-1")
+
+    assert status_of(instance, run) == FAILURE
+    assert f"Waiting for the run {run} of this video" in capsys.readouterr().err
