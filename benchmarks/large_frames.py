@@ -91,7 +91,7 @@ def worked(folder: str, video_id: str) -> float:
     storage, interpolator = FolderStorage(Path(folder)), recipe_of("flow").make()
     keys, results = keys_of(folder, video_id)
     for index in range(len(list(storage.list(keys.chunks)))):
-        outcome = run({"input": keys.chunk(index), "result": results.result(index)}, storage, interpolator)
+        outcome = run({"input": keys.chunk(index), "result": results.result(index)}, storage, interpolator, print)
         assert outcome == {}, outcome
     return peak_memory()
 

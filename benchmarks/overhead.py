@@ -23,6 +23,7 @@ from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.plan import Chunk, Plan
+from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.running import Pipeline
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.serving.workers import usable_cores
@@ -80,7 +81,7 @@ def steady_run(home: Home, source: Path, settings: SlowMotionSettings) -> tuple[
     storage = open_storage(home.storage_url)
     with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url):
         ready = time.perf_counter()
-        Pipeline(home, instance, storage).run_clip(source, {"slowdown": str(settings.slowdown)}, lambda *_: None)
+        Pipeline(home, instance, storage).run_clip(source, {"slowdown": str(settings.slowdown)}, Quiet())
         return time.perf_counter() - ready, ready - started
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from slowmo_pipeline.progress import LogProgress, Progress
+from slowmo_pipeline.progress import LogProgress, RunProgress
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def shown_progress(title: str) -> Iterator[Progress]:
+def shown_progress(title: str) -> Iterator[RunProgress]:
     """A receiver that draws one bar a stage, or logs lines when stderr is no terminal."""
     if not stderr.is_terminal:
         handler = logging.StreamHandler(sys.stderr)
@@ -53,3 +53,7 @@ class _StageBars:
                 self._bars.update(task.id, total=task.completed)
             self._tasks[stage] = self._bars.add_task(stage, unit=unit)
         self._bars.update(self._tasks[stage], completed=done, total=total or None)
+
+    def note(self, message: str) -> None:
+        """See RunProgress."""
+        self._bars.console.print(message, style="yellow", markup=False)

@@ -5,8 +5,11 @@ The local endpoint speaks the same call, so nothing here knows which of the two 
 
 import json
 import logging
+import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,11 +17,12 @@ from typing import TYPE_CHECKING
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from slowmo_pipeline.endpoint_record import LocalServer
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.hosted import known_lost, told_to_runs
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.record import Epoch, Record
-from slowmo_pipeline.serving.owner import ping
+from slowmo_pipeline.serving.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER, Held, held_at, ping
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole
@@ -31,6 +35,9 @@ QUEUE_SECONDS = 21_600
 
 DEADLINE_SLACK_SECONDS = 60
 """Clocks differ, and a result needs a moment to be written."""
+
+_FAIR_CLOCK_SECONDS = 5
+"""A Date header tells whole seconds; a clock that is no further off is the better one."""
 
 HOSTED_POLL_SECONDS = 60
 """How often a waiting run asks SageMaker whether the endpoint is still there."""
@@ -47,11 +54,21 @@ class Receipt(Record):
     output_location: str
     failure_location: str | None
     submitted_at: Epoch
-    """Seconds since the epoch."""
+    """Seconds since the epoch, by the clock of who answered."""
     deadline: Epoch
-    """Seconds since the epoch; by then a result or a failure has appeared, or neither ever will."""
+    """Seconds since the epoch; by then a result or a failure has appeared, or neither ever will. Not for a local server
+    that says that it holds the request."""
     attempt: int
     """1 for the first submission."""
+    server: LocalServer | None = None
+    """The local server that accepted it; None for SageMaker, and for a local one of version 0.1.0."""
+    request_id: str | None = None
+    """The server's own id of the request, at SageMaker that of the call; None for one of version 0.1.0."""
+
+    @property
+    def local_request(self) -> str:
+        """The id that a local server knows the request by; version 0.1.0 kept it in the failure's location alone."""
+        return self.request_id or PurePosixPath(self.failure_location or "").name.removesuffix("-error.out")
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,8 @@ class AsyncEndpoint:
                 f"The endpoint {self.name} would report a failure in {failure}: its failure path must be "
                 f"{self._storage.uri(FAILURES)}."
             )
-        now = time.time()
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        now = _time_there(headers)
         return Receipt(
             inference_id=inference_id,
             output_location=output,
@@ -130,7 +148,22 @@ class AsyncEndpoint:
             submitted_at=now,
             deadline=now + QUEUE_SECONDS + self._timeout_seconds + DEADLINE_SLACK_SECONDS,
             attempt=attempt,
+            server=self._server(headers),
+            request_id=headers.get(REQUEST_ID_HEADER),
         )
+
+    def _server(self, headers: Mapping[str, str]) -> LocalServer | None:
+        """The local server that gave an answer; it may be another than the one that was connected to."""
+        if self._url is None or SERVER_ID_HEADER not in headers:
+            return None
+        return LocalServer(id=headers[SERVER_ID_HEADER], url=self._url, host=platform.node())
+
+    def held(self, below: str) -> Held | None:
+        """What a local endpoint holds of requests for results below a prefix.
+
+        None when SageMaker is the endpoint, which tells no such thing, or when nobody answers.
+        """
+        return held_at(self._url, below) if self._url is not None else None
 
     def check_alive(self) -> None:
         """Raise when nothing more comes of what was sent.
@@ -157,6 +190,16 @@ class AsyncEndpoint:
     def poll_seconds(self) -> float:
         """A fair pause between two looks for results."""
         return self._storage.poll_seconds
+
+
+def _time_there(headers: Mapping[str, str]) -> float:
+    """Now by the clock that also says when an endpoint was created: AWS takes requests of one that is minutes off."""
+    here = time.time()
+    try:
+        there = parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return here
+    return there if abs(there - here) > _FAIR_CLOCK_SECONDS else here
 
 
 def read_receipt(storage: Storage, key: str) -> Receipt | None:

@@ -9,6 +9,17 @@ from slowmo_pipeline.storage.json_records import read_if_whole, read_record, wri
 _WRITTEN_ANEW = "`slowmo endpoint deploy` writes it anew, and so does a local endpoint when it starts."
 
 
+class LocalServer(Record):
+    """A local server, as those remember it that it serves."""
+
+    id: str
+    """Of its state folder: the same after a restart, whatever the address is then."""
+    url: str
+    """`http://127.0.0.1:port`, for boto3's endpoint_url."""
+    host: str
+    """The machine that the address is meant on, by its own name."""
+
+
 class Served(Record):
     """What an endpoint is, as the storage tells; written by whoever deploys or serves it."""
 
@@ -21,6 +32,8 @@ class Served(Record):
     """What it runs on at SageMaker."""
     deployed_at: Epoch | None = None
     """When that endpoint was created, in seconds since the epoch. What was submitted before is gone."""
+    server: LocalServer | None = None
+    """The local server that is the endpoint."""
 
 
 def served(storage: Storage, name: str) -> Served:

@@ -17,6 +17,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError  # of Dagster's database, which is SQLAlchemy's
 
 from slowmo_pipeline.dead_runs import close_dead_runs
@@ -25,6 +26,14 @@ from slowmo_pipeline.errors import HomeError, SlowmoError
 from slowmo_pipeline.locks import lock, opened, try_lock
 from slowmo_pipeline.storage.disk_errors import disk_errors, full
 
+# What is said here is for a terminal. Dagster would have it take the way over a file in the home, which no full disk
+# takes, and a `tail` of it.
+_UNCAPTURED = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 _LEAST_FREE_BYTES = 1 << 20
 """Less is a full disk to SQLite."""
 
@@ -39,7 +48,7 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     with _database_errors(home):
         with locked(home, "home"), disk_errors(home.root, setting="SLOWMO_HOME"):
             _make_dagster_home(home)
-            instance = dg.DagsterInstance.from_config(str(home.dagster))
+            instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=_UNCAPTURED))
             instance.get_runs_count()
             close_dead_runs(instance, home)
         with instance:

@@ -14,6 +14,23 @@ class Progress(Protocol):
         """`done` of `total` (0: not known yet) units of the stage are finished, counted from its start."""
 
 
+class RunProgress(Progress, Protocol):
+    """Receives beside it what else a run has to say."""
+
+    def note(self, message: str) -> None:
+        """Tell people at once, in a sentence or two."""
+
+
+class Quiet:
+    """A RunProgress that tells nobody."""
+
+    def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+        """See Progress."""
+
+    def note(self, message: str) -> None:
+        """See RunProgress."""
+
+
 class LogProgress:
     """Writes a line to a logger every few seconds."""
 
@@ -34,6 +51,10 @@ class LogProgress:
         left = time_left(now - self._started, done - self._already, total - done)
         of_all = f" of {total}" if total else ""
         self._log.info("%s: %d%s %s%s", stage, done, of_all, unit, left and f", {left} left")
+
+    def note(self, message: str) -> None:
+        """See RunProgress."""
+        self._log.warning("%s", message)
 
 
 def time_left(elapsed: float, done: int, remaining: int) -> str:

@@ -10,8 +10,9 @@ from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.serving.owner import live_server
+from slowmo_pipeline.progress import RunProgress
+from slowmo_pipeline.serving.local_client import Held, held_at
+from slowmo_pipeline.serving.owner import live_endpoint, live_server
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 
@@ -80,5 +81,11 @@ def local_model(name: str) -> str | None:
     return live[1].get(name) if live else None
 
 
-ProgressFor = Callable[[logging.Logger], Progress]
+def held_here(below: str) -> Held | None:
+    """What the local endpoint of SLOWMO_HOME holds of requests for results below a prefix; None when none runs."""
+    live = live_endpoint(current_home().endpoint)
+    return held_at(live.url, below) if live else None
+
+
+ProgressFor = Callable[[logging.Logger], RunProgress]
 """What the resource `progress` is: given a run's log, who is told how far the run has come."""

@@ -18,7 +18,7 @@ from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.home import locked
 from slowmo_pipeline.jobs import slow_motion
 from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.steps.records import read_final
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage
@@ -38,14 +38,14 @@ class Pipeline:
     instance: dg.DagsterInstance
     storage: Storage
 
-    def run_clip(self, clip: Path, settings: Mapping[str, Any], progress: Progress) -> str:
+    def run_clip(self, clip: Path, settings: Mapping[str, Any], progress: RunProgress) -> str:
         """Upload a file, make it a partition and run it; returns the key of the final video."""
         upload = upload_clip(self.storage, clip, progress, with_sidecar=False)
         video_id = register(self.storage, upload)
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
         return self.run(video_id, settings, progress)
 
-    def run(self, video_id: str, settings: Mapping[str, Any], progress: Progress) -> str:
+    def run(self, video_id: str, settings: Mapping[str, Any], progress: RunProgress) -> str:
         """Materialise the four assets of a video; returns the key of the final video.
 
         Raises RunFailedError with the failed step's message, and KeyboardInterrupt when it was interrupted.

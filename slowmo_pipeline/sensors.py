@@ -18,7 +18,7 @@ from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
 from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
 from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage, local_model
+from slowmo_pipeline.resources import PipelineStorage, held_here, local_model
 from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.steps.probe import joint_version
 from slowmo_pipeline.steps.upload import register
@@ -171,6 +171,7 @@ def look_at_pending(storage: Storage, log: logging.Logger) -> Look:
         failures={entry.key for entry in storage.list(FAILURES)},
         why_lost=cache(partial(known_lost, log=log)),
         local_model=cache(local_model),
+        held=held_here,
     )
 
 

@@ -67,7 +67,13 @@ class Video:
         assert pending is not None
         failures = {entry.key for entry in self.storage.list(FAILURES)}
         needed = needed_run(
-            self.storage, self.video_id, pending, failures=failures, why_lost=why_lost, local_model=lambda name: None
+            self.storage,
+            self.video_id,
+            pending,
+            failures=failures,
+            why_lost=why_lost,
+            local_model=lambda name: None,
+            held=lambda below: None,
         )
         return needed.why if needed else None
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 SCRIPTED = f"scripted={interpolators.__name__}:Scripted"
 """The endpoint most tests use, as --endpoint takes it."""
 
+GATED = f"--endpoint=flow={interpolators.__name__}:Gated"
+"""An endpoint `flow` whose worker is at work until the gate is open (interpolators.Gated)."""
+
 REPOSITORY = Path(__file__).parents[1]
 
 

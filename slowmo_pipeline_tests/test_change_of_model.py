@@ -1,5 +1,6 @@
 """Another model is deployed while videos wait for their results: real endpoints, runs as the sensor asks for them."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ import pytest
 
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.errors import EndpointError, StorageError
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.serving.handler import handle
@@ -249,13 +251,42 @@ def test_two_homes_with_models_of_their_own_take_turns_for_a_while_and_finish_th
     assert made_by(stage.storage, video_id) == "fade-1"
 
 
-def test_a_home_submits_nothing_under_the_name_of_another_homes_model(stage: Stage) -> None:
+def test_a_second_live_server_with_another_model_is_refused(stage: Stage) -> None:
     with stage.home(OLD, name="first") as first:
-        first.submit()
-        with stage.home(NEXT, name="second"):
-            stage.patch.setenv("SLOWMO_HOME", str(stage.folder / "first"))
-            assert first.turn() == [], "its own endpoint is at work"
-            result = first.pipeline.run(first.pipeline.drop("other.mp4", frames=FRAMES))
-    assert "runs fade-1 as flow" in failure_message(result)
-    assert "give each home a SLOWMO_STORAGE of its own" in failure_message(result)
+        address = live_endpoint(stage.folder / "first" / "endpoint")
+        assert address
+        with pytest.raises(EndpointError) as refused, stage.home(NEXT, name="second"):
+            pass
+        assert (
+            f"flow is fade-1 of another local server, which lives at {address.url}; this one would run fade-2"
+            in str(refused.value)
+        )
+        assert served(stage.storage, "flow").model_id == "fade-1"
+        stage.patch.setenv("SLOWMO_HOME", str(stage.folder / "first"))
+        assert first.turn() == []
+
+
+def test_a_second_live_server_with_the_same_model_shares_the_storage(stage: Stage) -> None:
+    with stage.home(OLD, name="first") as first:
+        video_id = first.submit()
+        with stage.home(OLD, name="second") as second:
+            second.pipeline.add("uploads/clip.mp4")
+            assert second.turn() == [], "the first one's server holds it"
+        stage.patch.setenv("SLOWMO_HOME", str(stage.folder / "first"))
+        stage.gate.touch()
+        eventually(lambda: results_there(stage.storage, video_id, "fade-1"))
+        assert first.turn() == [("finish_video", True)]
     assert len(stage.submitted) == CHUNKS
+
+
+def test_what_was_sent_to_a_home_that_was_lost_is_sent_again_once(stage: Stage) -> None:
+    with stage.home(OLD, name="lost") as home:
+        video_id = home.submit()
+    shutil.rmtree(stage.folder / "lost")
+    with stage.home(OLD, name="next") as home:
+        home.pipeline.add("uploads/clip.mp4")
+        assert [home.turn(), home.turn()] == [[("finish_video", True)], []]
+        stage.gate.touch()
+        eventually(lambda: results_there(stage.storage, video_id, "fade-1"))
+        assert home.turn() == [("finish_video", True)]
+    assert len(stage.submitted) == 2 * CHUNKS

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline_tests.disks import resize, small_disk
-from slowmo_pipeline_tests.processes import SLOWMO, make_clip
+from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.disks import fill, resize, small_disk
+from slowmo_pipeline_tests.local_server import GATED, LocalServer, eventually
+from slowmo_pipeline_tests.processes import SLOWMO, Processes, make_clip
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,26 @@ def test_storage_that_fills_on_the_way_is_one_message_and_the_same_command_goes_
         resize(disk, kilobytes=20_000)
         told = slowmo("run", str(clip), home=tmp_path / "home", storage=disk)
         assert told.returncode == 0, told.stderr
+
+
+def test_disk_that_fills_while_results_are_made_is_told_at_once_and_the_run_goes_on(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything lies on it: chunks and results, the log of requests, Dagster's own."""
+    monkeypatch.setenv("SLOWMO_TEST_GATE", str(tmp_path / "gate"))
+    with small_disk(megabytes=20) as disk, Processes(tmp_path) as processes:
+        (disk / "home").mkdir()
+        processes.home.root.symlink_to(disk / "home")
+        with LocalServer(processes.home.endpoint, open_storage(processes.home.storage_url), GATED):
+            run = processes.start("run", str(clip))
+            eventually(lambda: list(processes.storage.glob("videos/*/*/*/receipts/*")), seconds=60)
+            filler = fill(disk)
+            (tmp_path / "gate").touch()
+            eventually(lambda: "tries again: The disk of" in run.stderr, seconds=60)
+            filler.unlink()
+            told = run.told()
+
+    assert told.status == 0, told.stderr
 
 
 def test_doctor_tells_all_it_finds_about_a_read_only_storage(tmp_path: Path) -> None:

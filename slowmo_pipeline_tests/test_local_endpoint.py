@@ -1,6 +1,7 @@
 """The server as its clients see it: real processes, plain boto3."""
 
 import http.client
+import platform
 import signal
 import statistics
 import time
@@ -15,11 +16,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from slowmo_pipeline.chunkfile import ResultReader
-from slowmo_pipeline.endpoint_record import Served, served
-from slowmo_pipeline.serving.owner import ping
+from slowmo_pipeline.endpoint_record import served
+from slowmo_pipeline.serving.local_client import Held, held_at, ping
 from slowmo_pipeline.serving.request_log import Request, RequestLog
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests.disks import fill, small_disk
 from slowmo_pipeline_tests.interpolators import FADE, KILLED, OUT_OF_MEMORY, SLOW, STUCK
 from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_chunk, grey_of
 from slowmo_pipeline_tests.stored import read_json
@@ -54,6 +56,12 @@ def failure_of(server: LocalServer, answer: Mapping[str, Any]) -> dict[str, obje
     return failure
 
 
+def held_below(server: LocalServer, prefix: str) -> Held:
+    held = held_at(server.url, prefix)
+    assert held
+    return held
+
+
 def test_chunk_becomes_a_result_where_the_client_wants_it(server: LocalServer) -> None:
     answer = server.submit(FADE, name="a.tar", InferenceId="clip-0-1")
 
@@ -74,7 +82,11 @@ def test_names_are_generated_without_names_from_the_client(server: LocalServer) 
 
 
 def test_endpoint_says_what_it_runs(server: LocalServer) -> None:
-    assert served(server.storage, "scripted") == Served(model_id="scripted-1", max_body_bytes=10**9)
+    told = served(server.storage, "scripted")
+
+    assert (told.model_id, told.max_body_bytes, told.sagemaker_endpoint) == ("scripted-1", 10**9, None)
+    assert told.server
+    assert (told.server.url, told.server.host) == (server.url, platform.node())
 
 
 def test_ping_says_what_is_served(server: LocalServer) -> None:
@@ -83,6 +95,7 @@ def test_ping_says_what_is_served(server: LocalServer) -> None:
     assert ping(server.url) == {
         "status": "ok",
         "pid": server.process.pid,
+        "server": held_below(server, "").server,
         "storage": server.storage.url,
         "endpoints": {"scripted": "scripted-1"},
         "queued": 0,
@@ -143,24 +156,22 @@ def test_full_memory_fails_with_507(server: LocalServer) -> None:
     assert failure == {"code": 507, "error": "MemoryError", "message": "no room for a frame"}
 
 
-def test_missing_input_leaves_no_object(server: LocalServer) -> None:
+def test_missing_input_fails(server: LocalServer) -> None:
     answer = server.client.invoke_endpoint_async(
         EndpointName="scripted", InputLocation=server.storage.uri("missing.tar")
     )
-    server.submit(FADE, name="after-missing.tar")
 
-    eventually(lambda: server.storage.stat("results/after-missing.tar"))
-    assert server.storage.stat(key_of(server, answer["OutputLocation"])) is None
-    assert server.storage.stat(key_of(server, answer["FailureLocation"])) is None
+    failure = failure_of(server, answer)
+    assert (failure["code"], failure["error"]) == (500, "FileNotFoundError")
 
 
 def test_stuck_worker_is_killed_and_the_next_request_works(server: LocalServer) -> None:
     stuck = server.submit(STUCK, name="stuck.tar", InvocationTimeoutSeconds=1)
     server.submit(FADE, name="after-stuck.tar")
 
+    assert failure_of(server, stuck)["message"] == "it ran longer than 1 s"
     eventually(lambda: server.storage.stat("results/after-stuck.tar"))
     assert server.storage.stat("results/stuck.tar") is None
-    assert server.storage.stat(key_of(server, stuck["FailureLocation"])) is None
 
 
 def test_request_that_kills_its_workers_fails_at_the_third(server: LocalServer) -> None:
@@ -246,9 +257,44 @@ def test_log_decides_what_a_new_server_runs(storage: Storage, state: Path) -> No
     assert grey_of(storage.read("results/has-older-result")) == FADE + 20
     assert [entry.key for entry in storage.list("results/") if "long" in entry.key or "three" in entry.key] == []
     assert "waited longer than 60 s" in text
-    assert [entry.key for entry in storage.list("failures/")] == ["failures/killed-three"]
+    assert {entry.key for entry in storage.list("failures/")} == {"failures/killed-three", "failures/waited-too-long"}
     with closing(RequestLog(state / "requests.sqlite")) as log:
         assert log.ids(storage.url, ["scripted", "film"]) == ["for-another-endpoint"]
+
+
+def test_what_has_not_ended_is_held_under_the_ids_that_were_told_also_after_a_restart(
+    storage: Storage, state: Path
+) -> None:
+    with LocalServer(state, storage) as server:
+        told = [server.submit(STUCK, name=name)["ResponseMetadata"]["HTTPHeaders"] for name in ("a.tar", "b.tar")]
+        before = held_below(server, "results/")
+        server.kill()
+    with LocalServer(state, storage) as server:
+        after = held_below(server, "results/")
+        elsewhere = held_below(server, "chunks/")
+
+    ids = [each["x-amzn-requestid"] for each in told]
+    assert {each["x-slowmo-server"] for each in told} == {before.server}
+    assert before == after == Held(before.server, dict(zip(ids, ("results/a.tar", "results/b.tar"), strict=True)))
+    assert elsewhere == Held(before.server, {})
+
+
+def test_a_full_disk_keeps_requests_and_is_told_until_there_is_room(tmp_path: Path) -> None:
+    """The log of requests lies on it as well."""
+    with small_disk(megabytes=4) as disk:
+        storage = open_storage(str(disk / "storage"))
+        with LocalServer(disk / "state", storage) as server:
+            server.submit(SLOW, name="a.tar")
+            filler = fill(disk)
+            eventually(lambda: held_below(server, "").trouble)
+            assert f"The disk of {disk}/storage is full" in str(held_below(server, "").trouble)
+            assert held_below(server, "").requests
+            with pytest.raises(ClientError, match=r"ServiceUnavailable.*The disk of .* is full"):
+                server.client.invoke_endpoint_async(EndpointName="scripted", InputLocation=storage.uri("x"))
+            filler.unlink()
+            eventually(lambda: held_below(server, "") == Held(held_below(server, "").server, {}), seconds=60)
+
+        assert grey_of(storage.read("results/a.tar")) == SLOW + 20
 
 
 def is_running_a_request(server: LocalServer) -> bool:

@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from slowmo_pipeline.errors import EndpointError, HomeError
+from slowmo_pipeline.serving.local_client import ping
 from slowmo_pipeline.serving.local_endpoint import serve
-from slowmo_pipeline.serving.owner import live_endpoint, ping, use_endpoint
+from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage

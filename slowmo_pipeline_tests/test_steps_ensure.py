@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from slowmo_pipeline.errors import (
     UnknownVideoError,
 )
 from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys
+from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.ensure import Ensured, Ensurer
 from slowmo_pipeline.steps.pending import Pending, read_pending
@@ -416,10 +418,12 @@ def test_video_that_wants_nothing_is_complete(folder: Storage) -> None:
 
 
 def test_progress_counts_results(endpoint: Endpoint, video_id: str) -> None:
-    told: list[tuple[str, int, int, str]] = []
+    class Told(Quiet):
+        def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+            told.append((stage, done, total, unit))
+
+    told: list[Any] = []
     endpoint.storage.write(result_keys(endpoint.storage, video_id).result(2), b"result")
-    Ensurer(
-        endpoint.storage, lambda name: endpoint, video_id, max_attempts=1, progress=lambda *report: told.append(report)
-    ).ensure(wait=True)
+    Ensurer(endpoint.storage, lambda name: endpoint, video_id, max_attempts=1, progress=Told()).ensure(wait=True)
 
     assert told == [("interpolate", 1, 4, "chunks"), ("interpolate", 4, 4, "chunks")]

@@ -1,6 +1,7 @@
 """When a pending plan needs a run, told by what is stored."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
+from slowmo_pipeline.serving.local_client import Held
 from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
@@ -22,6 +24,7 @@ FIRST = Served(
     instance_type="ml.g5.xlarge",
     deployed_at=1.0,
 )
+SAME_HERE = Served(model_id="fade-1", max_body_bytes=10**6)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,12 @@ class Waiting:
         return needed.why if needed else None
 
     def needed_run(
-        self, failures: set[str] | None = None, *, lost: str = "", local_model: str | None = None
+        self,
+        failures: set[str] | None = None,
+        *,
+        lost: str = "",
+        local_model: str | None = None,
+        held: Callable[[str], Held | None] = lambda below: None,
     ) -> NeededRun | None:
         """What the completion sensor finds."""
         return needed_run(
@@ -70,6 +78,7 @@ class Waiting:
             failures=failures or set(),
             why_lost=lambda endpoint: "gone" if endpoint == lost else None,
             local_model=lambda interpolator: local_model,
+            held=held,
         )
 
 
@@ -83,6 +92,24 @@ def waiting(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> Waiting:
         plan=cut.current.plan, model_id=cut.current.model_id, submitted_at=time.time(), deadline=time.time() + 100
     )
     return Waiting(folder, video_id, pending)
+
+
+def test_what_a_local_server_holds_is_never_overdue(waiting: Waiting) -> None:
+    write_served(waiting.storage, "flow", SAME_HERE)
+    held = Held("here", {"1": waiting.results.result(2)})
+    for chunk in range(CHUNKS):
+        waiting.submitted(chunk, None)
+
+    assert waiting.overdue.needed_run(held=lambda below: held) is None
+
+
+def test_what_no_local_server_holds_any_more_needs_a_run(waiting: Waiting) -> None:
+    write_served(waiting.storage, "flow", SAME_HERE)
+    waiting.submitted(0, None)
+    another = Held("here", {"1": "videos/another/results/00000.tar"})
+
+    needed = waiting.needed_run(held=lambda below: another)
+    assert needed == NeededRun("forgotten, fade-1 of None")
 
 
 FOREIGN = {f"failures/{number}" for number in range(9)}

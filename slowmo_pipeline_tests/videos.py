@@ -9,6 +9,7 @@ from typing import Any
 
 from slowmo_pipeline.chunkfile import ChunkReader, write_result
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
+from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.steps.cut import Cut, cut
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import Final, read_in_force, recipe_of
@@ -22,9 +23,7 @@ from slowmo_pipeline_tests.stored import write_json
 UPLOAD = "uploads/clip.mp4"
 RATE = Fraction(24)
 
-
-def quiet(stage: str, done: int, total: int, unit: str) -> None:
-    """A Progress that tells nobody."""
+quiet = Quiet()
 
 
 def drop(storage: Storage, *, frames: int = 9, key: str = UPLOAD) -> str:

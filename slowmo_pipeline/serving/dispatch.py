@@ -1,27 +1,31 @@
-"""From the log of requests to the workers: first come, first served, with SageMaker's limits and its silences.
+"""From the log of requests to the workers: first come, first served, with SageMaker's limits, but not its silences.
 
-A request ends in one of three ways: its result is stored; a failure object is stored (the handler failed, or the
-request killed its worker three times); or neither, with a line in the log (it waited or ran too long, its input or
-output failed). SageMaker leaves no object for the latter either, so whoever waits keeps a deadline.
+A request ends with its result stored or a failure object: the handler failed, the request killed its worker three
+times, it waited or ran too long, its input is missing. SageMaker leaves no object for the latter. What the storage
+refuses, a full disk above all, ends nothing: it is tried again for as long as `patience.py` says, and told to whoever
+asks. A request that nobody could leave an object for is forgotten: `held` tells that as well.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
 
-from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.errors import EndpointError, HomeError, StorageError
 from slowmo_pipeline.serving.failure import SERVER_ERROR, Failure
+from slowmo_pipeline.serving.patience import pauses
 from slowmo_pipeline.serving.request_log import Request, RequestLog
-from slowmo_pipeline.serving.workers import Outcome, Worker, WorkerDiedError
+from slowmo_pipeline.serving.workers import Worker, WorkerDiedError
 from slowmo_pipeline.storage.base import Storage
 
 MOST_DEATHS = 3
 """A request that killed this many workers is not tried again."""
 
-_LONGEST_PAUSE_SECONDS = 30
-
 logger = logging.getLogger(__name__)
+
+
+_T = TypeVar("_T")
 
 
 class Dispatcher:
@@ -40,6 +44,7 @@ class Dispatcher:
         """`start_worker` starts the worker of a place, counted from 0."""
         self._log = log
         self._storage = storage
+        self._endpoints = endpoints
         self._start_worker = start_worker
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         inherited = log.ids(storage.url, endpoints)
@@ -49,14 +54,25 @@ class Dispatcher:
         self._inherited = frozenset(inherited)
         self.running = 0
         """Requests that a worker is processing."""
+        self._troubles: dict[int, str] = {}
+        """By worker's place, what keeps it."""
 
     @property
     def queued(self) -> int:
         """Requests that wait for a worker."""
         return self._queue.qsize()
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps a worker from going on, if anything does."""
+        return next(iter(self._troubles.values()), None)
+
+    def held(self, below: str) -> dict[str, str]:
+        """The requests that have not ended for results below a prefix: id to the key of the result."""
+        return self._log.results(self._storage.url, self._endpoints, below=below)
+
     def accept(self, request: Request) -> None:
-        """Queue a request; it is on disk when this returns."""
+        """Queue a request; it is on disk when this returns. Raises HomeError, or DiskFullError."""
         self._log.add(request)
         self._queue.put_nowait(request.id)
 
@@ -77,54 +93,78 @@ class Dispatcher:
                 if worker is None or not worker.alive:
                     worker = await self._new_worker(place)
                 self.running += 1
-                await self._process(self._log.get(request_id), worker)
+                await self._process(self._log.get(request_id), worker, place)
                 self.running -= 1
         finally:
             if worker is not None:
                 await worker.kill()
 
     async def _new_worker(self, place: int) -> Worker:
-        pause = 1
-        while True:
-            try:
-                return await self._start_worker(place)
-            except (EndpointError, OSError) as error:
-                logger.error("%s The next attempt is in %d s; requests wait.", error, pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        async def start() -> Worker:
+            return await self._start_worker(place)
 
-    async def _process(self, request: Request, worker: Worker) -> None:
+        return await self._patiently(start, place, (EndpointError, OSError))
+
+    async def _process(self, request: Request, worker: Worker, place: int) -> None:
         started = time.monotonic()
         try:
-            outcome = await self._outcome(request, worker)
+            failure = await self._failure(request, worker, place)
         except WorkerDiedError as error:
             logger.error("%s: %s It goes back into the queue.", request.inference_id, error)
             # At the back: what kills workers must not stand in the way of the others.
-            self._log.count_death(request)
+            await self._noted(self._log.count_death, request, place)
             self._queue.put_nowait(request.id)
             return
-        if outcome.failure is not None:
-            logger.error("%s failed: %s", request.inference_id, outcome.failure)
-            await self._store_failure(request, outcome.failure)
-        elif outcome.lost is not None:
-            logger.error("%s leaves neither result nor failure: %s.", request.inference_id, outcome.lost)
+        if failure is not None:
+            logger.error("%s failed: %s", request.inference_id, failure)
+            await self._store_failure(request, failure, place)
         else:
             logger.info("%s: %s after %.2f s", request.inference_id, request.result_key, time.monotonic() - started)
-        self._log.remove(request)
+        await self._noted(self._log.remove, request, place)
 
-    async def _outcome(self, request: Request, worker: Worker) -> Outcome:
+    async def _failure(self, request: Request, worker: Worker, place: int) -> Failure | None:
+        """Run a request; how it failed, or None once its result is stored."""
         if (request.id in self._inherited or request.deaths) and await self._has_run(request):
-            return Outcome()
+            return None
         if request.deaths >= MOST_DEATHS:
             message = f"{request.deaths} workers died over this request: the chunk may need more memory than there is."
-            return Outcome(failure=Failure(SERVER_ERROR, WorkerDiedError.__name__, message))
+            return Failure(SERVER_ERROR, WorkerDiedError.__name__, message)
         if request.expired:
-            return Outcome(lost=f"it waited longer than {request.ttl_seconds} s")
+            return _timed_out(f"it waited longer than {request.ttl_seconds} s for a worker")
         try:
-            return await asyncio.wait_for(worker.run(request), request.timeout_seconds)
+            return await worker.run(request, lambda why: self._tell(place, why))
         except asyncio.TimeoutError:
             await worker.kill()
-            return Outcome(lost=f"it ran longer than {request.timeout_seconds} s")
+            return _timed_out(f"it ran longer than {request.timeout_seconds} s")
+        finally:
+            self._troubles.pop(place, None)
+
+    def _tell(self, place: int, why: str) -> None:
+        if self._troubles.get(place) != why:
+            logger.error("%s It is tried again; requests wait.", why)
+        self._troubles[place] = why
+
+    async def _patiently(
+        self, action: Callable[[], Awaitable[_T]], place: int, errors: tuple[type[Exception], ...]
+    ) -> _T:
+        try:
+            for pause in pauses():
+                try:
+                    return await action()
+                except errors as error:
+                    self._tell(place, str(error))
+                    await asyncio.sleep(pause)
+            return await action()
+        finally:
+            self._troubles.pop(place, None)
+
+    async def _noted(self, note: Callable[[Request], None], request: Request, place: int) -> None:
+        """Note in the log what became of a request, which a full disk may refuse."""
+
+        async def noted() -> None:
+            note(request)
+
+        await self._patiently(noted, place, (HomeError, StorageError))
 
     async def _has_run(self, request: Request) -> bool:
         """Whether the result or the failure of the request is stored, by a worker or a server that died after it."""
@@ -139,8 +179,15 @@ class Dispatcher:
                 return True
         return False
 
-    async def _store_failure(self, request: Request, failure: Failure) -> None:
-        try:
+    async def _store_failure(self, request: Request, failure: Failure, place: int) -> None:
+        async def store() -> None:
             await asyncio.to_thread(self._storage.write, request.failure_key, failure.body())
-        except Exception:  # whatever a storage raises: one full disk must not end the server
-            logger.exception("%s cannot be written; %s leaves no failure object.", request.failure_key, request.id)
+
+        try:
+            await self._patiently(store, place, (StorageError,))
+        except StorageError as error:
+            logger.error("%s leaves no failure object: %s", request.id, error)
+
+
+def _timed_out(why: str) -> Failure:
+    return Failure(SERVER_ERROR, asyncio.TimeoutError.__name__, why)

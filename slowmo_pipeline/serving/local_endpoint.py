@@ -1,7 +1,8 @@
 """The local endpoint: SageMaker's InvokeEndpointAsync over HTTP on loopback, run by worker processes on this machine.
 
-It is never nicer than SageMaker: a request may run twice, results come in any order, failures have names of their own,
-and what waits or runs too long leaves no object. Accepted requests outlive the server in its state folder.
+As at SageMaker a request may run twice, results come in any order, and failures have names of their own. In one thing
+it is nicer: every request ends with an object, and it tells which have not ended. Accepted requests outlive the server
+in its state folder.
 `python -m slowmo_pipeline.serving.local_endpoint --state FOLDER --storage URL`
 """
 
@@ -9,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import os
+import platform
 import signal
 import socket
 import sys
@@ -21,10 +23,10 @@ from typing import Any
 
 import uvicorn
 
-from slowmo_pipeline.endpoint_record import Served, is_deployed, served, write_served
-from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, SlowmoError
+from slowmo_pipeline.endpoint_record import LocalServer
+from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError, StorageError
 from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
-from slowmo_pipeline.keys import endpoint_key
+from slowmo_pipeline.serving.announcement import announce, announce_again
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.gpus import visible_gpus
 from slowmo_pipeline.serving.local_http import create_app
@@ -33,12 +35,7 @@ from slowmo_pipeline.serving.served import ServedEndpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
 from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.json_records import read_record
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline.tarstream import MAX_TAR_BYTES
-
-MAX_BODY_BYTES = MAX_TAR_BYTES
-"""Of a chunk, as at SageMaker's asynchronous endpoints: 1 GB."""
 
 _GRACE_SECONDS = 2
 """For answers under way when the server ends."""
@@ -96,19 +93,20 @@ class _Server:
         """Serve until cancelled, or unused."""
         first = await Worker.start(self.workers, 0)
         try:
-            for name, model_id in first.model_ids.items():
-                await asyncio.to_thread(_announce, self.storage, name, model_id)
-            dispatcher = Dispatcher(
-                self.log, self.storage, first.model_ids, lambda place: Worker.start(self.workers, place)
-            )
             with _listening(self.port) as listener:
-                await self._serve(listener, dispatcher, first)
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                this = LocalServer(id=self.state.server_id(), url=url, host=platform.node())
+                for name, model_id in first.model_ids.items():
+                    await asyncio.to_thread(announce, self.storage, name, model_id, this)
+                dispatcher = Dispatcher(
+                    self.log, self.storage, first.model_ids, lambda place: Worker.start(self.workers, place)
+                )
+                await self._serve(listener, dispatcher, first, this)
         finally:
             await first.kill()
 
-    async def _serve(self, listener: socket.socket, dispatcher: Dispatcher, first: Worker) -> None:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        app = create_app(dispatcher, self.storage, first.model_ids)
+    async def _serve(self, listener: socket.socket, dispatcher: Dispatcher, first: Worker, this: LocalServer) -> None:
+        app = create_app(dispatcher, self.storage, first.model_ids, this.id)
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", log_config=None, timeout_graceful_shutdown=_GRACE_SECONDS
         )
@@ -120,12 +118,12 @@ class _Server:
         logger.info(
             "Serving %s on %s for %s with %d workers.",
             ", ".join(first.model_ids),
-            url,
+            this.url,
             self.storage.url,
             self.workers.count,
         )
         address = EndpointAddress(
-            url=url,
+            url=this.url,
             pid=os.getpid(),
             storage=self.storage.url,
             endpoints=tuple(map(str, self.workers.endpoints)),
@@ -133,7 +131,7 @@ class _Server:
         )
         try:
             with self.state.announced(address):
-                parts.add(asyncio.create_task(self._keep_known(address, first.model_ids)))
+                parts.add(asyncio.create_task(self._keep_known(address, first.model_ids, this)))
                 ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()  # raises what ended it
@@ -144,7 +142,7 @@ class _Server:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
 
-    async def _keep_known(self, address: EndpointAddress, model_ids: Mapping[str, str]) -> None:
+    async def _keep_known(self, address: EndpointAddress, model_ids: Mapping[str, str], this: LocalServer) -> None:
         """Write the address and the records anew when somebody has torn or removed them."""
         while True:
             await asyncio.sleep(max(_LOOK_FOR_USERS_SECONDS, self.storage.poll_seconds))
@@ -152,26 +150,9 @@ class _Server:
                 if self.state.address() != address:
                     self.state.show(address)
                 for name, model_id in model_ids.items():
-                    await asyncio.to_thread(_announce_again, self.storage, name, model_id)
-            except (SlowmoError, OSError) as error:  # a full disk, say: the next look may succeed
+                    await asyncio.to_thread(announce_again, self.storage, name, model_id, this)
+            except (StorageError, OSError) as error:  # a full disk, say: the next look may succeed
                 logger.warning("%s", error)
-
-
-def _announce_again(storage: Storage, name: str, model_id: str) -> None:
-    with suppress(DamagedRecordError):
-        if read_record(storage, Served, endpoint_key(name)) is not None:
-            return
-    _announce(storage, name, model_id)
-
-
-def _announce(storage: Storage, name: str, model_id: str) -> None:
-    """Tell the storage's users what the endpoint of that name is."""
-    if is_deployed(storage, name):
-        raise EndpointError(
-            f"For {storage.url}, {name} is the endpoint {served(storage, name).sagemaker_endpoint} of Amazon "
-            "SageMaker. Delete it with `slowmo endpoint delete`, or use another SLOWMO_STORAGE."
-        )
-    write_served(storage, name, Served(model_id=model_id, max_body_bytes=MAX_BODY_BYTES))
 
 
 async def _until_unused(users: Users) -> None:

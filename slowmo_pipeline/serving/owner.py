@@ -1,41 +1,22 @@
 """Finding a live local server, or starting one that ends with its last user. Imports nothing of the server."""
 
-import http.client
-import json
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import EndpointError, HomeError
+from slowmo_pipeline.serving.local_client import ping
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage.opening import open_storage
 
-_PING_SECONDS = 5
 _LOOK_SECONDS = 0.1
 _OTHER_SERVER_SECONDS = 60
 """How long a server that owns the folder may take to answer or to end."""
 _LOG_END = 2000
-
-
-def ping(url: str) -> dict[str, Any] | None:
-    """What the server at that address says of itself, or None when none answers within five seconds."""
-    # Not urllib: it would send a loopback address to the proxy of the environment.
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_PING_SECONDS)
-    try:
-        connection.request("GET", "/ping")
-        response = connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
-        return answer if response.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
 
 
 def live_endpoint(state_dir: Path) -> EndpointAddress | None:

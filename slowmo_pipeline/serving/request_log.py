@@ -7,11 +7,13 @@ one process only, which the server's lock sees to.
 import logging
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.storage.disk_errors import full
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,12 @@ class RequestLog:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._database = _opened(path)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if any(words in str(error) for words in _NOT_TORN):
-                raise HomeError(
-                    f"{path} cannot be used: {error}. Look at the disk and at who else uses the file, then try again."
-                ) from error
+                raise _unusable(path, error) from error
             aside = _set_aside(path)
             logger.error("%s is damaged (%s) and was moved to %s: what had been accepted is lost.", path, error, aside)
             self._database = _opened(path)
@@ -75,9 +76,10 @@ class RequestLog:
         self._database.close()
 
     def add(self, request: Request) -> None:
-        """Keep a request. It is on the disk when this returns."""
+        """Keep a request. It is on the disk when this returns; DiskFullError or HomeError when it cannot be."""
         values = [getattr(request, field.name) for field in fields(Request)]
-        self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", values)
+        with self._told():
+            self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", values)
 
     def get(self, request_id: str) -> Request:
         """The request; KeyError when it is finished."""
@@ -96,13 +98,33 @@ class RequestLog:
         query = f"SELECT id FROM requests WHERE storage = ? AND endpoint IN ({places}) ORDER BY rowid"
         return [row[0] for row in self._database.execute(query, [storage, *endpoints])]
 
+    def results(self, storage: str, endpoints: Collection[str], *, below: str) -> dict[str, str]:
+        """Of the same requests those for results below a prefix: id to the key of the result."""
+        places = ", ".join("?" for _ in endpoints)
+        query = f"SELECT id, result_key FROM requests WHERE storage = ? AND endpoint IN ({places})"
+        rows = self._database.execute(
+            f"{query} AND substr(result_key, 1, ?) = ?", [storage, *endpoints, len(below), below]
+        )
+        return dict(rows.fetchall())
+
     def count_death(self, request: Request) -> None:
-        """Note that a worker died over the request."""
-        self._database.execute("UPDATE requests SET deaths = deaths + 1 WHERE id = ?", [request.id])
+        """Note that a worker died over the request. Raises as `add` does."""
+        with self._told():
+            self._database.execute("UPDATE requests SET deaths = deaths + 1 WHERE id = ?", [request.id])
 
     def remove(self, request: Request) -> None:
-        """Forget a request: its result or its failure is stored, or it leaves neither."""
-        self._database.execute("DELETE FROM requests WHERE id = ?", [request.id])
+        """Forget a request, which has ended. Raises as `add` does."""
+        with self._told():
+            self._database.execute("DELETE FROM requests WHERE id = ?", [request.id])
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if "full" in str(error):
+                raise full(self._path.parent, "SLOWMO_HOME") from error
+            raise _unusable(self._path, error) from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -123,6 +145,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _unusable(path: Path, error: Exception) -> HomeError:
+    return HomeError(f"{path} cannot be used: {error}. Look at the disk and at who else uses the file, then try again.")
 
 
 def _set_aside(path: Path) -> Path:

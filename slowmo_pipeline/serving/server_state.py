@@ -1,6 +1,7 @@
 """The state folder of a local server: its address, its log of requests, and the locks that say who uses it.
 
     server.lock       held alone by the server while it lives; holds its pid
+    server-id         names the folder to those who sent it something: the same for every server in it
     users.lock        shared by those who use the server; a server that ends with its last user tries to hold it alone
     start.lock        held alone by whoever looks for a live server and may start one
     endpoint.json     the address, there while the server takes requests
@@ -12,8 +13,9 @@ The locks are flock(2): the kernel drops them with their process, SIGKILL includ
 
 import os
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +72,16 @@ class ServerState:
             self._address.unlink(missing_ok=True)  # of a server that was killed
             yield
 
+    def server_id(self) -> str:
+        """The id of the folder, made by its first server; for the server that owns it."""
+        path = self.folder / "server-id"
+        with suppress(FileNotFoundError):
+            if found := path.read_text(encoding="ascii", errors="replace").strip():
+                return found
+        made = uuid.uuid4().hex
+        _replace(path, made.encode())
+        return made
+
     @property
     def has_server(self) -> bool:
         """Whether a server owns the folder, ready or not."""
@@ -88,9 +100,7 @@ class ServerState:
 
     def show(self, address: EndpointAddress) -> None:
         """Write the address where it is looked for, whole or not at all."""
-        aside = self._address.with_suffix(".tmp")
-        aside.write_bytes(address.to_json())
-        aside.replace(self._address)
+        _replace(self._address, address.to_json())
 
     def address(self) -> EndpointAddress | None:
         """The address shown last; whether a server still answers there is another question. Raises HomeError."""
@@ -122,6 +132,13 @@ class ServerState:
         with opened(self.folder / "start.lock") as descriptor:
             lock(descriptor)
             yield
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(content)
+    aside.replace(path)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A worker process of the local server: reads a chunk from the storage, runs the handler, writes the result.
 
-It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers one line for
-each line it is sent. Bodies never cross the socket. `workers.py` starts `main` with SOCKET STORAGE NAME=RECIPE ….
+It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers each line that
+it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `workers.py` starts `main`
+with SOCKET STORAGE NAME=RECIPE ….
 """
 
 import ctypes
@@ -10,20 +11,24 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.errors import SlowmoError, StorageError
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import Recipe
 from slowmo_pipeline.serving.failure import LONGEST_MESSAGE, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
+from slowmo_pipeline.serving.patience import pauses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.tarstream import MAX_TAR_BYTES
+
+_T = TypeVar("_T")
 
 
 def main() -> None:
@@ -43,29 +48,39 @@ def main() -> None:
     _say(answers, {name: interpolator.model_id for name, interpolator in interpolators.items()})
     while True:
         job = jobs.get()
-        _say(answers, run(job, storage, interpolators[job["endpoint"]]))
+        _say(answers, run(job, storage, interpolators[job["endpoint"]], lambda why: _say(answers, {"trouble": why})))
         _give_memory_back()
 
 
-def run(job: Mapping[str, str], storage: Storage, interpolator: Interpolator) -> dict[str, Any]:
+def run(
+    job: Mapping[str, str], storage: Storage, interpolator: Interpolator, tell: Callable[[str], None]
+) -> dict[str, Any]:
     """Do one job: `{"input": key, "result": key, …}`.
 
-    Returns `{}` when the result is stored, `{"failure": {code, error, message}}` when the request failed, and
-    `{"lost": why}` when its input cannot be read, for which SageMaker leaves no failure object either.
+    Returns `{}` when the result is stored, and `{"failure": {code, error, message}}` when the request failed. What the
+    storage refuses is tried again with patience, and told each time; the new frames are made once.
     """
     try:
-        found = storage.stat(job["input"])
+        found = _patiently(lambda: storage.stat(job["input"]), tell)
         if found is not None and found.size > MAX_TAR_BYTES:
             message = f"{job['input']} has {found.size} bytes, of {MAX_TAR_BYTES} allowed: plan smaller chunks."
             return {"failure": asdict(Failure(PAYLOAD_TOO_LARGE, "PayloadTooLarge", message))}
-        body = storage.read(job["input"])
-    except Exception as error:  # whatever a storage raises; the server logs it
-        return {"lost": f"{job['input']} cannot be read: {error}"[:LONGEST_MESSAGE]}
-    try:
-        storage.write(job["result"], handle(body, interpolator))
+        body = _patiently(lambda: storage.read(job["input"]), tell)
+        result = handle(body, interpolator)
+        _patiently(lambda: storage.write(job["result"], result), tell)
     except Exception as error:  # whatever an interpolator or a storage raises; the failure object says it
         return {"failure": asdict(Failure.of(error))}
     return {}
+
+
+def _patiently(action: Callable[[], _T], tell: Callable[[str], None]) -> _T:
+    for pause in pauses():
+        try:
+            return action()
+        except StorageError as error:
+            tell(str(error)[:LONGEST_MESSAGE])
+            time.sleep(pause)
+    return action()
 
 
 def _give_memory_back() -> None:

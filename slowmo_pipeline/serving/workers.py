@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -41,16 +41,6 @@ _THREAD_VARIABLES = (
 
 class WorkerDiedError(EndpointError):
     """A worker process ended before it answered."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a request ended: with a result, or one of these."""
-
-    failure: Failure | None = None
-    """What the failure object is to say."""
-    lost: str | None = None
-    """Why there will be neither a result nor a failure object."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +114,17 @@ class Worker:
         """Whether the process still runs, as far as is known."""
         return self._process.returncode is None
 
-    async def run(self, request: Request) -> Outcome:
-        """Have a request processed; WorkerDiedError when the process ends over it."""
+    async def run(self, request: Request, tell: Callable[[str], None]) -> Failure | None:
+        """Have a request processed; how it failed, or None once its result is stored.
+
+        `tell` is told what keeps the worker meanwhile: a storage that it tries again. Raises WorkerDiedError when the
+        process ends over it, and asyncio.TimeoutError when nothing was heard of it for as long as it may run.
+        """
         job = {"endpoint": request.endpoint, "input": request.input_key, "result": request.result_key}
         self._writer.write(json.dumps(job).encode() + b"\n")
-        answer = await self._answer()
-        return Outcome(Failure(**answer["failure"]) if "failure" in answer else None, answer.get("lost"))
+        while "trouble" in (answer := await asyncio.wait_for(self._answer(), request.timeout_seconds)):
+            tell(answer["trouble"])
+        return Failure(**answer["failure"]) if "failure" in answer else None
 
     async def kill(self) -> int:
         """End the process, whatever it does, wait until it is gone and return its exit status."""

@@ -21,7 +21,8 @@ from slowmo_pipeline.errors import (
 from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
-from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.progress import RunProgress
+from slowmo_pipeline.serving.local_client import Held
 from slowmo_pipeline.steps.pending import Pending
 from slowmo_pipeline.steps.records import is_finished, read_in_force
 from slowmo_pipeline.steps.standing import Standing, Watch
@@ -61,7 +62,7 @@ class Ensurer:
         video_id: str,
         *,
         max_attempts: int,
-        progress: Progress,
+        progress: RunProgress,
     ) -> None:
         """`connect` finds the live endpoint of a name; it is asked once there is something to submit or to wait for."""
         self._storage = storage
@@ -75,7 +76,9 @@ class Ensurer:
         self._current = self._in_force.current
         self._keys_of_plan = VideoKeys(video_id).plan(self._current.plan)
         self._keys = self._keys_of_plan.model(self._current.model_id)
-        self._watch = Watch(storage, self._keys, self._plan.chunks, self._served)
+        self._watch = Watch(storage, self._keys, self._plan.chunks, self._served, self._held)
+        self._told: str | None = None
+        """What was last told to keep the endpoint."""
         self._sizes: dict[str, int] | None = None
 
     def ensure(self, *, wait: bool) -> Ensured:
@@ -149,9 +152,10 @@ class Ensurer:
                     inference_id=f"{self._current.plan}-{chunk.index}-{attempt}",
                     attempt=attempt,
                 )
-            except EndpointUnreachableError:
+            except EndpointUnreachableError as error:
                 if time.monotonic() > deadline:
                     raise
+                self._tell(str(error))
                 self._endpoint = None
                 # Other runs wait for the same endpoint: not all at the same moment.
                 time.sleep(_BUSY_PAUSE_SECONDS * random.uniform(0.5, 1))
@@ -171,6 +175,23 @@ class Ensurer:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(1)
+
+    def _held(self) -> Held | None:
+        """What a local endpoint holds of these chunks; None when it is SageMaker's, or nobody answers just now."""
+        try:
+            self._endpoint = self._endpoint or self._connect(self._current.interpolator)
+        except EndpointUnreachableError:
+            return None
+        held = self._endpoint.held(self._keys.results)
+        self._tell(held.trouble if held else None)
+        return held
+
+    def _tell(self, trouble: str | None) -> None:
+        if trouble and trouble != self._told:
+            self._progress.note(
+                f"The endpoint {self._current.interpolator} cannot go on yet, and tries again: {trouble}"
+            )
+        self._told = trouble
 
     def _served(self) -> Served:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
@@ -239,6 +260,7 @@ class Ensurer:
             submitted_at=max((submission.submitted_at for submission in submissions), default=began),
             deadline=max((submission.deadline for submission in submissions), default=began),
             changed_to=before.changes(self._current.plan, self._current.model_id) if before else (),
+            server=max(submissions, key=lambda each: each.submitted_at).server if submissions else None,
         )
         write_record(self._storage, VideoKeys(self._video_id).pending, pending)
 

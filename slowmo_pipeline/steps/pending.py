@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from slowmo_pipeline.endpoint import read_receipt
-from slowmo_pipeline.endpoint_record import Served
+from slowmo_pipeline.endpoint_record import LocalServer, Served
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
-from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.record import Epoch, Items, Record
+from slowmo_pipeline.serving.local_client import Held, held_by
 from slowmo_pipeline.steps.overview import served_now
 from slowmo_pipeline.steps.records import is_finished, read_current, read_in_force
 from slowmo_pipeline.storage.base import Storage
@@ -38,6 +39,8 @@ class Pending(Record):
     """Seconds since the epoch; after it everything submitted has ended in some way."""
     changed_to: Items[str] = ()
     """The models that it was changed to after its first submission, in this order."""
+    server: LocalServer | None = None
+    """The local server that the last submission went to; None for SageMaker, and for a local one of version 0.1.0."""
 
     def changes(self, plan: str, model_id: str) -> tuple[str, ...]:
         """`changed_to` once that model makes that plan; another plan begins anew."""
@@ -71,13 +74,14 @@ def needed_run(
     failures: set[str],
     why_lost: Callable[[str], str | None],
     local_model: Callable[[str], str | None],
+    held: Callable[[str], Held | None],
 ) -> NeededRun | None:
     """The run that a pending plan needs: all that was submitted has ended, or nothing more can come of it; else None.
 
     `failures` are the keys of all failure objects; `why_lost` tells why SageMaker has lost an endpoint, if it has;
-    `local_model` which model the local endpoint here runs under an interpolator's name, if any. Costs one listing and
-    two small objects; receipts are read only when failures could account for all that is still open, and the plan only
-    when another model is deployed.
+    `local_model` which model the local endpoint here runs under an interpolator's name, if any; `held` which requests
+    it holds for results below a prefix. Costs one listing and two small objects; receipts are read only when failures
+    could account for all that is still open, and the plan only when another model is deployed.
     """
     current = read_current(storage, video_id)
     endpoint = served_now(storage, current.interpolator) if current else None
@@ -91,7 +95,11 @@ def needed_run(
         return NeededRun(f"ended, {now}")
     if current and (endpoint is None or (endpoint.sagemaker_endpoint and why_lost(endpoint.sagemaker_endpoint))):
         return NeededRun("no endpoint")  # the run that follows says so
-    if time.time() > pending.deadline:
+    told_here = endpoint and endpoint.sagemaker_endpoint is None and endpoint.model_id == pending.model_id
+    holds = _is_held(storage, video_id, pending, held) if told_here else None
+    if holds is False:
+        return NeededRun(f"forgotten, {now}")
+    if holds is None and time.time() > pending.deadline:
         return NeededRun(f"overdue, {now}")
     # A local endpoint of another home may still be at work, whatever the record says of the latest one.
     if endpoint and endpoint.sagemaker_endpoint and _is_another(endpoint, pending):
@@ -134,12 +142,28 @@ def _can_be_finished(storage: Storage, video_id: str, pending: Pending) -> bool:
     return all(keys.result(chunk.index) in there for chunk in in_force.plan.chunks)
 
 
+def _is_held(storage: Storage, video_id: str, pending: Pending, held_here: Callable[[str], Held | None]) -> bool | None:
+    """Whether the local server that the plan was submitted to still holds any of it; None when nobody can tell."""
+    keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
+    here = held_here(keys.results)
+    held = here and held_by(pending.server, here, keys.results)
+    if held is None:
+        return None
+    # Looked for after asking: what ends in between has a result, or a failure that tells another reason.
+    return not {keys.result(chunk) for chunk in _still_open(storage, keys)}.isdisjoint(held.requests.values())
+
+
+def _still_open(storage: Storage, keys: ResultKeys) -> set[int]:
+    """The chunks that have a receipt and no result."""
+    stored = {entry.key for entry in storage.list(keys.prefix)}
+    submitted = {chunk for chunk in map(keys.chunk_of_receipt, stored) if chunk is not None}
+    return {chunk for chunk in submitted if keys.result(chunk) not in stored}
+
+
 def _has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:
     """Whether everything that was submitted has a result or a failure."""
     keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
-    stored = {entry.key for entry in storage.list(keys.prefix)}
-    still_open = {chunk for chunk in map(keys.chunk_of_receipt, stored) if chunk is not None}
-    still_open -= {chunk for chunk in still_open if keys.result(chunk) in stored}
+    still_open = _still_open(storage, keys)
     if len(still_open) > len(failures):
         return False
     told = {storage.uri(key) for key in failures}
