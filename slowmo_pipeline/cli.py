@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli_cost import cost
+from slowmo_pipeline.cli_cost import GivenLimits, cost
 from slowmo_pipeline.cli_endpoint import endpoint_app
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, Precision, model_app
 from slowmo_pipeline.columns import print_columns
@@ -53,6 +53,7 @@ def run(
     crf: Annotated[int | None, typer.Option(help="Quality of h264 and h265; lower is better.")] = None,
     sound: Annotated[str | None, typer.Option(help="stretch (pitch kept) or none.")] = None,
     interpolator: Annotated[str | None, typer.Option(help="What makes the new frames: flow (default) or film.")] = None,
+    limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
     model: Model = None,
     block_height: BlockHeight = None,
     block_width: BlockWidth = None,
@@ -66,6 +67,7 @@ def run(
     clips; options win over both.
     """
     from slowmo_pipeline.console import INTERRUPTED, shown_progress, stderr
+    from slowmo_pipeline.settings import parse_limits
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.opening import open_storage
@@ -78,7 +80,7 @@ def run(
         "sound": sound,
         "interpolator": interpolator,
     }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
     common = defaults(open_storage(current_home().storage_url))

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from slowmo_pipeline.cost import Estimate
     from slowmo_pipeline.storage.base import Storage
 
+GivenLimits = Annotated[
+    list[str],
+    typer.Option("--limit", help="Accept more or less than the settings say, max_new_frames=500000 say. Repeatable."),
+]
+
 _DEPLOYED = DeploymentSettings.model_fields
 _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
 
@@ -32,6 +37,7 @@ def cost(
             help="Seconds for a million pixels of new frames; unset: measured on the videos that the endpoint finished."
         ),
     ] = None,
+    limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
     prices: Annotated[
         Path | None, typer.Option(help="A price table (JSON) to use instead of the one that comes with this program.")
     ] = None,
@@ -46,6 +52,7 @@ def cost(
     minutes, whatever the scale-in cooldown is.
     """
     from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
+    from slowmo_pipeline.settings import parse_limits
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.storage.opening import open_storage
 
@@ -55,7 +62,7 @@ def cost(
     common = defaults(storage)
     speed, measurement = _speed(seconds_per_megapixel, storage, interpolator, instance_type)
     options = {"slowdown": slowdown, "frame_rate": frame_rate}
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
     estimates: list[tuple[str, Estimate]] = []
     for clip in clips:
         try:
@@ -102,11 +109,11 @@ def _speed(given: float | None, storage: "Storage", interpolator: str, instance_
 
 
 def _estimate(
-    clip: Path, common: Mapping[str, object], options: Mapping[str, str], speed: float, usd_per_hour: Decimal
+    clip: Path, common: Mapping[str, object], options: Mapping[str, object], speed: float, usd_per_hour: Decimal
 ) -> "Estimate":
     from slowmo_pipeline.console import shown_progress
     from slowmo_pipeline.cost import estimate
-    from slowmo_pipeline.steps.cut import plan_of
+    from slowmo_pipeline.steps.planning import plan_of
     from slowmo_pipeline.steps.probe import limits_of
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.video.reader import probe

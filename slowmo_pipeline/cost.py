@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.strict_json import parse_json
 
 _SECONDS_PER_HOUR = 3600
 
@@ -34,7 +35,7 @@ class PriceTable(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     region: str
-    as_of: str = Field(pattern=r"^\d{4}-\d{2}(-\d{2})?$")
+    as_of: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$")
     """Year and month, or the day, on which these were the prices."""
     usd_per_hour: dict[str, Annotated[Decimal, Field(gt=0, le=100_000)]]
     """By instance type, for each instance. SageMaker bills seconds."""
@@ -50,7 +51,10 @@ class PriceTable(BaseModel):
 def read_prices(path: Path) -> PriceTable:
     """The price table in a file. Raises SettingsError that quotes the first thing wrong with it."""
     try:
-        return PriceTable.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
+        table = PriceTable.model_validate_json(data)  # whose own parser keeps prices exact
+        parse_json(data)  # which refuses what is said twice
+        return table
     except OSError as error:
         raise SettingsError(f"The price table {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -60,6 +64,8 @@ def read_prices(path: Path) -> PriceTable:
             f"{path} is no price table: {where} = {reprlib.repr(first['input'])}: {first['msg']}. One looks like "
             f"{_SHAPE}."
         ) from None
+    except ValueError as error:
+        raise SettingsError(f"{path} is no price table: {error}. One looks like {_SHAPE}.") from None
 
 
 @cache

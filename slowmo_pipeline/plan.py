@@ -183,7 +183,7 @@ class _StoredPlan(Record):
     frame_rate: PositiveFraction
     output_count: int
     new_frame_count: int
-    held: dict[Annotated[str, StringConstraints(pattern=r"^\d{1,9}$")], str]
+    held: dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")], str]
     chunks: Items[Annotated[tuple[Count, Count, Count, Count, Count], Strict(strict=False)]]
 
 
@@ -203,7 +203,7 @@ def make_plan(
 
     Raises VideoTooLargeError when new frames are wanted and not even two frames keep to it.
     """
-    fitting = max_payload_bytes // _largest_image(frame_bytes)
+    fitting = _images_in(max_payload_bytes, frame_bytes)
     most_new = min(max(fitting, 1), MAX_CHUNK_IMAGES - 2)
     max_images = min(max_chunk_bytes // frame_bytes, MAX_CHUNK_IMAGES, fitting)
     chunks: list[Chunk] = []
@@ -220,12 +220,22 @@ def make_plan(
             else:
                 chunks.append(chunk)
             whole = parts == 1
-    if chunks and fitting < 2:
+    if chunks:
+        require_fitting(frame_bytes, max_payload_bytes=max_payload_bytes)
+    return Plan(timeline, dict(held), tuple(chunks))
+
+
+def require_fitting(frame_bytes: int, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+    """Raise VideoTooLargeError when an endpoint does not take even two frames of that many uncompressed bytes."""
+    if _images_in(max_payload_bytes, frame_bytes) < 2:
         raise VideoTooLargeError(
             f"A frame of {frame_bytes} bytes is too large: an endpoint takes two in {max_payload_bytes} bytes, each as "
             f"up to {_largest_image(frame_bytes)}. Scale the video down first."
         )
-    return Plan(timeline, dict(held), tuple(chunks))
+
+
+def _images_in(payload_bytes: int, frame_bytes: int) -> int:
+    return payload_bytes // _largest_image(frame_bytes)
 
 
 def _largest_image(frame_bytes: int) -> int:

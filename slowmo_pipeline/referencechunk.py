@@ -34,9 +34,9 @@ _SPOOL_IN_MEMORY = 64 << 20
 _MAX_PAX_BYTES = 64 << 10
 _MAX_MEMBERS = 3 * MAX_FRAMES  # an image and its pax record, and room for folders
 # "./" and one folder may stand before a name.
-_NAME = re.compile(r"(?P<folder>(?:\./)?(?:\w[\w.-]*/)?)(?:frame-(?P<number>\d{7})\.jpg|config\.json)", re.ASCII)
+_NAME = re.compile(r"(?P<folder>(?:\./)?(?:\w[\w.-]*/)?)(?:frame-(?P<number>[0-9]{7})\.jpg|config\.json)", re.ASCII)
 # Python's tarfile puts a record before each file, for the fraction of a second of its time. None may change a path.
-_PAX_RECORDS = re.compile(rb"(?:\d+ (?:mtime|atime|ctime|uid|gid|uname|gname)=[^\n]*\n)+")
+_PAX_RECORDS = re.compile(rb"(?:[0-9]+ (?:mtime|atime|ctime|uid|gid|uname|gname)=[^\n]*\n)+")
 
 
 def _positive(value: int) -> int:

@@ -1,19 +1,23 @@
 """The knobs of a video: their defaults, bounds and meaning, each once."""
 
 import hashlib
-import json
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
 
 from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.strict_json import parse_json
 
-# Bounded digits: Fraction("1e999999999") would compute for hours.
-_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?|\d{1,9}/\d{1,9}")
+# Bounded digits: Fraction("1e999999999") would compute for hours. Not \d, which takes those of every script.
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?|[0-9]{1,9}/[0-9]{1,9}")
+_LIMIT = re.compile(r"(?P<name>[^=]+)=(?P<number>[0-9]{1,18})")
+
+# Beyond it libavutil refuses most pictures, and twice as much still fits into the decoders' own `max_pixels` (31 bits).
+_MOST_PIXELS = 2**28
 
 
 def parse_fraction(value: object) -> Fraction:
@@ -69,9 +73,17 @@ class SlowMotionSettings(BaseModel):
         2, ge=1, le=64, description="Threads of the encoder. Part of the settings since x264's bytes depend on it."
     )
     max_bytes: int = Field(100 * 1024**3, ge=1, description="Largest upload accepted, in bytes.")
-    max_pixels: int = Field(8192 * 4320, ge=1, description="Largest frame accepted, width times height.")
+    max_pixels: int = Field(
+        8192 * 4320, ge=1, le=_MOST_PIXELS, description="Largest frame accepted, width times height."
+    )
     max_frames: int = Field(1_000_000, ge=2, description="Most frames accepted in an upload.")
     max_seconds: int = Field(4 * 3600, ge=1, description="Longest upload accepted, in seconds.")
+    max_new_frames: int = Field(
+        250_000,
+        ge=1,
+        description="Most new frames made for a video: three quarters of an hour of 30 frames a second at 4x take "
+        "243,000.",
+    )
 
     @field_validator("slowdown")
     @classmethod
@@ -106,6 +118,10 @@ class SlowMotionSettings(BaseModel):
         return self.model_dump(mode="json", include={"codec", "crf", "sound", "encoder_threads"})
 
 
+LIMITS = tuple(name for name in SlowMotionSettings.model_fields if name.startswith("max_"))
+"""The settings that bound the work: for whoever runs the pipeline to set, never for who uploads."""
+
+
 def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSettings:
     """Settings from names and values; names not given take their defaults.
 
@@ -128,12 +144,35 @@ def reason_of(message: str) -> str:
     return re.sub(r"^(Value error, |Input |String )", "", message).rstrip(".")
 
 
-def read_sidecar(data: bytes, *, origin: str) -> dict[str, Any]:
-    """Names and values of the JSON file beside an upload, not yet checked. Raises SettingsError."""
+def parse_limits(texts: Iterable[str]) -> dict[str, int]:
+    """Limits as the command line spells them, `max_frames=5000`. Raises SettingsError."""
+    limits: dict[str, int] = {}
+    for text in texts:
+        match = _LIMIT.fullmatch(text)
+        if match is None or match["name"] not in LIMITS:
+            raise SettingsError(f"--limit {reprlib.repr(text)} must be NAME=NUMBER with a name of {', '.join(LIMITS)}.")
+        limits[match["name"]] = int(match["number"])
+    return limits
+
+
+def read_settings(data: bytes, *, origin: str) -> dict[str, Any]:
+    """Names and values of a JSON file, not yet checked. Raises SettingsError."""
     try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        values = parse_json(data)
+    except ValueError as error:
         raise SettingsError(f"{origin} is not JSON: {error}.") from None
     if not isinstance(values, dict):
         raise SettingsError(f'{origin} must hold one JSON object, such as {{"slowdown": 8}}.')
+    return values
+
+
+def read_sidecar(data: bytes, *, origin: str) -> dict[str, Any]:
+    """The same of the file beside an upload, which may come from anybody: limits are refused."""
+    values = read_settings(data, origin=origin)
+    for name in LIMITS:
+        if name in values:
+            raise SettingsError(
+                f"{origin}: {name} is not for uploads to set. Take it out; a limit is set in settings.json at the root "
+                f"of the storage, in the launchpad, or by --limit {name}=NUMBER."
+            )
     return values

@@ -194,6 +194,16 @@ class TimeLine:
         # At most the first one is the frame itself: two outputs are at least two tolerances apart.
         return outputs[1:] if outputs and self.t(gap, outputs[0]) == 0 else outputs
 
+    @cached_property
+    def new_count(self) -> int:
+        """Number of outputs that lie strictly between two frames. In a source of variable rate, counted gap by gap."""
+        gaps = self.source.count - 1
+        if isinstance(self.source, ConstantRate):
+            # Frame i is output i * per_gap, if that is whole: the shown ones are the multiples of its denominator.
+            per_gap = self.frame_rate * self.slowdown / self.source.rate
+            return self._first_output(gaps) - math.ceil(Fraction(gaps, per_gap.denominator))
+        return sum(len(self.new_outputs_of_gap(gap)) for gap in range(gaps))
+
     def t(self, gap: int, output: int) -> Fraction:
         """How far through the gap an output of that gap lies, 0 <= t < 1."""
         begin = self.source.time(gap)

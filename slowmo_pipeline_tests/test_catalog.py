@@ -61,3 +61,8 @@ def test_catalog_loads_nothing_heavy() -> None:
     check = "import sys, slowmo_pipeline.interpolation.catalog; sys.exit(bool({'cv2', 'tensorflow'} & {*sys.modules}))"
 
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_an_option_that_is_said_twice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'a' stands twice"):
+        Recipe.parse('some.module:make {"a": 1, "a": 2}')

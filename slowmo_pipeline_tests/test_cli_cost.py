@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from slowmo_pipeline.cli_cost import cost
 from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.keys import SETTINGS, VideoKeys
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.storage.base import Storage
@@ -153,3 +153,11 @@ def test_the_speed_is_taken_from_what_the_endpoint_finished(clip: Path, storage:
     told = slowmo_cost(clip, "--interpolator", "flow")
     assert table(told)["clip.mp4"][2] == "1.5"  # the very same frames
     assert "measured on the latest videos of fade-1 (1)" in told.stderr
+
+
+def test_a_limit_is_set_on_the_command_line(clip: Path, storage: Storage) -> None:
+    write_json(storage, SETTINGS, {"max_new_frames": 5})
+    told = "24 new frames would be made; the setting max_new_frames allows 5."
+
+    assert f"clip.mp4: {told}" in slowmo_cost(clip, *SPEED).stderr
+    assert table(slowmo_cost(clip, "--limit", "max_new_frames=24", *SPEED))["clip.mp4"][0] == "24"

@@ -67,6 +67,12 @@ def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_prices(tmp_path / "prices.json")
 
 
+def test_a_price_that_is_said_twice_is_refused(tmp_path: Path) -> None:
+    text = '{"region": "r", "as_of": "2025-12", "usd_per_hour": {"ml.g5.xlarge": 1, "ml.g5.xlarge": 2}}'
+    with pytest.raises(SettingsError, match=r"is no price table: 'ml\.g5\.xlarge' stands twice in it\. One looks"):
+        read_prices(prices_file(tmp_path, text))
+
+
 def test_a_price_that_must_be_known_names_those_that_are() -> None:
     with pytest.raises(SettingsError, match=r"'ml.p9' is not known .* --prices. There are ml.g4dn.xlarge, ml.g5"):
         known_price("ml.p9", packaged_prices())

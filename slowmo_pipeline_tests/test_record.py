@@ -67,6 +67,7 @@ def test_what_the_wire_sends_besides_is_refused() -> None:
         ({"rate": "1e999999999"}, "rate = '1e999999999' must be a fraction above 0"),
         ({"rate": "0"}, "rate = '0' must be a fraction above 0"),
         ({"rate": "1/0"}, "rate = '1/0' must be a fraction above 0"),
+        ({"rate": "\u0663"}, "rate = .* must be a fraction above 0"),
         ({"rate": "1" * 40}, "rate = '1111.* must be a fraction above 0"),
         ({"inner": {}}, "inner = {} must be a list"),
         ({"inner": [1]}, r"inner\[0\]: must be a JSON object, not 1"),
@@ -80,7 +81,13 @@ def test_what_is_wrong_is_said(change: dict[str, Any], message: str) -> None:
         Sample.from_json(data, where="here")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", bytes(50), b"\xff", b"null", b"3", b"[]", b"[" * 10**6, b'{"at":NaN}'])
+NO_RECORDS = [
+    *(b"", b"{", bytes(50), b"\xff", b"null", b"3", b"[]", b"[" * 10**6, b'{"at":NaN}'),
+    b'{"name":"a","rate":"1","at":1,"name":"a"}',
+]
+
+
+@pytest.mark.parametrize("data", NO_RECORDS)
 def test_what_is_no_record_is_told(data: bytes) -> None:
     with pytest.raises(DamagedRecordError, match=r"^here is damaged: (not JSON|must be a JSON object|nested)"):
         Sample.from_json(data, where="here")

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.settings import SlowMotionSettings, parse_fraction, parse_settings, read_sidecar
+from slowmo_pipeline.settings import (
+    LIMITS,
+    SlowMotionSettings,
+    parse_fraction,
+    parse_limits,
+    parse_settings,
+    read_settings,
+    read_sidecar,
+)
 
 
 def parsed(**values: Any) -> SlowMotionSettings:
@@ -46,6 +54,7 @@ NO_NUMBERS = [
     *("", "x", "-4", "+4", "1e3", "1e999999999", "1/0", "1/00", "0/0", "4_0", "0x4", "1/2/3", "1.", ".5", "4 5", "nan"),
     *("9" * 1_000_000, "1/" + "9" * 1_000_000, "4\n\n4", math.nan, math.inf, -4, 1e-5, 1e22, 10**400),
     *(True, False, None, [4], {"slowdown": 4}, b"4", "4" + "\0"),
+    *("\u0664", "\uff14", "1/\u0967", "2.\u0665", "1_000"),
 ]
 
 
@@ -66,9 +75,10 @@ def test_what_is_no_number_is_refused_at_once(value: object) -> None:
         ("crf", 0, 51, -1, 52),
         ("encoder_threads", 1, 64, 0, 65),
         ("max_bytes", 1, 10**18, 0, None),
-        ("max_pixels", 1, 10**18, 0, None),
+        ("max_pixels", 1, 2**28, 0, 2**28 + 1),
         ("max_frames", 2, 10**18, 1, None),
         ("max_seconds", 1, 10**18, 0, None),
+        ("max_new_frames", 1, 10**18, 0, None),
     ],
 )
 def test_bounds(name: str, lowest: object, highest: object, too_low: object, too_high: object) -> None:
@@ -158,6 +168,7 @@ OTHER_VALUES: dict[str, Any] = {
     "max_pixels": 10,
     "max_frames": 10,
     "max_seconds": 10,
+    "max_new_frames": 10,
 }
 
 
@@ -191,14 +202,37 @@ def test_sidecar_that_is_no_json_is_refused(data: bytes) -> None:
         read_sidecar(data, origin="s.json")
 
 
-@pytest.mark.parametrize("data", [b"[]", b"8", b"null", b'"slowdown"', b"NaN"])
+@pytest.mark.parametrize("data", [b"[]", b"8", b"null", b'"slowdown"'])
 def test_sidecar_that_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(SettingsError, match=r'^s\.json must hold one JSON object, such as {"slowdown": 8}\.$'):
         read_sidecar(data, origin="s.json")
 
 
-def test_sidecar_values_that_json_does_not_know_are_refused_in_the_end() -> None:
-    values = read_sidecar(b'{"slowdown": NaN}', origin="s.json")
+def test_sidecar_values_that_json_does_not_know_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^s\.json is not JSON: NaN is not a number of JSON\.$"):
+        read_sidecar(b'{"slowdown": NaN}', origin="s.json")
 
-    with pytest.raises(SettingsError, match=r"s\.json: slowdown = nan must be a number"):
-        parse_settings(values, origin="s.json")
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limit_is_not_for_uploads_to_set(name: str) -> None:
+    data = json.dumps({"slowdown": 8, name: 10**6}).encode()
+
+    assert read_settings(data, origin="settings.json") == {"slowdown": 8, name: 10**6}
+    with pytest.raises(SettingsError, match=rf"^s\.json: {name} is not for uploads .*settings\.json.*--limit {name}="):
+        read_sidecar(data, origin="s.json")
+
+
+@pytest.mark.parametrize("data", ['{"codec": "h264", "slowdown": 8, "slowdown": 8}', '{"slowdown": {"a": 1, "a": 2}}'])
+def test_what_is_said_twice_is_refused(data: str) -> None:
+    with pytest.raises(SettingsError, match=r"^s\.json is not JSON: '(slowdown|a)' stands twice in it\.$"):
+        read_sidecar(data.encode(), origin="s.json")
+
+
+def test_limits_on_the_command_line() -> None:
+    assert parse_limits(["max_frames=5000", "max_pixels=64"]) == {"max_frames": 5000, "max_pixels": 64}
+
+
+@pytest.mark.parametrize("text", ["", "max_frames", "crf=18", "max_frames=-1", "max_frames=1_0", "max_frames=\u0665"])
+def test_what_is_no_limit_is_refused_with_those_that_are(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"must be NAME=NUMBER with a name of max_bytes, .*max_new_frames\.$"):
+        parse_limits([text])

@@ -23,7 +23,8 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.plan import Chunk, NewFrame, Plan
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
-from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut, plan_of
+from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
+from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.storage.base import Storage

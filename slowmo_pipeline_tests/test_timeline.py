@@ -104,6 +104,11 @@ def test_new_outputs_are_those_strictly_between_two_frames(timeline: TimeLine) -
 
 
 @given(TIMELINES)
+def test_new_outputs_are_counted(timeline: TimeLine) -> None:
+    assert timeline.new_count == sum(t > 0 for _, t in timeline.positions())
+
+
+@given(TIMELINES)
 def test_a_frame_is_shown_as_itself_once_at_most_but_for_the_last(timeline: TimeLine) -> None:
     shown = [position.gap for position in timeline.positions() if position.t == 0]
     inner = [frame for frame in shown if frame < timeline.source.count - 1]

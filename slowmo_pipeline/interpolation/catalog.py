@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.interpolation.base import Interpolator
+from slowmo_pipeline.strict_json import parse_json
 
-_FACTORY = re.compile(r"[\w.]+:\w+")
+_FACTORY = re.compile(r"[\w.]+:\w+", re.ASCII)
 
 Option = str | int
 """The value of a keyword argument, as JSON holds it."""
@@ -33,7 +33,7 @@ class Recipe:
         if _FACTORY.fullmatch(factory) is None:
             raise SettingsError(f"{factory!r} is no factory: write package.module:callable.")
         try:
-            value: Any = json.loads(options or "{}")
+            value = parse_json(options or "{}")
         except ValueError as error:
             raise SettingsError(f"The options of {factory} are no JSON: {error}.") from error
         if not isinstance(value, dict):

@@ -8,21 +8,21 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from slowmo_pipeline.chunkconfig import MAX_NUMBER, Want
+from slowmo_pipeline.chunkconfig import Want
 from slowmo_pipeline.chunkfile import write_chunk
 from slowmo_pipeline.endpoint_record import served
-from slowmo_pipeline.errors import DiskFullError, SettingsError, VideoTooLargeError
+from slowmo_pipeline.errors import DiskFullError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
-from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan, make_plan, plan_hash
+from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan, plan_hash
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.probe import unchanged_upload
 from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
-from slowmo_pipeline.timeline import TimeLine, frame_times
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import read_frames
 
@@ -48,8 +48,6 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     """
     source, info = read_source(storage, video_id), read_info(storage, video_id)
     settings = source.settings
-    if settings.images == "jpeg" and info.depth > 8:
-        raise SettingsError(f"images = jpeg holds 8 bits, this video has {info.source_bits}: set images to lossless.")
     model_id = served(storage, settings.interpolator).model_id
     name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
     keys = VideoKeys(video_id).plan(name)
@@ -87,23 +85,6 @@ def _forget_other_cutting(storage: Storage, keys: PlanKeys, plan: Plan, info: Vi
     images = 2 + plan.most_new_frames
     if images * shape_of(info).raw_bytes > MAX_CHUNK_BYTES or images > MAX_CHUNK_IMAGES:
         storage.delete([entry.key for entry in storage.list(keys.prefix)])
-
-
-def plan_of(info: VideoInfo, settings: SlowMotionSettings) -> Plan:
-    """The plan that follows from what probing found and the settings; nothing else enters.
-
-    Raises VideoTooLargeError when the result would have more frames than the wire format can number.
-    """
-    source = frame_times(
-        info.ticks, info.time_base, last_duration=info.last_duration_ticks, declared_rate=info.declared_rate
-    )
-    timeline = TimeLine(source, settings.slowdown, settings.frame_rate or source.nominal_rate)
-    if timeline.output_count > MAX_NUMBER:
-        raise VideoTooLargeError(
-            f"The result would have {timeline.output_count} frames, allowed are {MAX_NUMBER}: lower the slowdown or "
-            "the frame rate."
-        )
-    return make_plan(timeline, {}, frame_bytes=shape_of(info).raw_bytes)
 
 
 def chunk_table(plan: Plan) -> list[dict[str, Any]]:

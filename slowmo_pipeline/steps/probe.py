@@ -9,7 +9,8 @@ from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, UnknownVideoError, UnreadableVideoError
 from slowmo_pipeline.keys import SETTINGS, VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
+from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_settings, read_sidecar
+from slowmo_pipeline.steps.planning import timeline_of
 from slowmo_pipeline.steps.records import Registered, Source, parse_source
 from slowmo_pipeline.storage.base import Entry, Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
@@ -43,6 +44,8 @@ def unchanged_upload(storage: Storage, source: Source) -> Entry:
 def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress) -> tuple[Source, VideoInfo]:
     """Look at an upload: resolve its settings, hash and probe it if it is new or changed, store what was found.
 
+    What cannot be made of it with these settings is told here, before anything is planned, stored or paid.
+
     The settings are `chosen` when there are any, else the sidecar if it was written since the last look, else those
     in force, else the sidecar or the defaults: what was said last holds. What it does not say is as `defaults` says.
 
@@ -75,6 +78,9 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
         now = storage.stat(upload)
         if now is None or now.version != entry.version:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
+    settled = before is not None and (before.version, before.settings) == (version, settings) and info == known
+    if not settled:
+        timeline_of(info, settings)
 
     source = Source(
         upload=upload,
@@ -127,7 +133,8 @@ def _resolve(
     if chosen:
         return parse_settings({**defaults(storage), **chosen}, origin="The run's settings")
     if sidecar and (before is None or before.sidecar_version != sidecar.version):
-        return parse_settings({**defaults(storage), **_read_settings(storage, sidecar)}, origin=sidecar.key)
+        told = read_sidecar(_small(storage, sidecar), origin=sidecar.key)
+        return parse_settings({**defaults(storage), **told}, origin=sidecar.key)
     return before.settings if before else parse_settings(defaults(storage), origin=SETTINGS)
 
 
@@ -136,15 +143,15 @@ def defaults(storage: Storage) -> dict[str, Any]:
     entry = storage.stat(SETTINGS)
     if entry is None:
         return {}
-    values = _read_settings(storage, entry)
+    values = read_settings(_small(storage, entry), origin=SETTINGS)
     parse_settings(values, origin=SETTINGS)
     return values
 
 
-def _read_settings(storage: Storage, entry: Entry) -> dict[str, Any]:
+def _small(storage: Storage, entry: Entry) -> bytes:
     if entry.size > _MAX_SETTINGS_BYTES:
         raise SettingsError(f"{entry.key} has {entry.size} bytes, allowed are {_MAX_SETTINGS_BYTES}: a few settings.")
-    return read_sidecar(storage.read(entry.key), origin=entry.key)
+    return storage.read(entry.key)
 
 
 def limits_of(settings: SlowMotionSettings) -> Limits:

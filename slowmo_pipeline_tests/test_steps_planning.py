@@ -1,0 +1,65 @@
+"""What of a video cannot be made with its settings, told before anything is planned, stored or paid."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from slowmo_pipeline.errors import SettingsError, VideoTooLargeError
+from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
+from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
+from slowmo_pipeline.steps.planning import timeline_of
+from slowmo_pipeline.steps.probe import look
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline_tests.media import grey_frames, write_clip
+from slowmo_pipeline_tests.stored import changed, read_json, write_json
+from slowmo_pipeline_tests.test_video_info import INFO
+from slowmo_pipeline_tests.videos import UPLOAD, drop, quiet
+
+
+def settings_of(**values: object) -> SlowMotionSettings:
+    return parse_settings(values, origin="A test")
+
+
+def test_two_frames_an_hour_apart_are_refused_and_nothing_is_stored(folder: Storage, tmp_path: Path) -> None:
+    video_id = drop(folder)
+    far = write_clip(tmp_path / "far.mp4", grey_frames(2), ticks=[0, 3600], time_base=Fraction(1))
+    folder.upload(far, UPLOAD)
+    with pytest.raises(VideoTooLargeError, match=r"^359999 new frames .* max_new_frames allows 250000\. Lower .*raise"):
+        look(folder, video_id, chosen={"frame_rate": 25}, progress=quiet)
+
+    assert read_json(folder, VideoKeys(video_id).source) == {"upload": UPLOAD}
+    assert [entry.key for entry in folder.list("videos/")] == [VideoKeys(video_id).source]
+
+
+def test_limit_on_new_frames_comes_from_the_storage_or_the_launchpad(folder: Storage) -> None:
+    video_id = drop(folder, frames=9)
+    write_json(folder, SETTINGS, {"max_new_frames": 23})
+    with pytest.raises(VideoTooLargeError, match=r"^24 new frames .* allows 23\."):
+        look(folder, video_id, chosen={}, progress=quiet)
+
+    assert look(folder, video_id, chosen={"max_new_frames": 24}, progress=quiet)[0].settings.slowdown == 4
+
+
+def test_sidecar_does_not_lift_a_limit(folder: Storage) -> None:
+    video_id = drop(folder)
+    write_json(folder, sidecar_key(UPLOAD), {"max_frames": 10**6})
+    with pytest.raises(SettingsError, match="max_frames is not for uploads to set"):
+        look(folder, video_id, chosen={}, progress=quiet)
+
+
+def test_smoothness_alone_counts_only_what_is_new() -> None:
+    long = changed(INFO, ticks=tuple(range(300)), time_base=Fraction(1, 25), declared_rate=Fraction(25))
+
+    assert timeline_of(long, settings_of(slowdown=1, max_new_frames=99)).new_count == 0
+
+
+def test_frames_that_no_endpoint_takes_are_told_by_the_first_look() -> None:
+    large = changed(INFO, width=20_000, height=10_000, depth=8)
+    with pytest.raises(VideoTooLargeError, match="A frame of 600000000 bytes is too large"):
+        timeline_of(large, settings_of())
+
+
+def test_jpeg_for_deep_frames_is_told_by_the_first_look() -> None:
+    with pytest.raises(SettingsError, match="images = jpeg holds 8 bits"):
+        timeline_of(INFO, settings_of(images="jpeg"))
