@@ -17,7 +17,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def slowmo(*arguments: str, home: Path, storage: Path | str = "") -> subprocess.CompletedProcess[str]:
     environment = {"SLOWMO_HOME": str(home), "SLOWMO_STORAGE": str(storage), "PATH": "/usr/bin:/bin"}
     command = [str(SLOWMO), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("kilobytes", [0, 100, 250, 400], ids="{} kB".format)

@@ -88,7 +88,6 @@ def test_run_that_is_killed_ends_in_the_same_video(seed: int, processes: Process
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["", *VICTIMS_OF_UP])
 def test_up_that_is_killed_finishes_the_video_by_itself(
     victim: str, processes: Processes, undisturbed: Undisturbed
@@ -96,17 +95,17 @@ def test_up_that_is_killed_finishes_the_video_by_itself(
     """`victim` is what the command line of the processes to be killed contains."""
     command = processes.up()
     drop(undisturbed.clip, processes.uploads / undisturbed.clip.name)
-    eventually(processes.runs, seconds=60)
+    eventually(processes.runs)
     moment = random.Random(victim).uniform(0, undisturbed.seconds)
     time.sleep(moment)
-    victims = eventually(lambda: [one for one in processes.alive() if victim in command_line(one)], seconds=120)
+    victims = eventually(lambda: [one for one in processes.alive() if victim in command_line(one)])
     strike(victims, moment)
     there = processes.results()
     deadline = time.monotonic() + 300
     while not (processes.finals() and all(run.is_finished for run in processes.runs())):
         assert time.monotonic() < deadline, [(run.job_name, run.status) for run in processes.runs()]
         if command.process.poll() is not None:
-            eventually(lambda: not processes.alive(), seconds=40)
+            eventually(lambda: not processes.alive())
             command = processes.up()
         time.sleep(0.5)
     assert_undisturbed(processes, undisturbed, there)
