@@ -23,7 +23,6 @@ from slowmo_pipeline_tests.processes import Processes, drop, make_clip
 
 _EMPTY_RUNS = 20
 _FRAMES = 40
-_DAEMON_SECONDS = 900
 _JOBS = (slow_motion, finish_video)
 
 
@@ -101,8 +100,8 @@ def through_the_daemon(count: int) -> tuple[list[DaemonRun], float]:
         dropped = time.time()
         for number in range(count):
             drop(clip, processes.uploads / f"{number:06}.mp4")
-        eventually(lambda: len(processes.finals()) == count, seconds=_DAEMON_SECONDS)
-        eventually(lambda: all(run.is_finished for run in processes.runs()), seconds=_DAEMON_SECONDS)
+        eventually(lambda: len(processes.finals()) == count)
+        eventually(lambda: all(run.is_finished for run in processes.runs()))
         with dg.DagsterInstance.from_config(str(processes.home.dagster)) as instance:
             records = instance.get_run_records()
             return [_daemon_run(instance, record) for record in records], max(map(_ended, records)) - dropped

@@ -141,7 +141,7 @@ def container_runtime(storage: Storage, port: int) -> Iterator[str]:
 
     def work() -> None:
         while (request := queue.get()) is not None:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+            connection = http.client.HTTPConnection("127.0.0.1", port)
             connection.request("POST", "/invocations", storage.read(request.input_key), {"Content-Type": "x"})
             answer = connection.getresponse()
             storage.write(request.result_key if answer.status < 300 else request.failure_key, answer.read())

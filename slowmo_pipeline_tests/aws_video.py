@@ -1,7 +1,9 @@
 """A video of four chunks on the stage of AWS, and what was asked of the runtime for it."""
 
 import io
+import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Stage
 from slowmo_pipeline_tests.fault_proxy import Asked, FaultProxy
+from slowmo_pipeline_tests.local_server import eventually
+from slowmo_pipeline_tests.stored import read_json, write_json
 from slowmo_pipeline_tests.videos import interpolate, quiet
 
 CHUNKS = 4
@@ -41,17 +45,17 @@ class Video:
     def runtime(self) -> FaultProxy:
         return self.stage.runtime
 
-    @property
+    @cached_property
     def chunks(self) -> PlanKeys:
         return VideoKeys(self.video_id).plan(read_in_force(self.storage, self.video_id).current.plan)
 
-    @property
+    @cached_property
     def results(self) -> ResultKeys:
         return self.chunks.model(FOUND.model_id)
 
     def ensure(self, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
         """One run: whatever it knows, it has from the storage."""
-        resource = SageMakerAsyncEndpoint(timeout_seconds=1, max_attempts=max_attempts)
+        resource = SageMakerAsyncEndpoint(timeout_seconds=3600, max_attempts=max_attempts)
         return Ensurer(
             self.storage,
             lambda name: resource.connect(name, self.storage),
@@ -59,6 +63,17 @@ class Video:
             max_attempts=max_attempts,
             progress=quiet,
         ).ensure(wait=wait)
+
+    def expire(self) -> None:
+        """Let the deadline of all that was submitted pass."""
+        receipts = [entry.key for entry in self.storage.list(self.results.receipts)]
+        for key in (VideoKeys(self.video_id).pending, *receipts):
+            record = read_json(self.storage, key)
+            write_json(self.storage, key, {**record, "deadline": time.time() - 1})
+
+    def wait_for_results(self, count: int) -> None:
+        """Wait until the runtime has stored so many."""
+        eventually(lambda: len([*self.storage.list(self.results.results)]) == count)
 
     @property
     def why_run(self) -> str | None:

@@ -3,13 +3,12 @@
 import base64
 import hashlib
 import http.client
+import importlib.metadata
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import venv
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,16 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from slowmo_pipeline.chunkconfig import Want
 from slowmo_pipeline.chunkfile import write_chunk
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.locks import lock, opened
 from slowmo_pipeline.serving.model_folder import read_properties
 from slowmo_pipeline.serving.package import write_package
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.film_models import average_film, noise
+from slowmo_pipeline_tests.interpolators import HELD, STUCK
 from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
 from slowmo_pipeline_tests.processes import free_port
 
@@ -44,8 +44,9 @@ STAND_IN = REPOSITORY / "slowmo_pipeline_tests" / "djl_stand_in"
 DEVICES = ("GPU:0", "GPU:1")
 """What the stand-in for FILM says that there are."""
 
-BROKEN, TELLS_GPU = 9, 10
-"""Grey values that make the stand-in for FILM fail: TELLS_GPU with the GPU that its process may see."""
+BROKEN, TELLS_GPU, BUSY = 9, 10, 11
+"""Grey values for the stand-in for FILM. The first two make it fail: TELLS_GPU with the GPU that its process may see.
+BUSY makes it compute for a while, and log how many chunks its device computes then."""
 
 # Does what the frames say, names its options in its model id, and is loaded once `hold` is gone.
 SCRIPTED_FILM = f"""
@@ -57,8 +58,17 @@ from slowmo_pipeline.interpolation.film.interpolators import Scripted
 
 
 class Film(Scripted):
+    computing = 0
+
     def render(self, frames, times, *, returned):
         everything = list(frames)
+        if everything[0][0, 0, 0] in ({HELD}, {STUCK}):
+            print("held or stuck", flush=True)
+        if everything[0][0, 0, 0] == {BUSY}:
+            self.computing += 1
+            time.sleep(0.3)
+            print(self.computing, flush=True)
+            self.computing -= 1
         if everything[0][0, 0, 0] == {BROKEN}:
             raise RuntimeError("a kernel\\nfailed to launch")
         if everything[0][0, 0, 0] == {TELLS_GPU}:
@@ -79,25 +89,51 @@ def load_film(saved_model_dir, *, device, **options):
 """
 
 
-def container_python(config: pytest.Config) -> Path:
-    """A Python that has the requirements of a container and nothing else, without CUDA: the image for CPUs.
+def container_python(factory: pytest.TempPathFactory) -> Path:
+    """A Python that finds what a container installs, as it is installed here, and nothing else."""
+    folder = factory.getbasetemp() / "container_python"
+    if not folder.exists():
+        venv.create(folder)
+        [packages] = folder.glob("lib/python*/site-packages")
+        for requirement in _requirements():
+            _link(importlib.metadata.distribution(Requirement(requirement).name), packages)
+    return folder / "bin" / "python"
 
-    Made once for each state of the requirements, and kept in pytest's cache: that takes half a minute.
-    """
-    requirements = [_without_cuda(path.read_text()) for path in REQUIREMENTS]
-    key = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()
-    folder = config.cache.mkdir("container")
-    python, made_of = folder / "venv" / "bin" / "python", folder / "made_of"
-    with opened(folder / "lock") as descriptor:
-        lock(descriptor)
-        if not made_of.exists() or made_of.read_text() != key:
-            made_of.unlink(missing_ok=True)
-            venv.create(folder / "venv", clear=True, with_pip=True)
-            (folder / "requirements.txt").write_text("\n".join(requirements))
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, "--requirement", str(folder / "requirements.txt")], check=True)
-            made_of.write_text(key)
+
+def pip_python(folder: Path) -> Path:
+    """A Python for which pip installed what a container installs, and nothing else: that takes half a minute."""
+    python = folder / "bin" / "python"
+    venv.create(folder, with_pip=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *_requirements()], check=True)
     return python
+
+
+def _requirements() -> list[str]:
+    lines = [line for path in REQUIREMENTS for line in path.read_text().splitlines()]
+    # CUDA: gigabytes that a machine without a GPU has no use for. This is the image for CPUs.
+    return [line.replace("[and-cuda]", "") for line in lines if line and not line.startswith("#")]
+
+
+def _link(distribution: importlib.metadata.Distribution, packages: Path) -> None:
+    """Link a distribution of this Python, and all that it requires, into another one's packages."""
+    here = Path(str(distribution.locate_file("")))
+    names = {path.parts[0] for path in distribution.files or () if path.parts[0] not in ("..", "__pycache__")}
+    # `google` is nobody's own: of such a folder only what is this distribution's.
+    shared = {name for name in names if (here / name).is_dir() and name.isidentifier() and _is_shared(here / name)}
+    names |= {"/".join(path.parts[:2]) for path in distribution.files or () if path.parts[0] in shared}
+    if all((packages / name).exists() for name in names - shared):
+        return
+    for name in names - shared:
+        (packages / name).parent.mkdir(exist_ok=True)
+        if not (packages / name).exists():
+            (packages / name).symlink_to(here / name)
+    for requirement in map(Requirement, distribution.requires or ()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            _link(importlib.metadata.distribution(requirement.name), packages)
+
+
+def _is_shared(folder: Path) -> bool:
+    return not (folder / "__init__.py").exists()
 
 
 def noise_chunk(times: Sequence[Fraction]) -> bytes:
@@ -107,13 +143,6 @@ def noise_chunk(times: Sequence[Fraction]) -> bytes:
     wants = [Want(output, 0, t) for output, t in enumerate(times, 1)]
     write_chunk(file, frames, wants, image_format=ImageFormat.LOSSLESS)
     return file.getvalue()
-
-
-def _without_cuda(requirements: str) -> str:
-    # Gigabytes that a machine without a GPU has no use for.
-    text, count = re.subn(r"^(tensorflow)\[and-cuda\]", r"\1", requirements, flags=re.MULTILINE)
-    assert count == requirements.count("\ntensorflow")
-    return text
 
 
 def average_model(factory: pytest.TempPathFactory) -> Path:
@@ -212,7 +241,7 @@ class DjlWorker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=20)
+        self._process.communicate()
 
     def call(self, body: bytes | None, **properties: str) -> Answer:
         """Send one request; no body makes it the empty one, which brings the settings of serving.properties."""
@@ -234,10 +263,12 @@ class Server:
     def __init__(self, python: Path, model: Path, scratch: Path) -> None:
         self.port = free_port()
         self._log = scratch.with_suffix(".log")
+        self.gate = scratch.with_suffix(".gate")
+        """Once this file is there, what is HELD goes on."""
         command = [str(python), "-m", "slowmo_pipeline.serving.app", "serve"]
         command += ["--model", str(model), "--host", "127.0.0.1", "--port", str(self.port)]
         with self._log.open("wb") as log:
-            environment = _environment(scratch, model)
+            environment = {**_environment(scratch, model), "SLOWMO_TEST_GATE": str(self.gate)}
             self.process = subprocess.Popen(command, env=environment, cwd=scratch, stdout=log, stderr=log)
 
     @property
@@ -247,7 +278,7 @@ class Server:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection to it."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return http.client.HTTPConnection("127.0.0.1", self.port)
 
     def ping(self) -> int | None:
         """The status of its health; None while nobody answers."""
@@ -271,7 +302,7 @@ class Server:
 
     def ready(self) -> "Server":
         """Wait until it may be invoked."""
-        eventually(lambda: self.ping() == 200 or self.process.poll() is not None, seconds=60)
+        eventually(lambda: self.ping() == 200 or self.process.poll() is not None)
         assert self.process.poll() is None, self.log
         return self
 
@@ -284,4 +315,4 @@ def serving(python: Path, model: Path, scratch: Path) -> Iterator[Server]:
         yield server
     finally:
         server.process.kill()
-        server.process.wait(timeout=10)
+        server.process.wait()

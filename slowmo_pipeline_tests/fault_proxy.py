@@ -79,7 +79,7 @@ class FaultProxy:
     def forward(self, asked: Asked) -> Told:
         """Pass a request on, and back what the server answers."""
         self.forwarded.append(asked)
-        connection = http.client.HTTPConnection(urlsplit(self.target).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(self.target).netloc)
         try:
             connection.putrequest(asked.method, asked.path, skip_host=True, skip_accept_encoding=True)
             for name, value in asked.headers.items():
@@ -207,6 +207,17 @@ def late(seconds: float) -> Fault:
     def fault(asked: Asked, forward: Forward) -> Told:
         told = forward(asked)
         time.sleep(seconds)
+        return told
+
+    return fault
+
+
+def held_until(event: threading.Event) -> Fault:
+    """Pass the request on, and the answer back once the event is set: until then the line stands still."""
+
+    def fault(asked: Asked, forward: Forward) -> Told:
+        told = forward(asked)
+        event.wait()
         return told
 
     return fault

@@ -15,9 +15,8 @@ from slowmo_pipeline.interpolation.base import ALL
 
 FADE = 100
 """A grey value from here on lets Scripted behave."""
-STUCK, KILLED, OUT_OF_MEMORY, SLOW = range(1, 5)
-"""Grey values that tell Scripted what to do; SLOW takes SLOW_SECONDS."""
-SLOW_SECONDS = 0.5
+STUCK, KILLED, OUT_OF_MEMORY, HELD = range(1, 5)
+"""Grey values that tell Scripted what to do; HELD is at work until the gate is open."""
 
 
 class Fade:
@@ -41,14 +40,19 @@ class ToldGpu(Fade):
         self.model_id = f"gpu-{os.environ.get('CUDA_VISIBLE_DEVICES')}"
 
 
+def wait_at_the_gate() -> None:
+    """Wait until the file that SLOWMO_TEST_GATE names is there."""
+    while not Path(os.environ["SLOWMO_TEST_GATE"]).exists():
+        time.sleep(0.01)
+
+
 class Gated(Fade):
-    """Is at work until the file that SLOWMO_TEST_GATE names is there."""
+    """Is at work until the gate is open."""
 
     def render(
         self, frames: Iterable[Frame], times: Iterable[Sequence[Fraction]], *, returned: range = ALL
     ) -> Iterator[Frame]:
-        while not Path(os.environ["SLOWMO_TEST_GATE"]).exists():
-            time.sleep(0.01)
+        wait_at_the_gate()
         yield from super().render(frames, times, returned=returned)
 
 
@@ -87,8 +91,8 @@ class Scripted(Fade):
         action = int(everything[0][0, 0, 0])
         if action == STUCK:
             time.sleep(3600)
-        if action == SLOW:
-            time.sleep(SLOW_SECONDS)
+        if action == HELD:
+            wait_at_the_gate()
         if action == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
         if action == OUT_OF_MEMORY:

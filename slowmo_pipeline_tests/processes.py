@@ -78,9 +78,9 @@ class Command:
         self._out = out
         self._err = err
 
-    def told(self, *, seconds: float = 120) -> Told:
+    def told(self) -> Told:
         """Wait for its end; what it answered."""
-        status = self.process.wait(timeout=seconds)
+        status = self.process.wait()
         return Told(status, self._out.read_text(), self.stderr)
 
     @property
@@ -107,7 +107,7 @@ class Processes:
         while alive := self.alive():
             kill(alive)
         for process in self._started:
-            process.wait(timeout=10)
+            process.wait()
 
     def start(self, *arguments: str) -> Command:
         """Start `slowmo …` in a session of its own."""
@@ -133,7 +133,7 @@ class Processes:
     def up(self, port: int | None = None) -> Command:
         """Start `slowmo up` and wait until it takes uploads."""
         command = self.start("up", "--port", str(port or free_port()), "--workers", "1")
-        eventually(lambda: "Uploads" in command.stderr or command.process.poll() is not None, seconds=120)
+        eventually(lambda: "Uploads" in command.stderr or command.process.poll() is not None)
         assert command.process.poll() is None, command.stderr
         return command
 

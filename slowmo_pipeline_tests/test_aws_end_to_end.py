@@ -32,8 +32,6 @@ from slowmo_pipeline_tests.processes import SLOWMO, Processes, free_port
 from slowmo_pipeline_tests.sagemaker_server import Stage as Deployment
 from slowmo_pipeline_tests.stored import write_json
 
-pytestmark = pytest.mark.timeout(600)
-
 UPLOAD = "uploads/clip.mkv"
 VIDEO_ID = video_id_of(UPLOAD)
 SOURCE = [noise(90, 150, seed=number) for number in range(4)]
@@ -81,7 +79,7 @@ def slowmo_up(storage: Storage, operator: OperatorTopic, folder: Path) -> Iterat
         subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr, start_new_session=True) as process,
         processes,
     ):
-        eventually(lambda: "Uploads" in err.read_text() or process.poll() is not None, seconds=120)
+        eventually(lambda: "Uploads" in err.read_text() or process.poll() is not None)
         assert process.poll() is None, err.read_text()
         yield
 
@@ -125,10 +123,10 @@ def test_video_from_deployment_to_deletion(
     storage: Storage,
     operator: OperatorTopic,
     package: Path,
-    pytestconfig: pytest.Config,
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    python = container_python(pytestconfig)
+    python = container_python(tmp_path_factory)
     deployment = Deployment(storage, tmp_path, stage.script)
     deployment.package = package
     with slowmo_up(storage, operator, tmp_path):
@@ -136,8 +134,8 @@ def test_video_from_deployment_to_deletion(
         deployment.deploy()
         with instance_of(deployment, stage, python, tmp_path):
             upload(storage, tmp_path)
-            eventually(lambda: storage.stat(VideoKeys(VIDEO_ID).finals[0]), seconds=120)
-            heard = eventually(operator.told, seconds=90)
+            eventually(lambda: storage.stat(VideoKeys(VIDEO_ID).finals[0]))
+            heard = eventually(operator.told)
         assert_blended(storage)
         assert [(notice["state"], notice["video_id"], notice["video"]) for notice in heard] == [
             ("finished", VIDEO_ID, storage.uri(VideoKeys(VIDEO_ID).final(".mkv")))

@@ -112,12 +112,6 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slowmo_pipeline.steps.ensure.BUSY_SECONDS", -1)
 
 
-@pytest.fixture
-def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second after submission; SageMaker's queue alone may take six hours."""
-    monkeypatch.setattr("slowmo_pipeline.endpoint.DEADLINE_SLACK_SECONDS", -21_600)
-
-
 def test_without_faults_every_chunk_is_computed_once(video: Video) -> None:
     assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
     assert video.computed == [0, 1, 2, 3]
@@ -196,18 +190,23 @@ def test_late_answer_is_waited_for(video: Video) -> None:
     assert video.submitted == video.computed == [0, 1, 2, 3]
 
 
-@pytest.mark.usefixtures("short_deadline")
 def test_request_of_which_nothing_is_heard_is_sent_again_after_its_deadline(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), meant=chunk(1))
+    video.ensure(wait=False)
+    video.wait_for_results(CHUNKS - 1)
+    video.expire()
 
     assert video.ensure().complete
     assert video.submitted == [0, 1, 2, 3, 1]
     assert video.results_are_right()
 
 
-@pytest.mark.usefixtures("short_deadline")
 def test_silence_comes_to_an_end(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), times=99, meant=chunk(1))
+    for _ in range(2):
+        video.ensure(wait=False, max_attempts=2)
+        video.wait_for_results(CHUNKS - 1)
+        video.expire()
     with pytest.raises(
         InterpolationFailedError, match=r"1 of 4 chunks .* after attempt 2: neither a result nor a fail"
     ):
@@ -216,12 +215,13 @@ def test_silence_comes_to_an_end(video: Video) -> None:
     assert sorted(video.submitted) == [0, 1, 1, 2, 3]
 
 
-@pytest.mark.usefixtures("short_deadline")
 def test_silence_is_noticed_by_the_completion_sensor(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), meant=chunk(1))
     video.ensure(wait=False)
+    assert video.why_run is None
+    video.expire()
 
-    eventually(lambda: video.why_run == OVERDUE)
+    assert video.why_run == OVERDUE
     assert video.ensure().complete
 
 
@@ -229,7 +229,7 @@ def test_bad_chunk_is_not_tried_again_and_the_others_are_kept(video: Video) -> N
     video.runtime.inject(fail(video.storage, failure(400, "config.json: no")), meant=chunk(1))
     with pytest.raises(InterpolationFailedError, match=r"Chunk 1, after attempt 1: config.json: no\."):
         video.ensure()
-    eventually(lambda: len([*video.storage.list(video.results.results)]) == CHUNKS - 1)
+    video.wait_for_results(CHUNKS - 1)
     assert video.submitted == [0, 1, 2, 3]
 
     video.ensure()
@@ -282,7 +282,7 @@ def test_failure_beside_a_result_is_nobodys(video: Video) -> None:
     """One of two runs of the same request failed."""
     video.runtime.inject(fail_besides(video.storage, failure(400)), times=CHUNKS)
     eventually(lambda: video.ensure(wait=False).submitted == CHUNKS)
-    eventually(lambda: len([*video.storage.list(video.results.results)]) == CHUNKS)
+    video.wait_for_results(CHUNKS)
 
     assert video.why_run == ENDED
     assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
@@ -440,7 +440,7 @@ def listings(asked: list[Asked]) -> list[str]:
 
 def test_finishing_run_reads_no_receipt_and_lists_once(video: Video) -> None:
     video.ensure(wait=False)
-    eventually(lambda: len([*video.storage.list(video.results.results)]) == CHUNKS)
+    video.wait_for_results(CHUNKS)
     video.stage.aws.forget()
     video.ensure(wait=False)
 
@@ -458,7 +458,7 @@ def test_look_with_news_is_one_request(video: Video, monkeypatch: pytest.MonkeyP
         """Between two looks one more result comes."""
         looks.append([*video.stage.aws.asked])
         held.release(len(looks) - 1)
-        eventually(lambda: len([*video.storage.list(video.results.results)]) == len(looks))
+        video.wait_for_results(len(looks))
         video.stage.aws.forget()
         return 0
 

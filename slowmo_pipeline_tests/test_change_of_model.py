@@ -28,8 +28,6 @@ from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, failure_message
 from slowmo_pipeline_tests.test_sensors import tick
 
-pytestmark = pytest.mark.timeout(600)
-
 FRAMES = 6
 CHUNKS = 3
 OLD, NEXT = (f"flow={interpolators.__name__}:{name}" for name in ("Gated", "GatedNext"))

@@ -78,7 +78,7 @@ def test_run_of_a_killed_command_is_closed_at_the_next_start(tmp_path: Path) -> 
     with Processes(tmp_path) as processes:
         clip = make_clip(tmp_path / "clip.mp4", frames=40)
         processes.start("run", str(clip))
-        eventually(lambda: list(processes.storage.glob("videos/*/current.json")), seconds=60)
+        eventually(lambda: list(processes.storage.glob("videos/*/current.json")))
         kill(processes.alive())
         assert [run.status for run in processes.runs()] == [DagsterRunStatus.STARTED]
 

@@ -56,7 +56,7 @@ def waiting(stage: Stage) -> Iterator["subprocess.Popen[str]"]:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        eventually(lambda: stage.everything()["endpoints"] or process.poll() is not None, seconds=120)
+        eventually(lambda: stage.everything()["endpoints"] or process.poll() is not None)
         yield process
         process.kill()
 

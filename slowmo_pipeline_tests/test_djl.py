@@ -27,8 +27,8 @@ from slowmo_pipeline_tests.local_server import grey_chunk, grey_of
 
 
 @pytest.fixture(scope="module")
-def python(pytestconfig: pytest.Config) -> Path:
-    return container_python(pytestconfig)
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return container_python(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

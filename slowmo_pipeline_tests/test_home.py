@@ -40,16 +40,15 @@ def test_four_processes_make_one_home_at_once(home: Home) -> None:
     env = {**environment(), "SLOWMO_HOME": str(home.root)}
     names = ["a", "b", "c", "d"]
     started = [subprocess.Popen([*command, name], env=env) for name in names]
-    assert [process.wait(timeout=120) for process in started] == [0, 0, 0, 0]
+    assert [process.wait() for process in started] == [0, 0, 0, 0]
     with open_instance(home) as instance:
         assert sorted(instance.get_dynamic_partitions("videos")) == names
 
 
-@pytest.mark.timeout(400)
 def test_four_clips_run_at_once_on_a_fresh_home(processes: Processes, tmp_path: Path) -> None:
     clips = [make_clip(tmp_path / f"{name}.mp4", speed=speed) for speed, name in enumerate("abcd", start=1)]
     commands = [processes.start("run", str(clip)) for clip in clips]
-    told = [command.told(seconds=300) for command in commands]
+    told = [command.told() for command in commands]
     assert [answer.status for answer in told] == [0, 0, 0, 0], told
     assert len(processes.finals()) == 4
     assert [run.status for run in processes.runs()] == [DagsterRunStatus.SUCCESS] * 4

@@ -23,7 +23,7 @@ from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.model_folder import OPTIONS, load_warm, read_properties
 from slowmo_pipeline.serving.package import packaged_model_id, serving_code, write_package
 from slowmo_pipeline_tests.chunk_samples import tar_bytes
-from slowmo_pipeline_tests.containers import average_model, container_python, film_folder, unpack
+from slowmo_pipeline_tests.containers import average_model, container_python, film_folder, pip_python, unpack
 from slowmo_pipeline_tests.local_server import REPOSITORY
 
 OURS = "slowmo_pipeline"
@@ -85,8 +85,14 @@ def test_code_imports_only_what_a_container_installs() -> None:
     assert foreign == {"cv2", "numpy", "pydantic", "qoi", "tensorflow", "starlette", "uvicorn"}
 
 
+@pytest.fixture(params=["linked", pytest.param("installed by pip", marks=pytest.mark.slow)])
+def python(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has the requirements of a container and nothing else."""
+    return container_python(tmp_path_factory) if request.param == "linked" else pip_python(tmp_path / "python")
+
+
 def test_unpacked_code_imports_in_a_python_of_its_own(
-    pytestconfig: pytest.Config, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    python: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = film_folder(tmp_path_factory)
     modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in serving_code()]
@@ -95,7 +101,6 @@ def test_unpacked_code_imports_in_a_python_of_its_own(
     script += "print({module.__file__.split('slowmo_pipeline')[0] for name, module in sys.modules.items()"
     script += " if name.startswith('slowmo_pipeline')})\n"
 
-    python = container_python(pytestconfig)
     run = subprocess.run([python, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True)
 
     assert run.returncode == 0, run.stderr

@@ -100,12 +100,12 @@ def test_dagster_that_ends_before_it_serves_is_told(tmp_path: Path) -> None:
 def test_video_goes_on_at_the_next_start_after_sigterm_in_the_middle(processes: Processes, tmp_path: Path) -> None:
     command = processes.up()
     drop(make_clip(tmp_path / "long.mp4", frames=160, width=320, height=192), processes.uploads / "long.mp4")
-    eventually(lambda: [run for run in processes.runs() if run.status == DagsterRunStatus.STARTED], seconds=60)
+    eventually(lambda: [run for run in processes.runs() if run.status == DagsterRunStatus.STARTED])
     command.process.send_signal(signal.SIGTERM)
-    assert command.process.wait(timeout=40) == 0
+    assert command.process.wait() == 0
     assert not processes.alive()
 
     processes.up()
 
-    eventually(processes.finals, seconds=120)
+    eventually(processes.finals)
     eventually(lambda: all(run.is_finished for run in processes.runs()))

@@ -46,7 +46,7 @@ class Stage:
     @property
     def gate(self) -> Path:
         """While it is not there, the worker is at work."""
-        return self.folder / "gate"
+        return self.folder / "state.gate"
 
     @contextmanager
     def server(self, name: str = "state") -> Iterator[LocalServer]:
@@ -76,9 +76,7 @@ def staged(storage: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
     video_id, cut = drop_and_cut(storage)
     assert len(cut.plan.chunks) == CHUNKS
-    stage = Stage(storage, folder, video_id)
-    monkeypatch.setenv("SLOWMO_TEST_GATE", str(stage.gate))
-    return stage
+    return Stage(storage, folder, video_id)
 
 
 @pytest.fixture

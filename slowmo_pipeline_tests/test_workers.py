@@ -20,9 +20,9 @@ def test_failure_that_says_too_much_is_cut_and_the_next_request_runs(folder: Sto
     with LocalServer(tmp_path / "state", folder, f"--endpoint={VERBOSE}") as server:
         receipt = server.submit(100, name="said", EndpointName="verbose")
         key = folder.key_of(receipt["FailureLocation"])
-        eventually(lambda: folder.stat(key), seconds=60)
+        eventually(lambda: folder.stat(key))
         server.submit(100, name="next")
-        eventually(lambda: folder.stat("results/next"), seconds=60)
+        eventually(lambda: folder.stat("results/next"))
     told = json.loads(folder.read(key))
     assert told["error"].startswith("LongLong")
     assert told["message"].startswith("üüü")
