@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +14,10 @@ from slowmo_pipeline.cli_endpoint import endpoint_app
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, Precision, model_app
 from slowmo_pipeline.columns import print_columns
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import DamagedRecordError, SettingsError, SlowmoError, StorageError, UnknownVideoError
+from slowmo_pipeline.errors import SettingsError, SlowmoError, StorageError, UnknownVideoError
 
 if TYPE_CHECKING:
+    from slowmo_pipeline.console import Failures
     from slowmo_pipeline.running import Pipeline
     from slowmo_pipeline.settings import SlowMotionSettings
 
@@ -29,7 +31,8 @@ app.add_typer(endpoint_app, name="endpoint")
 app.add_typer(model_app, name="model")
 app.command()(cost)
 
-Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)]
+Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)]
+"""Whether each can be read is told of each, while the others go on."""
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 Workers = Annotated[
     int | None,
@@ -66,10 +69,11 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
     clips; options win over both.
     """
-    from slowmo_pipeline.console import INTERRUPTED, shown_progress, stderr
-    from slowmo_pipeline.settings import parse_limits
+    from slowmo_pipeline.console import INTERRUPTED, Failures, shown_progress, stderr
+    from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.steps.upload import settings_of
+    from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.storage.opening import open_storage
 
     options = {
@@ -83,28 +87,35 @@ def run(
     given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
     if output is not None and len(clips) > 1:
         raise StorageError("--output names one file: give one clip, or leave it out.")
+    parse_settings(given, origin="The options")
     common = defaults(open_storage(current_home().storage_url))
-    settings = {clip: _spelled_out(settings_of(clip, defaults=common, options=given)) for clip in clips}
-    used = {str(each["interpolator"]) for each in settings.values()}
-    endpoints = _endpoints(used - _deployed(used), model, block_height, block_width, precision)
-    failed = 0
-    with _pipeline(workers, endpoints) as pipeline:
-        for clip in clips:
-            try:
-                with shown_progress(clip.name) as progress:
-                    key = pipeline.run_clip(clip, settings[clip], progress)
-                    if output is not None:
-                        pipeline.storage.download(key, output)
-                print(output or pipeline.storage.display_path(key), flush=True)
-            except SlowmoError as error:
-                failed += 1
-                stderr.print(f"{clip.name}: {error}", style="red", markup=False)
-            except KeyboardInterrupt:
-                stderr.print("Interrupted. The same command goes on where this one was.")
-                raise typer.Exit(INTERRUPTED) from None
-    if failed:
-        stderr.print(f"{failed} of {len(clips)} clips failed.", style="red")
-        raise typer.Exit(1)
+    failures, used = Failures(), set[str]()
+    ready: list[tuple[Path, dict[str, object]]] = []
+    endpoints: dict[str, list[str]] = {}
+    for clip in clips:
+        with failures.told(clip.name):
+            file_size(clip)
+            settings = _spelled_out(settings_of(clip, defaults=common, options=given))
+            name = str(settings["interpolator"])
+            used.add(name)
+            if name not in endpoints:
+                endpoints[name] = _endpoints({name} - _deployed({name}), model, block_height, block_width, precision)
+            ready.append((clip, settings))
+    _check_for_film(used - _deployed(used), model, block_height, block_width, precision)
+    if ready:
+        with _pipeline(workers, [*chain(*endpoints.values())]) as pipeline:
+            for clip, settings in ready:
+                try:
+                    with failures.told(clip.name):
+                        with shown_progress(clip.name) as progress:
+                            key = pipeline.run_clip(clip, settings, progress)
+                            if output is not None:
+                                pipeline.storage.download(key, output)
+                        print(output or pipeline.storage.display_path(key), flush=True)
+                except KeyboardInterrupt:
+                    stderr.print("Interrupted. The same command goes on where this one was.")
+                    raise typer.Exit(INTERRUPTED) from None
+    _end(failures, len(clips))
 
 
 @app.command()
@@ -120,23 +131,30 @@ def up(
     """Start the local endpoint and Dagster with both sensors on: drop files into the uploads folder and watch."""
     from slowmo_pipeline.services import up as serve_all
 
+    _check_for_film(interpolators, model, block_height, block_width, precision)
     endpoints = _endpoints(interpolators, model, block_height, block_width, precision)
     serve_all(current_home(), port=port, workers=workers, endpoints=endpoints)
 
 
 @app.command()
 def upload(clips: Clips) -> None:
-    """Copy files to the uploads, each with its settings file if there is one; prints the video ids."""
-    from slowmo_pipeline.console import shown_progress
+    """Copy files to the uploads, each with its settings file if there is one; prints the video ids.
+
+    A file that fails does not stop the others; the exit code is 1 then.
+    """
+    from slowmo_pipeline.console import Failures, shown_progress
     from slowmo_pipeline.steps.upload import upload_clip
     from slowmo_pipeline.steps.video_ids import video_id_for
     from slowmo_pipeline.storage.opening import open_storage
 
     storage = open_storage(current_home().storage_url)
+    failures = Failures()
     for clip in clips:
-        with shown_progress(clip.name) as progress:
-            key = upload_clip(storage, clip, progress, with_sidecar=True)
-        print(video_id_for(storage, key), flush=True)
+        with failures.told(clip.name):
+            with shown_progress(clip.name) as progress:
+                key = upload_clip(storage, clip, progress, with_sidecar=True)
+            print(video_id_for(storage, key), flush=True)
+    _end(failures, len(clips))
 
 
 @app.command()
@@ -211,19 +229,29 @@ def endpoint_serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = current_home()
+    _check_for_film(interpolators, model, block_height, block_width, precision)
     endpoints = _endpoints(interpolators, model, block_height, block_width, precision)
     serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers, endpoints=endpoints)
 
 
 @contextmanager
 def _told_on_stderr(video_id: str, *, go_on: bool) -> Iterator[None]:
-    """Of many videos, one with a torn record is told and stops no other."""
+    """Of many videos, one whose objects are torn or cannot be read is told and stops no other."""
     try:
         yield
-    except (DamagedRecordError, UnknownVideoError) as error:
+    except (StorageError, UnknownVideoError) as error:
         if not go_on:
             raise
         print(f"{video_id}: {error}", file=sys.stderr)
+
+
+def _end(failures: "Failures", clips: int) -> None:
+    """The exit code of a command for many clips."""
+    from slowmo_pipeline.console import stderr
+
+    if failures.count:
+        stderr.print(f"{failures.count} of {clips} clips failed.", style="red")
+        raise typer.Exit(1)
 
 
 def _deployed(interpolators: Iterable[str]) -> set[str]:
@@ -248,16 +276,11 @@ def _endpoints(
     from slowmo_pipeline.serving.owner import live_endpoint
     from slowmo_pipeline.serving.served import ServedEndpoint
 
-    names = set(interpolators)
     options = {"block_height": block_height, "block_width": block_width, "precision": precision}
     given = {name: value for name, value in options.items() if value is not None}
-    if "film" not in names and (model or given):
-        raise SettingsError(
-            "--model, --block-height, --block-width and --precision are for a local film: add --interpolator film."
-        )
     live = live_endpoint(current_home().endpoint)
     entries = []
-    for name in sorted(names):
+    for name in sorted(set(interpolators)):
         special = name == "film" and (model or given)
         if live is not None and live.serves(name) and not special:
             entries.append(name)
@@ -267,6 +290,14 @@ def _endpoints(
         else:
             entries.append(str(ServedEndpoint(name, recipe_of(name))))
     return entries
+
+
+def _check_for_film(interpolators: Iterable[str], *options: str | int | None) -> None:
+    """Refuse options of a local film where there is none."""
+    if "film" not in interpolators and any(option is not None for option in options):
+        raise SettingsError(
+            "--model, --block-height, --block-width and --precision are for a local film: add --interpolator film."
+        )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SlowmoError, StorageError
+from slowmo_pipeline.errors import SlowmoError
 
 if TYPE_CHECKING:
     from slowmo_pipeline.cost import Estimate
@@ -26,7 +26,7 @@ _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hou
 
 
 def cost(
-    clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
+    clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
     slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
     frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
     instance_type: Annotated[str, typer.Option(help="What the endpoint runs on.")] = _DEPLOYED["instance_type"].default,
@@ -116,11 +116,11 @@ def _estimate(
     from slowmo_pipeline.steps.planning import plan_of
     from slowmo_pipeline.steps.probe import limits_of
     from slowmo_pipeline.steps.upload import settings_of
+    from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.video.reader import probe
 
     settings = settings_of(clip, defaults=common, options=options)
-    if not clip.is_file():
-        raise StorageError(f"{clip} is not a file. Give the path of a video.")
+    file_size(clip)
     with shown_progress(clip.name) as progress:
         info = probe(
             clip,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.progress import LogProgress, RunProgress
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -38,6 +39,22 @@ def shown_progress(title: str) -> Iterator[RunProgress]:
         console=stderr,
     ) as bars:
         yield _StageBars(bars)
+
+
+class Failures:
+    """Of many clips, one that fails is told on stderr and stops no other."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def told(self, clip: str) -> Iterator[None]:
+        """Work on one clip: an expected error ends the block, and no more."""
+        try:
+            yield
+        except SlowmoError as error:
+            self.count += 1
+            stderr.print(f"{clip}: {error}", style="red", markup=False)
 
 
 class _StageBars:

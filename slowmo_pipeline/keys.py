@@ -32,6 +32,11 @@ def earlier_video_id_of(upload_key: str) -> str:
     return f"{_slug(PurePosixPath(upload_key).stem)}-{_digest(upload_key)[:8]}"
 
 
+def is_video_id(name: str) -> bool:
+    """Whether a name is one that a video id can be."""
+    return re.fullmatch(r"[a-z0-9_-]+", name) is not None
+
+
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:48] or "video"
 

@@ -101,6 +101,16 @@ def test_a_damaged_upload_fails_with_its_reason_and_is_not_retried(pipeline: Tes
     assert "damaged.mp4" in failure_message(result)
 
 
+def test_an_upload_that_cannot_be_read_fails_with_its_reason_and_is_not_retried(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("unreadable.mp4")
+    path = root_of(pipeline.storage) / "uploads" / "unreadable.mp4"
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    result = pipeline.run(video_id)
+
+    assert failure_message(result).startswith(f"{path} cannot be read: Input/output error.")
+
+
 def test_bad_settings_fail_with_the_value_and_what_is_allowed(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("bad_settings.mp4")
     assert "slowdown = '0.5' must lie between 1 and 1000" in failure_message(pipeline.run(video_id, slowdown="0.5"))

@@ -1,4 +1,7 @@
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +12,10 @@ import pytest
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.video.reader import probe
+from slowmo_pipeline_tests.disks import without_ways_round_permissions
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import LIMITS, TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.stored import root_of
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -22,7 +27,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]
 
 
 def slowmo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "slowmo_pipeline", *map(str, arguments)]
+    command = [*without_ways_round_permissions(), sys.executable, "-m", "slowmo_pipeline", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -72,6 +77,92 @@ def test_a_failing_clip_does_not_stop_the_others(pipeline: TestPipeline, tmp_pat
     assert re.search(r"^bad\.mp4: bad\.mp4 ", done.stderr, re.MULTILINE)
     assert "1 of 2 clips failed." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> dict[str, str]:
+    """What is wrong with each of some clips, by name; beside them lies good.mp4, and so does long, both fine."""
+    good = write_clip(tmp_path / "good.mp4", grey_frames(4))
+
+    def beside(name: str) -> Path:
+        shutil.copy(good, tmp_path / name)
+        return tmp_path / f"{name}.slowmo.json"
+
+    beside("binary.mp4").write_bytes(b"\x00\xff\xfe")
+    beside("unknown.mp4").write_text('{"speed": 3}')
+    beside("range.mp4").write_text('{"slowdown": 0.5}')
+    beside("folder.mp4").mkdir()
+    os.mkfifo(beside("pipe.mp4"))
+    beside("dangling.mp4").symlink_to("nowhere")
+    with beside("huge.mp4").open("wb") as file:
+        file.truncate(10**12)
+    beside("secret.mp4").touch(mode=0)
+    beside("locked.mp4")
+    (tmp_path / "locked.mp4").chmod(0)
+    (tmp_path / "memory.mp4").symlink_to("/proc/self/mem")
+    (tmp_path / "a folder.mp4").mkdir()
+    beside(LONG)
+    return {
+        "binary.mp4": "binary.mp4.slowmo.json is not JSON",
+        "unknown.mp4": "there is no setting 'speed'",
+        "range.mp4": "slowdown = 0.5 must lie between 1 and 1000",
+        "folder.mp4": "folder.mp4.slowmo.json is not a file",
+        "pipe.mp4": "pipe.mp4.slowmo.json is not a file",
+        "dangling.mp4": "dangling.mp4.slowmo.json cannot be read: No such file or directory",
+        "huge.mp4": "huge.mp4.slowmo.json has more than the 65536 bytes",
+        "secret.mp4": "secret.mp4.slowmo.json cannot be read: Permission denied",
+        "locked.mp4": "locked.mp4 cannot be read: Permission denied",
+        "memory.mp4": "memory.mp4 cannot be read: Input/output error",
+        "a folder.mp4": "a folder.mp4 is not a file",
+        "x" * 300: "is not a file",
+    }
+
+
+LONG = "l" * 251 + ".mp4"
+"""The longest name; with the ending of a settings file it is none any more."""
+
+
+@pytest.mark.parametrize("command", ["run", "upload"])
+def test_what_is_wrong_with_one_clip_is_told_and_stops_no_other(
+    pipeline: TestPipeline, tmp_path: Path, clips: dict[str, str], command: str
+) -> None:
+    done = slowmo(command, *(tmp_path / name for name in (*clips, "good.mp4", LONG)))
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [Path(line).name.partition("-")[0] for line in done.stdout.splitlines()] == ["good", "l" * 48]
+    for name, reason in clips.items():
+        assert [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ") and reason in line], name
+    assert f"{len(clips)} of {len(clips) + 2} clips failed." in done.stderr
+
+
+def test_an_interpolator_that_is_not_there_fails_its_clips_alone(pipeline: TestPipeline, tmp_path: Path) -> None:
+    for name, interpolator in (("film", "film"), ("other", "other"), ("fine", "flow")):
+        write_clip(tmp_path / f"{name}.mp4", grey_frames(4))
+        (tmp_path / f"{name}.mp4.slowmo.json").write_text(json.dumps({"interpolator": interpolator}))
+    done = slowmo("run", tmp_path / "film.mp4", tmp_path / "other.mp4", tmp_path / "fine.mp4")
+
+    assert len(done.stdout.splitlines()) == 1
+    assert "film.mp4: There is no model in " in done.stderr
+    assert "other.mp4: There is no interpolator 'other'. Known: film, flow." in done.stderr
+    assert done.returncode == 1
+
+
+def test_status_and_clean_name_what_they_cannot_read_and_go_on(pipeline: TestPipeline, tmp_path: Path) -> None:
+    names = [pipeline.drop(f"{name} read.mp4") for name in ("not", "well")]
+    folder = root_of(pipeline.storage) / VideoKeys(names[0]).prefix
+    os.mkdir(os.fsencode(folder.parent) + b"/no unicode \xff")
+    folder.chmod(0)
+    try:
+        told = {command: slowmo(command) for command in ("status", "clean")}
+    finally:
+        folder.chmod(0o755)
+
+    assert re.search(rf"^{names[1]} +registered$", told["status"].stdout, re.MULTILINE)
+    assert told["clean"].stdout.endswith("deleted\n")
+    for done in told.values():
+        assert f"{names[0]}: {folder}/source.json: Permission denied" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

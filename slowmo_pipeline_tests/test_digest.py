@@ -1,7 +1,10 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from slowmo_pipeline.digest import file_sha256
+from slowmo_pipeline.errors import StorageError
 
 
 def test_digest_is_the_sha256_of_the_content(tmp_path: Path) -> None:
@@ -25,3 +28,8 @@ def test_empty_file_has_a_digest(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert file_sha256(tmp_path / "file") == hashlib.sha256(b"").hexdigest()
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(StorageError, match=r"^/proc/self/mem cannot be read: Input/output error\. Let this user read"):
+        file_sha256(Path("/proc/self/mem"))

@@ -204,6 +204,13 @@ def test_file_that_cannot_be_uploaded_is_not_blamed_on_the_storage(storage: Stor
         storage.upload(tmp_path / name, "a/b")
 
 
+def test_the_longest_name_can_be_downloaded_to(storage: Storage, tmp_path: Path) -> None:
+    storage.write("a/b", b"1")
+    storage.download("a/b", tmp_path / ("n" * 255))
+
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["n" * 255]
+
+
 def test_fetch_replaces(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(b"old and longer")
     storage.write("a/b", b"new")

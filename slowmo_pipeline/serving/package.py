@@ -26,6 +26,7 @@ from slowmo_pipeline.serving.model_folder import (
     parse_properties,
     warm_up_size,
 )
+from slowmo_pipeline.storage.disk_errors import aside_of
 
 _SERVER = "slowmo_pipeline.serving.app"
 """What our own image runs; DJL Serving runs model.py."""
@@ -51,7 +52,7 @@ def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str
     properties = _properties(options, model_id)
     if not (saved_model_dir / "saved_model.pb").is_file():
         raise ModelError(f"{saved_model_dir} is no SavedModel: give the folder that has saved_model.pb in it.")
-    aside = output.with_name(f".{output.name}.part")
+    aside = aside_of(output)
     try:
         with aside.open("wb") as file:
             _write(file, properties, saved_model_dir)

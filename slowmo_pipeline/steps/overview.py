@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, UnknownVideoError
-from slowmo_pipeline.keys import VIDEOS, VideoKeys
+from slowmo_pipeline.keys import VIDEOS, VideoKeys, is_video_id
 from slowmo_pipeline.steps.records import is_finished, read_current, read_final, read_in_force, read_registered
 from slowmo_pipeline.storage.base import Storage
 
@@ -71,8 +71,8 @@ def served_now(storage: Storage, interpolator: str) -> Served | None:
 
 
 def known_videos(storage: Storage) -> tuple[str, ...]:
-    """The ids of all registered videos, sorted."""
-    return storage.folders(VIDEOS)
+    """The ids of all registered videos, sorted; other folders between theirs are nobody's."""
+    return tuple(filter(is_video_id, storage.folders(VIDEOS)))
 
 
 def clean(storage: Storage, video_id: str) -> int:

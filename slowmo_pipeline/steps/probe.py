@@ -17,7 +17,8 @@ from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 
-_MAX_SETTINGS_BYTES = 64 * 1024
+MAX_SETTINGS_BYTES = 64 * 1024
+"""Of a file of settings."""
 
 logger = logging.getLogger(__name__)
 
@@ -149,8 +150,8 @@ def defaults(storage: Storage) -> dict[str, Any]:
 
 
 def _small(storage: Storage, entry: Entry) -> bytes:
-    if entry.size > _MAX_SETTINGS_BYTES:
-        raise SettingsError(f"{entry.key} has {entry.size} bytes, allowed are {_MAX_SETTINGS_BYTES}: a few settings.")
+    if entry.size > MAX_SETTINGS_BYTES:
+        raise SettingsError(f"{entry.key} has {entry.size} bytes, allowed are {MAX_SETTINGS_BYTES}: a few settings.")
     return storage.read(entry.key)
 
 

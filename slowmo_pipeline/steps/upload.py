@@ -1,17 +1,21 @@
 """From a local file to a registered upload."""
 
 import logging
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from slowmo_pipeline.digest import file_sha256
-from slowmo_pipeline.errors import DamagedRecordError, StorageError, VideoIdTakenError
+from slowmo_pipeline.errors import DamagedRecordError, SettingsError, StorageError, VideoIdTakenError
 from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
+from slowmo_pipeline.steps.probe import MAX_SETTINGS_BYTES
 from slowmo_pipeline.steps.records import Registered, read_registered
 from slowmo_pipeline.steps.video_ids import video_id_for
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.disk_errors import ABSENT, file_size
 from slowmo_pipeline.storage.json_records import write_record
 
 logger = logging.getLogger(__name__)
@@ -21,18 +25,18 @@ def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sideca
     """Copy a file to the uploads, unless the same content is there under its name; returns the key.
 
     With `with_sidecar`, the settings file beside it goes first, so that no sensor sees the clip without its settings.
-    Raises StorageError when `path` is no file, or has a name that no storage takes.
+    Raises StorageError when `path` is no file, cannot be read, or has a name that no storage takes, and SettingsError
+    for a settings file that no run would take.
     """
-    if not path.is_file():
-        raise StorageError(f"{path} is not a file. Give the path of a video.")
+    size = file_size(path)
     if not path.name.isprintable():
         raise StorageError(f"{str(path)!r} cannot be stored under that name. Rename it, to clip{path.suffix} say.")
     key = upload_key(path.name, sha256=file_sha256(path, progress))
-    sidecar = sidecar_of(path)
-    if with_sidecar and sidecar.is_file():
-        storage.upload(sidecar, sidecar_key(key))
+    if with_sidecar and (settings := _beside(path)) is not None:
+        parse_settings(read_sidecar(settings, origin=str(sidecar_of(path))), origin=str(sidecar_of(path)))
+        storage.upload(sidecar_of(path), sidecar_key(key))
     entry = storage.stat(key)
-    if entry is None or entry.size != path.stat().st_size:
+    if entry is None or entry.size != size:
         storage.upload(path, key)
     return key
 
@@ -47,9 +51,31 @@ def settings_of(clip: Path, *, defaults: Mapping[str, object], options: Mapping[
 
     Raises SettingsError.
     """
-    sidecar = sidecar_of(clip)
-    told = read_sidecar(sidecar.read_bytes(), origin=str(sidecar)) if sidecar.is_file() else {}
+    beside = _beside(clip)
+    told = {} if beside is None else read_sidecar(beside, origin=str(sidecar_of(clip)))
     return parse_settings({**defaults, **told, **options}, origin=f"The settings of {clip.name}")
+
+
+def _beside(clip: Path) -> bytes | None:
+    """What the settings file beside a local file holds; None when there is none.
+
+    Raises SettingsError for what is there and no file that can be read: the clip is never taken to have none.
+    """
+    sidecar = sidecar_of(clip)
+    try:
+        if not stat.S_ISREG(sidecar.stat().st_mode):
+            raise SettingsError(f"{sidecar} is not a file: settings are expected there. Move it away.")
+        with sidecar.open("rb") as file:
+            data = file.read(MAX_SETTINGS_BYTES + 1)
+    except OSError as error:
+        if error.errno in ABSENT and not os.path.islink(sidecar):
+            return None
+        raise SettingsError(
+            f"{sidecar} cannot be read: {error.strerror}. Let this user read it, or move it away."
+        ) from error
+    if len(data) > MAX_SETTINGS_BYTES:
+        raise SettingsError(f"{sidecar} has more than the {MAX_SETTINGS_BYTES} bytes allowed: a few settings.")
+    return data
 
 
 def register(storage: Storage, upload: str) -> str:

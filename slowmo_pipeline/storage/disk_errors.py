@@ -1,8 +1,10 @@
 """What the errors of a local disk mean for people: one sentence, with the next step."""
 
 import errno
+import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +38,19 @@ def disk_errors(root: Path, *, setting: str) -> Iterator[None]:
         raise _meant(error, root, setting) from error
 
 
+def file_size(path: Path) -> int:
+    """Bytes of a local file that shall become an upload. Raises StorageError when there is no file."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        if error.errno in ABSENT:
+            raise StorageError(f"{path} is not a file. Give the path of a video.") from error
+        raise StorageError(f"{path} cannot be looked at: {error.strerror}. Let this user read its folder.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{path} is not a file. Give the path of a video.")
+    return found.st_size
+
+
 def require_readable(path: Path) -> None:
     """Raise StorageError for a local file that cannot be read, before anything else could be blamed for it."""
     try:
@@ -47,7 +62,7 @@ def require_readable(path: Path) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file beside a path, which it replaces at the end of the block; raises StorageError when that cannot be."""
-    aside = path.with_name(f".{path.name}.part")
+    aside = aside_of(path)
     try:
         yield aside
         aside.replace(path)
@@ -59,6 +74,13 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # replaced, or never there
             aside.unlink()
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file is written before it replaces a path: beside it, and always the same. A name's length has a limit,
+    which that of the path may have reached."""
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".{name}.part")
 
 
 def gone(root: Path, setting: str) -> StorageError:
