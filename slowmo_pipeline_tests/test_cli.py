@@ -9,6 +9,7 @@ import pytest
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.video.reader import probe
+from slowmo_pipeline_tests.forked import slowmo
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import LIMITS, TestPipeline, fade_pipeline
 
@@ -21,14 +22,10 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]
         yield pipeline
 
 
-def slowmo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "slowmo_pipeline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-
 def test_run_prints_the_result_and_nothing_else(pipeline: TestPipeline, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", grey_frames(6))
-    done = slowmo("run", clip, "--slowdown", "3")
+    command = [sys.executable, "-m", "slowmo_pipeline", "run", str(clip), "--slowdown", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
     assert probe(Path(line), limits=LIMITS).frame_count == 18
