@@ -6,10 +6,12 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import botocore.session
 import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
@@ -21,6 +23,10 @@ from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy
 # A shared machine makes any test slow at times: how long an example takes says nothing.
 hypothesis.settings.register_profile("slowmo", deadline=None)
 hypothesis.settings.load_profile("slowmo")
+
+
+# Each session of botocore reads and parses the descriptions of its services anew, a tenth of a second a client.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.disks import without_ways_round_permissions
+from slowmo_pipeline_tests.forked import slowmo
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import LIMITS, TestPipeline, fade_pipeline
 from slowmo_pipeline_tests.stored import root_of
@@ -26,14 +27,15 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]
         yield pipeline
 
 
-def slowmo(*arguments: object) -> subprocess.CompletedProcess[str]:
+def slowmo_without_privileges(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [*without_ways_round_permissions(), sys.executable, "-m", "slowmo_pipeline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_run_prints_the_result_and_nothing_else(pipeline: TestPipeline, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", grey_frames(6))
-    done = slowmo("run", clip, "--slowdown", "3")
+    command = [sys.executable, "-m", "slowmo_pipeline", "run", str(clip), "--slowdown", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
     assert probe(Path(line), limits=LIMITS).frame_count == 18
@@ -126,7 +128,7 @@ LONG = "l" * 251 + ".mp4"
 def test_what_is_wrong_with_one_clip_is_told_and_stops_no_other(
     pipeline: TestPipeline, tmp_path: Path, clips: dict[str, str], command: str
 ) -> None:
-    done = slowmo(command, *(tmp_path / name for name in (*clips, "good.mp4", LONG)))
+    done = slowmo_without_privileges(command, *(tmp_path / name for name in (*clips, "good.mp4", LONG)))
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -154,7 +156,7 @@ def test_status_and_clean_name_what_they_cannot_read_and_go_on(pipeline: TestPip
     os.mkdir(os.fsencode(folder.parent) + b"/no unicode \xff")
     folder.chmod(0)
     try:
-        told = {command: slowmo(command) for command in ("status", "clean")}
+        told = {command: slowmo_without_privileges(command) for command in ("status", "clean")}
     finally:
         folder.chmod(0o755)
 

@@ -12,6 +12,7 @@ from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
 from slowmo_pipeline_tests.film_models import random_film, small_film
+from slowmo_pipeline_tests.forked import FILM, slowmo
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.model_sources import BESIDE, MODEL, ModelServer, folder_of, model_server, zip_of
 
@@ -50,8 +51,7 @@ LEVELS = ("--pyramid-levels", 4)
 
 
 def slowmo_model(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return slowmo("model", *arguments, imported=FILM)
 
 
 def facts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:

@@ -4,8 +4,6 @@ FILM's weights are made to average, so every new frame is known to the bit.
 """
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +17,7 @@ from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.film_models import average, average_film
+from slowmo_pipeline_tests.forked import slowmo
 from slowmo_pipeline_tests.media import write_clip
 from slowmo_pipeline_tests.pipeline import LIMITS
 
@@ -35,11 +34,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SLOWMO_HOME", str(folder))
         patch.delenv("SLOWMO_STORAGE", raising=False)
         yield folder
-
-
-def slowmo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "slowmo_pipeline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
 def noise(count: int, *, height: int, width: int, depth: int) -> list[Frame]:
