@@ -10,11 +10,13 @@ from pydantic import Field, create_model
 from slowmo_pipeline.cost import cost_of, price_per_hour
 from slowmo_pipeline.endpoint_asset import GROUP, made_with
 from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
+from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.assemble import assemble
+from slowmo_pipeline.steps.at_once import come_at_once
 from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.ensure import Ensurer
 from slowmo_pipeline.steps.probe import look
@@ -47,6 +49,11 @@ class InterpolatedChunksConfig(dg.Config):
         True,
         description="Wait for the results. If not, the run ends after submission, and the sensor completed_outputs "
         "finishes the video.",
+    )
+    patience_seconds: float = Field(
+        default=0,
+        description="Of a run that does not wait: how long it looks for results of a local endpoint that come at once, "
+        "to finish the video itself.",
     )
 
 
@@ -132,17 +139,23 @@ def interpolated_chunks(
     with told_as_failure():
         opened = storage.open()
         in_force = read_in_force(opened, context.partition_key)
-        ensured = Ensurer(
+        ensurer = Ensurer(
             opened,
             lambda name: endpoint.connect(name, opened),
             context.partition_key,
             max_attempts=endpoint.max_attempts,
             progress=progress(context.log),
-        ).ensure(wait=config.wait)
+        )
+        ensured = ensurer.ensure(wait=config.wait)
+        submitted, patience = ensured.submitted, config.patience_seconds
+        is_local = served(opened, in_force.current.interpolator).sagemaker_endpoint is None
+        looks_on = patience > 0 and is_local and not ensured.complete
+        if looks_on and come_at_once(opened, context.partition_key, in_force, seconds=patience):
+            ensured = ensurer.ensure(wait=False)
     if not ensured.complete:
         context.log.info(
             "%d of %d chunks submitted now; the sensor completed_outputs finishes the video.",
-            ensured.submitted,
+            submitted,
             ensured.chunks,
         )
         return
@@ -150,7 +163,7 @@ def interpolated_chunks(
         metadata={
             "model": in_force.current.model_id,
             "chunks": ensured.chunks,
-            "chunks_submitted": ensured.submitted,
+            "chunks_submitted": submitted,
             "new_frames": in_force.plan.new_frame_count,
         },
         data_version=dg.DataVersion(f"{in_force.current.plan}-{in_force.current.model_id}"),

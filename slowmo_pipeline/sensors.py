@@ -46,6 +46,9 @@ people, and holds up nobody."""
 NAMED = 5
 """Uploads or videos with which something is wrong that a tick's reason names."""
 
+PATIENCE_SECONDS = 3
+"""For the results of a new video: a tiny clip's are there by then, and its second run would take as long to start."""
+
 Look = Callable[[Storage, str, Pending], NeededRun | None]
 """Tells the run that a pending video needs, if any."""
 
@@ -215,6 +218,10 @@ def next_run(storage: Storage, marker: Entry, look: Look, log: logging.Logger) -
 
 _NOT_WAITING = dg.RunConfig(ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False)})
 
+_HARDLY_WAITING = dg.RunConfig(
+    ops={"interpolated_chunks": InterpolatedChunksConfig(wait=False, patience_seconds=PATIENCE_SECONDS)}
+)
+
 
 def _room(instance: dg.DagsterInstance, storage: Storage) -> int:
     """How many more videos a tick may set under way."""
@@ -227,7 +234,8 @@ def _room(instance: dg.DagsterInstance, storage: Storage) -> int:
 
 def _run_request(video_id: str, state: str, job: str) -> dg.RunRequest:
     """A run of a video that does not wait; never a second one for the same state of it."""
-    return dg.RunRequest(run_key=f"{video_id}:{state}", partition_key=video_id, job_name=job, run_config=_NOT_WAITING)
+    config = _HARDLY_WAITING if job == slow_motion.name else _NOT_WAITING
+    return dg.RunRequest(run_key=f"{video_id}:{state}", partition_key=video_id, job_name=job, run_config=config)
 
 
 def is_video(name: str) -> bool:

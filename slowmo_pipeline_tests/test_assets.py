@@ -144,6 +144,15 @@ def test_without_waiting_the_run_ends_before_the_results(pipeline: TestPipeline)
     assert len(pipeline.final_numbers(video_id)) == 24
 
 
+def test_without_waiting_the_run_finishes_what_comes_at_once(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("prompt.mp4")
+    config = {"ops": {"interpolated_chunks": {"config": {"wait": False, "patience_seconds": 60}}}}
+    result = pipeline.run(video_id, config=config)
+    assert materialized(result, "interpolated_chunks")["chunks_submitted"] == 1
+    assert not pipeline.storage.stat(VideoKeys(video_id).pending)
+    assert len(pipeline.final_numbers(video_id)) == 24
+
+
 def test_another_model_makes_new_results_from_the_same_plan(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("model.mp4")
     first = pipeline.run(video_id)
