@@ -132,7 +132,7 @@ def test_what_is_wrong_with_one_clip_is_told_and_stops_no_other(
     assert "Traceback" not in done.stderr
     assert [Path(line).name.partition("-")[0] for line in done.stdout.splitlines()] == ["good", "l" * 48]
     for name, reason in clips.items():
-        [line] = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ") and reason in line]
+        assert re.search(f"^{re.escape(name)}: .*{re.escape(reason)}", done.stderr, re.MULTILINE)
     assert f"{len(clips)} of {len(clips) + 2} clips failed." in done.stderr
 
 
