@@ -22,7 +22,7 @@ from slowmo_pipeline.serving.package import write_package
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.aws_stage import Stage, aws_stage, container_runtime
-from slowmo_pipeline_tests.containers import average_model, container_python, serving
+from slowmo_pipeline_tests.containers import LEVELS, average_model, container_python, serving
 from slowmo_pipeline_tests.film_models import average, noise
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.media import write_clip
@@ -57,7 +57,8 @@ def operator(stage: Stage) -> OperatorTopic:
 def package(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real package, of a FILM whose weights are made to average."""
     model, package = average_model(tmp_path_factory), tmp_path / "model.tar.gz"
-    write_package(package, model, {}, model_id=load_film(model).model_id)
+    model_id = load_film(model, pyramid_levels=LEVELS).model_id
+    write_package(package, model, {"pyramid_levels": LEVELS}, model_id=model_id)
     return package
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-from cfnlint.api import lint  # type: ignore[import-untyped]  # cfn-lint publishes no types
-from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]  # likewise
 from moto.core.authorization import enable_iam_authentication
 
 from slowmo_pipeline.deployment.names import Names
@@ -110,7 +108,17 @@ def stack_with_key(s3_server: str) -> Stack:
 # ---------------------------------------------------------------------------------------------------- the template
 
 
+@pytest.fixture(scope="module")
+def template() -> Any:
+    # Here, since it imports networkx and sympy: three seconds for each process that collects these tests.
+    from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]  # cfn-lint publishes no types
+
+    return cfn_yaml.loads(TEMPLATE)
+
+
 def test_cfn_lint_finds_nothing_and_is_told_to_ignore_nothing() -> None:
+    from cfnlint.api import lint  # type: ignore[import-untyped]  # likewise
+
     assert lint(TEMPLATE) == []
     assert "cfn-lint" not in TEMPLATE
     assert not list(REPOSITORY.glob(".cfnlintrc*"))
@@ -123,9 +131,9 @@ def test_every_action_says_why() -> None:
     assert [line for line in actions if not re.search(r"[a-zA-Z*]  # \w", line)] == []
 
 
-def test_nothing_in_the_bucket_is_public_or_travels_in_the_clear() -> None:
+def test_nothing_in_the_bucket_is_public_or_travels_in_the_clear(template: Any) -> None:
     # moto skips bucket policies and public access blocks in templates.
-    resources = cfn_yaml.loads(TEMPLATE)["Resources"]
+    resources = template["Resources"]
     [statement] = resources["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
     assert set(resources["Bucket"]["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
@@ -147,8 +155,8 @@ def test_nothing_in_the_bucket_is_public_or_travels_in_the_clear() -> None:
         ("models/slowmo-film/0123/model.tar.gz", 10**9, None),
     ],
 )
-def test_what_can_be_made_again_expires(key: str, size: int, days: object) -> None:
-    rules = cfn_yaml.loads(TEMPLATE)["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+def test_what_can_be_made_again_expires(key: str, size: int, days: object, template: Any) -> None:
+    rules = template["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     expiring = [
         rule["ExpirationInDays"]
         for rule in rules
@@ -160,9 +168,8 @@ def test_what_can_be_made_again_expires(key: str, size: int, days: object) -> No
     assert expiring == ([] if days is None else [{"Ref": days} if isinstance(days, str) else days])
 
 
-def test_the_readme_tells_of_every_parameter_and_output() -> None:
+def test_the_readme_tells_of_every_parameter_and_output(template: Any) -> None:
     readme = (REPOSITORY / "deploy" / "README.md").read_text()
-    template = cfn_yaml.loads(TEMPLATE)
 
     assert [name for name in (*template["Parameters"], *template["Outputs"]) if f"`{name}`" not in readme] == []
 

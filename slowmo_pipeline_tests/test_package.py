@@ -23,7 +23,7 @@ from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.model_folder import OPTIONS, load_warm, read_properties
 from slowmo_pipeline.serving.package import packaged_model_id, serving_code, write_package
 from slowmo_pipeline_tests.chunk_samples import tar_bytes
-from slowmo_pipeline_tests.containers import average_model, container_python, film_folder, pip_python, unpack
+from slowmo_pipeline_tests.containers import LEVELS, average_model, container_python, film_folder, pip_python, unpack
 from slowmo_pipeline_tests.local_server import REPOSITORY
 
 OURS = "slowmo_pipeline"
@@ -194,14 +194,15 @@ def test_warming_up_renders_frames_of_the_size_to_come(
         return handle(body, interpolator)
 
     monkeypatch.setattr("slowmo_pipeline.serving.model_folder.handle", noted)
-    unpacked = unpack(tmp_path, model, options, model_id=load_film(model).model_id)
+    model_id = load_film(model, pyramid_levels=LEVELS).model_id
+    unpacked = unpack(tmp_path, model, {"pyramid_levels": LEVELS, **options}, model_id=model_id)
     load_warm(unpacked, read_properties(unpacked))
 
     assert rendered == [FrameShape(*size, 8)]
 
 
 def test_a_package_that_says_another_model_is_not_served(model: Path, tmp_path: Path) -> None:
-    unpacked = unpack(tmp_path, model, {}, model_id=MODEL_ID)
+    unpacked = unpack(tmp_path, model, {"pyramid_levels": LEVELS}, model_id=MODEL_ID)
 
     with pytest.raises(ModelError, match=rf"says {MODEL_ID}: package it again"):
         load_warm(unpacked, read_properties(unpacked))

@@ -20,6 +20,7 @@ from slowmo_pipeline_tests.containers import (
     BROKEN,
     BUSY,
     DEVICES,
+    FILM_OPTIONS,
     Server,
     average_model,
     container_python,
@@ -75,7 +76,7 @@ def test_result_is_the_one_that_film_gives_without_a_container(
 
     assert (answer.code, answer.content_type) == (200, "application/x-tar")
     result = ResultReader(io.BytesIO(answer.body))
-    here = load_film(average_model(tmp_path_factory), block_height=2)
+    here = load_film(average_model(tmp_path_factory), **FILM_OPTIONS)
     chunk = ChunkReader(io.BytesIO(chunk_bytes()))
     expected = here.render((frame for _, frame in chunk.frames()), chunk.times)
     assert result.model_id == here.model_id
