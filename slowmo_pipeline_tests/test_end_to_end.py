@@ -235,10 +235,10 @@ def changed(killed_command: Session, tmp_path_factory: pytest.TempPathFactory) -
     os.utime(session.processes.uploads / "first.mp4")
     longer = make_clip(tmp_path_factory.mktemp("longer") / "second.mp4", frames=FRAMES + 4)
     drop(longer, session.processes.uploads / "second.mp4")
-    eventually(lambda: session.jobs("first.mp4")[2:] == [("slow_motion", DagsterRunStatus.SUCCESS)], seconds=120)
+    eventually(lambda: session.jobs("first.mp4")[2:] == [("slow_motion", DagsterRunStatus.SUCCESS)], seconds=300)
     second = session.final("second.mp4")
-    eventually(lambda: Fingerprint.of(second) != before.finals[f"final/{second.name}"], seconds=120)
-    eventually(lambda: all(run.is_finished for run in session.processes.runs()), seconds=60)
+    eventually(lambda: Fingerprint.of(second) != before.finals[f"final/{second.name}"], seconds=300)
+    eventually(lambda: all(run.is_finished for run in session.processes.runs()), seconds=120)
     return before
 
 
