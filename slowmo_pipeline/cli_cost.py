@@ -117,15 +117,13 @@ def _estimate(
     from slowmo_pipeline.steps.probe import limits_of
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.disk_errors import file_size
-    from slowmo_pipeline.video.reader import probe
+    from slowmo_pipeline.video.probing import probe_apart
 
     settings = settings_of(clip, defaults=common, options=options)
     file_size(clip)
     with shown_progress(clip.name) as progress:
-        info = probe(
-            clip,
-            limits=limits_of(settings),
-            on_picture=lambda number, picture: progress("probe", number + 1, 0, "frames"),
+        info = probe_apart(
+            clip, limits=limits_of(settings), on_frame=lambda number: progress("probe", number, 0, "frames")
         )
     return estimate(
         new_frames=plan_of(info, settings).new_frame_count,

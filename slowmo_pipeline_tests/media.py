@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.binary import ffmpeg_binary
-from slowmo_pipeline.video.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
+from slowmo_pipeline.video.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS
+from slowmo_pipeline.video.info import Colour
 
 FILM_RATE = Fraction(24000, 1001)
 NTSC_RATE = Fraction(30000, 1001)

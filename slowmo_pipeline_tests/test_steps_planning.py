@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.errors import SettingsError, VideoTooLargeError
+from slowmo_pipeline.errors import EncodeError, SettingsError, VideoTooLargeError
 from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.planning import timeline_of
@@ -63,3 +63,13 @@ def test_frames_that_no_endpoint_takes_are_told_by_the_first_look() -> None:
 def test_jpeg_for_deep_frames_is_told_by_the_first_look() -> None:
     with pytest.raises(SettingsError, match="images = jpeg holds 8 bits"):
         timeline_of(INFO, settings_of(images="jpeg"))
+
+
+def test_picture_that_the_encoder_refuses_is_told_by_the_first_look(folder: Storage, tmp_path: Path) -> None:
+    """H.265 below 16 pixels failed only once all new frames were made, and paid."""
+    video_id = drop(folder)
+    folder.upload(write_clip(tmp_path / "low.mp4", grey_frames(3, width=64, height=12)), UPLOAD)
+    with pytest.raises(EncodeError, match=r"h265 does not hold 64x12 .* Choose another codec"):
+        look(folder, video_id, chosen={"codec": "h265"}, progress=quiet)
+
+    assert look(folder, video_id, chosen={"codec": "h264"}, progress=quiet)[1].height == 12

@@ -1,7 +1,9 @@
 """Uploads that are no videos, or that try to make the reader open something else."""
 
+import random
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -9,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slowmo_pipeline.errors import EncodeError, UnreadableVideoError
-from slowmo_pipeline.video.reader import Limits, probe
+from slowmo_pipeline.errors import EncodeError, UnreadableVideoError, VideoTooLargeError
+from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline.video.sound import add_sound
 from slowmo_pipeline_tests.media import cut_off, grey_frames, moving_square, run_ffmpeg, tone, write_clip
 
@@ -141,6 +143,53 @@ def test_a_video_none_of_whose_frames_decodes(tmp_path: Path) -> None:
     clip.write_bytes(data)
     with pytest.raises(UnreadableVideoError):
         probe(clip, limits=LIMITS)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_a_header_that_breaks_off_is_damage_and_no_fault_of_the_disk(tmp_path: Path, suffix: str) -> None:
+    """Demuxers say "Input/output error" of it, as if the disk had."""
+    data = write_clip(tmp_path / f"clip{suffix}", grey_frames(3)).read_bytes()
+    for length in range(50, 500, 30):
+        (tmp_path / "cut").write_bytes(data[:length])
+        with pytest.raises(UnreadableVideoError):
+            probe(tmp_path / "cut", limits=LIMITS)
+
+
+def test_a_stream_of_no_known_kind_is_damage_and_no_lack_of_permission(tmp_path: Path) -> None:
+    """The demuxer of ASF says "Operation not permitted" of it."""
+    clip = tmp_path / "clip.asf"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48", "-frames:v", "9", "-c:v", "wmv2", str(clip))
+    video = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+    clip.write_bytes(clip.read_bytes().replace(video, video[:8] + b"odd" + video[11:]))
+    with pytest.raises(UnreadableVideoError):
+        probe(clip, limits=LIMITS)
+
+
+FUZZED = {
+    "asf": ("-c:v", "wmv2"),
+    "avi": ("-c:v", "mpeg4"),
+    "flv": ("-c:v", "flv"),
+    "mkv": ("-c:v", "libx264"),
+    "mov": ("-c:v", "mjpeg"),
+    "ogg": ("-c:v", "libtheora"),
+    "ts": ("-c:v", "libx264"),
+    "webm": ("-c:v", "libvpx"),
+}
+
+
+@pytest.mark.parametrize("suffix", FUZZED)
+def test_damage_at_random_is_told_or_survived(tmp_path: Path, suffix: str) -> None:
+    clip, odd = tmp_path / f"clip.{suffix}", tmp_path / f"odd.{suffix}"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=32x32", "-frames:v", "5", *FUZZED[suffix], str(clip))
+    chance, data = random.Random(suffix), clip.read_bytes()
+    for _ in range(40):
+        damaged = bytearray(data)
+        for _ in range(chance.choice((1, 3, 30))):
+            damaged[int(len(data) * chance.random() ** 3)] = chance.randrange(256)  # the header above all
+        odd.write_bytes(damaged)
+        with suppress(UnreadableVideoError, VideoTooLargeError):
+            info = probe(odd, limits=LIMITS)
+            assert sum(1 for _ in read_frames(odd, info)) == info.frame_count
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 
 from slowmo_pipeline.errors import DamagedRecordError
-from slowmo_pipeline.video.colour import Colour, usual_matrix
-from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.colour import usual_matrix
+from slowmo_pipeline.video.info import Colour, VideoInfo
 from slowmo_pipeline_tests.stored import changed
 
 INFO = VideoInfo(
@@ -89,3 +89,22 @@ def test_untagged_pictures_are_read_as_players_read_them(size: tuple[int, int], 
 def test_reading_an_info_needs_no_media_library() -> None:
     check = "import sys, slowmo_pipeline.video.info; sys.exit(bool({'av', 'numpy', 'ffmpeg'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("date", ["2020-02-29T03:04:05.000000Z", "1969-07-20 20:17:40", "2020-01-02T03:04:05+0100"])
+def test_creation_time_is_kept_as_it_is_spelled(date: str) -> None:
+    assert created(date) == date
+
+
+ODD_DATES = ["", "yesterday", "2020-13-01T00:00:00Z", "2021-02-29T00:00:00Z", "2020-01-02T03:04:05Z -i x", "2020-01-02"]
+
+
+@pytest.mark.parametrize("text", [*ODD_DATES, "2020-01-02T03:04:05.1\n", "\u0662020-01-02T03:04:05", "x" * 140_000])
+def test_creation_time_that_is_no_date_is_none(text: str) -> None:
+    assert created(text) is None
+
+
+def created(text: str) -> str | None:
+    """What is read of such a creation time."""
+    data = json.dumps({**json.loads(INFO.to_json()), "creation_time": text}).encode()
+    return VideoInfo.from_json(data, where="info.json").creation_time

@@ -8,8 +8,7 @@ import pytest
 
 from slowmo_pipeline.errors import UnreadableVideoError
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.video.colour import Colour
-from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.info import Colour, VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests.media import UNTAGGED, grey_frames, rotated, run_ffmpeg, write_clip, write_planes
 

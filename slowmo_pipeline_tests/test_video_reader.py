@@ -178,3 +178,10 @@ def test_one_frame_is_too_few(tmp_path: Path) -> None:
 def test_the_reader_needs_neither_dagster_nor_opencv() -> None:
     check = "import sys, slowmo_pipeline.video.reader; sys.exit(bool({'cv2', 'dagster', 'ffmpeg'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_what_a_file_calls_its_creation_time_is_kept_only_if_it_is_one(tmp_path: Path) -> None:
+    clip, odd = write_clip(tmp_path / "a.mov", grey_frames(3)), tmp_path / "odd.mov"
+    tag = f"creation_time={'x' * 100_000}"
+    run_ffmpeg("-i", str(clip), "-c", "copy", "-metadata", tag, "-movflags", "use_metadata_tags", str(odd))
+    assert probe(odd, limits=LIMITS).creation_time is None

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -12,10 +12,9 @@ import pytest
 from slowmo_pipeline.errors import EncodeError, EncoderKilledError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.binary import ffmpeg_binary, run_graph
-from slowmo_pipeline.video.colour import Colour
-from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.info import Colour, VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
-from slowmo_pipeline.video.writer import CODECS, encode
+from slowmo_pipeline.video.writer import CODECS, encode, require_encoder
 from slowmo_pipeline_tests.media import (
     BAR_COLOURS,
     BT709,
@@ -259,3 +258,50 @@ def test_a_binary_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("FFMPEG_BINARY", os.devnull)
     with pytest.raises(EncodeError, match="FFMPEG_BINARY"):
         ffmpeg_binary()
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "reason"),
+    [
+        ("h265", (64, 14), "Image size is too small"),
+        ("h264", (16386, 16), "invalid width x height"),
+        ("prores", (65540, 16), "too large for mov"),
+    ],
+)
+def test_what_an_encoder_refuses_is_told_before_there_are_frames(
+    codec: str, size: tuple[int, int], reason: str
+) -> None:
+    info = changed(INFO, width=size[0], height=size[1])
+    with pytest.raises(
+        EncodeError, match=rf"^{codec} does not hold {size[0]}x{size[1]} at 25 frames .*{reason}.* Choose"
+    ):
+        require_encoder(info=info, frame_rate=Fraction(25), codec=codec, crf=None, threads=1)
+
+
+@pytest.mark.parametrize(("codec", "depth"), [*product(CODECS, (8, 16))])
+def test_every_codec_holds_8192x4320(codec: str, depth: int) -> None:
+    """FFV1 refuses it in the four slices that serve smaller pictures."""
+    info = changed(INFO, width=8192, height=4320, depth=depth)
+    require_encoder(info=info, frame_rate=Fraction(25), codec=codec, crf=None, threads=1)
+
+
+@pytest.mark.parametrize(("codec", "size"), [*product(CODECS, [(1, 1), (2, 14), (16, 17)])])
+def test_what_opens_also_encodes_and_nothing_else(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
+    width, height = size
+    info = changed(INFO, width=width, height=height)
+
+    def opened() -> None:
+        require_encoder(info=info, frame_rate=FILM_RATE, codec=codec, crf=None, threads=2)
+
+    def written() -> None:
+        write(tmp_path / "tiny", grey_frames(2, width=width, height=height), codec=codec)
+
+    assert is_refused(opened) == is_refused(written) == (codec == "h265" and height < 16)
+
+
+def is_refused(attempt: Callable[[], None]) -> bool:
+    try:
+        attempt()
+    except EncodeError:
+        return True
+    return False

@@ -14,8 +14,10 @@ from slowmo_pipeline.steps.planning import timeline_of
 from slowmo_pipeline.steps.records import Registered, Source, parse_source
 from slowmo_pipeline.storage.base import Entry, Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
+from slowmo_pipeline.video.examination import Limits
 from slowmo_pipeline.video.info import VideoInfo
-from slowmo_pipeline.video.reader import Limits, probe
+from slowmo_pipeline.video.probing import probe_apart
+from slowmo_pipeline.video.writer import require_encoder
 
 MAX_SETTINGS_BYTES = 64 * 1024
 """Of a file of settings."""
@@ -50,7 +52,7 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     The settings are `chosen` when there are any, else the sidecar if it was written since the last look, else those
     in force, else the sidecar or the defaults: what was said last holds. What it does not say is as `defaults` says.
 
-    Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.
+    Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError, SettingsError or EncodeError.
     """
     keys = VideoKeys(video_id)
     upload, before = _known(storage, video_id)
@@ -71,17 +73,21 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
             if before and before.sha256 == sha256 and known and same_limits:
                 info = known
             else:
-                info = probe(
-                    path,
-                    limits=limits_of(settings),
-                    on_picture=lambda number, picture: progress("probe", number + 1, 0, "frames"),
+                info = probe_apart(
+                    path, limits=limits_of(settings), on_frame=lambda number: progress("probe", number, 0, "frames")
                 )
         now = storage.stat(upload)
         if now is None or now.version != entry.version:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
     settled = before is not None and (before.version, before.settings) == (version, settings) and info == known
     if not settled:
-        timeline_of(info, settings)
+        require_encoder(
+            info=info,
+            frame_rate=timeline_of(info, settings).frame_rate,
+            codec=settings.codec,
+            crf=settings.crf,
+            threads=settings.encoder_threads,
+        )
 
     source = Source(
         upload=upload,

@@ -15,9 +15,10 @@ from slowmo_pipeline.steps.probe import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import InForce, read_final, read_in_force
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import frame_times
-from slowmo_pipeline.video.info import VideoInfo
-from slowmo_pipeline.video.picture import UPRIGHT, RgbConverter, bits_of, colour_of
+from slowmo_pipeline.video.info import Colour, VideoInfo
+from slowmo_pipeline.video.picture import RgbConverter
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
+from slowmo_pipeline.video.traits import UPRIGHT, bits_of, tags_of
 
 SAMPLES = 8
 """Originals that are looked at, spread over the video."""
@@ -117,7 +118,7 @@ class _Collected:
         if number not in self._wanted:
             return
         self._converter = self._converter or RgbConverter(
-            depth=8 if bits_of(picture.format) <= 8 else 16, colour=colour_of(picture), orientation=UPRIGHT
+            depth=8 if bits_of(picture.format) <= 8 else 16, colour=Colour(**tags_of(picture)), orientation=UPRIGHT
         )
         # Odd sizes were padded for 4:2:0.
         frame = self._converter.frame(picture)[: self._info.height, : self._info.width]

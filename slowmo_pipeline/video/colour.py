@@ -1,7 +1,5 @@
 """What the numbers in a picture mean: colour tags by ffmpeg's names, and what is assumed where a file has none."""
 
-from slowmo_pipeline.record import Record
-
 MATRICES = {
     0: "gbr",
     1: "bt709",
@@ -61,15 +59,6 @@ RANGES = {1: "tv", 2: "pc"}
 """Of ffmpeg's AVColorRange: "tv" puts black at 16 and white at 235 (of 255), "pc" uses the full range."""
 
 RGB_MATRIX = "gbr"
-
-
-class Colour(Record):
-    """The tags of a video, by ffmpeg's names; None where it has none, and then the result has none either."""
-
-    matrix: str | None
-    range: str | None
-    primaries: str | None
-    transfer: str | None
 
 
 def usual_matrix(width: int, height: int) -> str:

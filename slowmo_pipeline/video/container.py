@@ -10,7 +10,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from slowmo_pipeline.errors import UnreadableVideoError
+from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
 
 DEMUXERS = (
     *("mov", "matroska", "mpegts", "mpeg", "avi", "flv", "ogg", "asf", "mxf"),  # "mov" is MP4 too, "matroska" WebM
@@ -19,7 +19,15 @@ DEMUXERS = (
 """ffmpeg's demuxers that are allowed. Playlists (HLS, DASH, concat, SDP) and image sequences are not among them: they
 name other files and addresses, which ffmpeg would fetch on behalf of whoever uploaded them."""
 
-INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
+MAX_STREAMS = 100
+"""Streams that a file may have: libavformat opens a decoder for each, which takes up to a megabyte."""
+
+INPUT_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(DEMUXERS),
+    # One more is seen: some demuxers fail at the first that is too many, others leave it out.
+    "max_streams": str(MAX_STREAMS + 1),
+}
 """libavformat's options for every file that is not our own, here and for the ffmpeg binary."""
 
 _TIMEOUT_SECONDS = 60
@@ -60,10 +68,13 @@ class OpenVideo:
 def open_video(path: Path, *, max_pixels: int) -> Iterator[OpenVideo]:
     """Open a file whose decoder will refuse pictures much larger than `max_pixels`.
 
-    Raises UnreadableVideoError, or OSError if the file cannot be read at all.
+    Raises UnreadableVideoError, VideoTooLargeError, or OSError if the file cannot be read at all.
     """
-    if path.stat().st_size == 0:
-        raise UnreadableVideoError(f"{path.name} is empty: upload it again.")
+    # Demuxers fail with the numbers of system calls too, "Operation not permitted" say: whether the file itself can be
+    # read must be known before.
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise UnreadableVideoError(f"{path.name} is empty: upload it again.")
     # Decoders work on padded pictures, and count the padding.
     codec_options = {"max_pixels": str(2 * max_pixels + 2**16)}
     try:
@@ -76,13 +87,15 @@ def open_video(path: Path, *, max_pixels: int) -> Iterator[OpenVideo]:
             timeout=_TIMEOUT_SECONDS,
         )
     except av.FFmpegError as error:
-        if isinstance(error, OSError):
-            raise
+        if isinstance(error, MemoryError):
+            raise _too_many_streams(path.name) from error
         raise UnreadableVideoError(
             f"{path.name} is not a video that can be read: it is of another kind, damaged, or cut off (an MP4 that "
             "was not finished has no index). MP4, MOV, MKV, WebM, TS, AVI and the like are read."
         ) from error
     with container:
+        if len(container.streams) > MAX_STREAMS:
+            raise _too_many_streams(path.name)
         streams = _video_streams(container)
         if not streams:
             raise UnreadableVideoError(f"{path.name} holds no video stream: upload a file with pictures.")
@@ -93,6 +106,13 @@ def open_video(path: Path, *, max_pixels: int) -> Iterator[OpenVideo]:
         # Not frame threads: with those, an error takes the frames of other packets with it.
         stream.thread_type = "SLICE"
         yield OpenVideo(path.name, container, stream)
+
+
+def _too_many_streams(name: str) -> VideoTooLargeError:
+    return VideoTooLargeError(
+        f"{name} holds more than {MAX_STREAMS} streams, or is damaged: put its first video and sound stream into a new "
+        "file."
+    )
 
 
 def _video_streams(container: InputContainer) -> list[VideoStream]:

@@ -94,8 +94,6 @@ def _packets(video: OpenVideo, losses: Losses) -> Iterator["Packet[VideoStream] 
     """Yield the stream's packets; the last one, empty or None, makes the decoder hand out what it holds back."""
     try:
         yield from video.container.demux(video.stream)
-    except av.FFmpegError as error:
-        if isinstance(error, OSError):
-            raise
+    except av.FFmpegError:
         losses.cut_short = True
         yield None

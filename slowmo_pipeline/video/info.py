@@ -1,25 +1,25 @@
 """What probing finds out about a video, as a record."""
 
+import re
+from datetime import datetime
 from fractions import Fraction
-from itertools import groupby, pairwise
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from slowmo_pipeline.record import Items, PositiveFraction, Record
-from slowmo_pipeline.video.colour import Colour
+from slowmo_pipeline.video.ticks import runs_of_steps
 
 INFO_FORMAT: Literal[1] = 1
 """Raised whenever the stored form changes."""
 
+# It ends on ffmpeg's command line, and anything may stand there: what is no date is none.
+_DATE = re.compile(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}" r"(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
 _MOST_FRAMES = 10**8
 """More than the wire can number."""
-
-
-def _runs_of_steps(ticks: tuple[int, ...]) -> dict[str, object]:
-    """[step, how often] pairs: an hour of film at a constant rate is one pair in MP4, half a megabyte in Matroska."""
-    steps = (after - before for before, after in pairwise(ticks))
-    return {"first": ticks[0], "steps": [[step, sum(1 for _ in run)] for step, run in groupby(steps)]}
 
 
 class _RunsOfSteps(Record):
@@ -37,6 +37,25 @@ def _ticks_of_runs(value: object) -> object:
             raise ValueError(f"must not have {repeat} steps of {step} ticks")
         ticks.extend(range(ticks[-1] + step, ticks[-1] + step * repeat + 1, step))
     return tuple(ticks)
+
+
+class Colour(Record):
+    """The tags of a video, by ffmpeg's names; None where it has none, and then the result has none either."""
+
+    matrix: str | None
+    range: str | None
+    primaries: str | None
+    transfer: str | None
+
+
+def _date_or_none(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        datetime.fromisoformat(value[:19])  # refuses a thirteenth month
+    except ValueError:
+        return None
+    return value if _DATE.fullmatch(value) else None
 
 
 class VideoInfo(Record):
@@ -61,7 +80,7 @@ class VideoInfo(Record):
     colour: Colour
     time_base: PositiveFraction
     """Seconds per tick."""
-    ticks: Annotated[tuple[int, ...], BeforeValidator(_ticks_of_runs), PlainSerializer(_runs_of_steps)]
+    ticks: Annotated[tuple[int, ...], BeforeValidator(_ticks_of_runs), PlainSerializer(runs_of_steps)]
     """Presentation times of the frames that decode, strictly ascending; the first may be any number."""
     last_duration_ticks: int | None
     """For how long the last frame is shown; None where the source does not say."""
@@ -71,8 +90,8 @@ class VideoInfo(Record):
     container: str
     """ffmpeg's name of the container's demuxer."""
     has_sound: bool
-    creation_time: str | None
-    """As the source spells it, for the result to carry."""
+    creation_time: Annotated[str | None, BeforeValidator(_date_or_none)]
+    """As the source spells it, for the result to carry; None also for what is no date of ISO 8601."""
     notes: Items[str]
     """What a person should know about the source, a sentence each."""
     losses: Items[str]

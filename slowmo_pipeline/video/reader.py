@@ -1,68 +1,29 @@
 """Reading: what a video holds (probe) and its frames (read_frames), by one loop, so that both count the same."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
+from slowmo_pipeline.errors import UnreadableVideoError
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.video.container import OpenVideo, open_video
-from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
+from slowmo_pipeline.video.container import open_video
+from slowmo_pipeline.video.decoding import Losses, timed_pictures
+from slowmo_pipeline.video.examination import Limits as Limits
+from slowmo_pipeline.video.examination import examine, open_within
 from slowmo_pipeline.video.info import VideoInfo
-from slowmo_pipeline.video.picture import (
-    UPRIGHT,
-    Orientation,
-    RgbConverter,
-    bits_of,
-    colour_of,
-    converts,
-    has_alpha,
-    orientation_of,
-)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How large a video may be."""
-
-    max_bytes: int
-    max_pixels: int
-    """Width times height."""
-    max_frames: int
-    max_seconds: int
-    """From the first frame to the last."""
+from slowmo_pipeline.video.picture import RgbConverter
+from slowmo_pipeline.video.traits import Orientation
 
 
 def probe(path: Path, *, limits: Limits, on_picture: Callable[[int, VideoFrame], None] | None = None) -> VideoInfo:
-    """Decode a video once and tell what it holds; memory does not grow with its length, but for the frame times.
+    """Decode a video once and tell what it holds, in this process: for files of our own (uploads: see `probe_apart`).
 
-    `on_picture` sees every frame's number and its decoded picture: for progress, or to look for scene cuts.
+    `on_picture` sees every frame's number and its decoded picture: to compare it, or to look for scene cuts.
     Raises UnreadableVideoError, VideoTooLargeError, or OSError if the file cannot be read at all.
     """
-    if (size := path.stat().st_size) > limits.max_bytes:
-        raise VideoTooLargeError(f"{path.name} has {size} bytes; the setting max_bytes allows {limits.max_bytes}.")
-    losses = Losses()
-    with open_video(path, max_pixels=limits.max_pixels) as video:
-        _check_pixels(video.name, video.stream.width, video.stream.height, limits)
-        ticks: list[int] = []
-        first: VideoFrame | None = None
-        last_duration = 0
-        for tick, picture in timed_pictures(video, losses):
-            first = first or picture
-            _check_picture(video.name, len(ticks), picture, first, limits)
-            if on_picture is not None:
-                on_picture(len(ticks), picture)
-            ticks.append(tick)
-            _check_length(video.name, ticks, time_base(video), limits)
-            last_duration = 1 if is_numbered(video) else picture.duration
-        if first is None or len(ticks) < 2:
-            found = "one frame only" if ticks else "no frame that decodes"
-            reason = f"{path.name} holds {found}: there is nothing to put new frames between."
-            raise UnreadableVideoError(" ".join((reason, *losses.notes())))
-        return _describe(video, first, tuple(ticks), last_duration, tuple(losses.notes()))
+    with open_within(path, limits) as video:
+        return VideoInfo.model_validate(examine(video, limits, on_picture))
 
 
 def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
@@ -84,73 +45,3 @@ def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
             number += 1
     if number != info.frame_count:
         raise changed
-
-
-def _describe(
-    video: OpenVideo, first: VideoFrame, ticks: tuple[int, ...], last_duration: int, losses: tuple[str, ...]
-) -> VideoInfo:
-    colour = colour_of(first)
-    if not converts(colour, first.format):
-        raise UnreadableVideoError(f"{video.name}: the colour matrix {colour.matrix} is not known. Convert it first.")
-    orientation = orientation_of(first) or UPRIGHT
-    turned = orientation.swaps_sides
-    pixel_shape = video.stream.sample_aspect_ratio or Fraction(1)
-    return VideoInfo(
-        width=first.height if turned else first.width,
-        height=first.width if turned else first.height,
-        depth=8 if bits_of(first.format) <= 8 else 16,
-        source_bits=bits_of(first.format),
-        pixel_format=first.format.name,
-        sample_aspect_ratio=1 / pixel_shape if turned else pixel_shape,
-        rotation=orientation.rotation,
-        mirrored=orientation.mirrored,
-        colour=colour,
-        time_base=time_base(video),
-        ticks=ticks,
-        last_duration_ticks=last_duration if last_duration > 0 else None,
-        declared_rate=video.stream.guessed_rate or None,
-        codec=video.stream.codec_context.name,
-        container=video.demuxer,
-        has_sound=video.sound_streams > 0,
-        creation_time=video.container.metadata.get("creation_time"),
-        notes=tuple(_notes(video, first)),
-        losses=losses,
-    )
-
-
-def _notes(video: OpenVideo, first: VideoFrame) -> Iterator[str]:
-    if video.video_streams > 1:
-        yield f"{video.video_streams} video streams: the first is used."
-    if video.sound_streams > 1:
-        yield f"{video.sound_streams} sound streams: the first is used."
-    if is_numbered(video):
-        yield "The stream carries no times: its frames are numbered by the rate that it declares."
-    if has_alpha(first.format):
-        yield "The alpha channel is dropped."
-    if first.interlaced_frame:
-        yield "The frames are interlaced and used as they are: deinterlace the source for a better result."
-    if orientation_of(first) is None:
-        yield "The source asks for a rotation that is no quarter turn: it is not rotated."
-
-
-def _check_pixels(name: str, width: int, height: int, limits: Limits) -> None:
-    if width * height > limits.max_pixels:
-        raise VideoTooLargeError(
-            f"{name} is {width}x{height}, {width * height} pixels; the setting max_pixels allows {limits.max_pixels}."
-        )
-
-
-def _check_picture(name: str, number: int, picture: VideoFrame, first: VideoFrame, limits: Limits) -> None:
-    _check_pixels(name, picture.width, picture.height, limits)
-    if (picture.width, picture.height) != (first.width, first.height):
-        raise UnreadableVideoError(
-            f"{name} changes from {first.width}x{first.height} to {picture.width}x{picture.height} at frame {number}: "
-            "split it there."
-        )
-
-
-def _check_length(name: str, ticks: list[int], seconds_per_tick: Fraction, limits: Limits) -> None:
-    if len(ticks) > limits.max_frames:
-        raise VideoTooLargeError(f"{name} has more frames than the setting max_frames allows, {limits.max_frames}.")
-    if (ticks[-1] - ticks[0]) * seconds_per_tick > limits.max_seconds:
-        raise VideoTooLargeError(f"{name} is longer than the setting max_seconds allows, {limits.max_seconds} s.")

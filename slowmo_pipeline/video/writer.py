@@ -1,5 +1,7 @@
 """Writing: a stream of frames becomes a video file, by one run of ffmpeg in constant memory."""
 
+import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,11 +12,11 @@ import ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from slowmo_pipeline.errors import EncodeError
+from slowmo_pipeline.errors import EncodeError, EncoderKilledError
 from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.video.binary import run_graph
-from slowmo_pipeline.video.colour import RGB_MATRIX, Colour, usual_matrix
-from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.colour import RGB_MATRIX, usual_matrix
+from slowmo_pipeline.video.info import Colour, VideoInfo
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ CODECS: Mapping[str, Codec] = {
         even_sizes=False,
         full_range=True,
         default_crf=None,
-        options={"c:v": "ffv1", "level": "3", "g": "1", "slices": "4", "slicecrc": "1"},
+        options={"c:v": "ffv1", "level": "3", "g": "1", "slicecrc": "1"},
         sound={"c:a": "flac"},
     ),
 }
@@ -129,6 +131,27 @@ def encode(
     return written
 
 
+def require_encoder(*, info: VideoInfo, frame_rate: Fraction, codec: str, crf: int | None, threads: int) -> None:
+    """Open the encoder as `encode` would, without a frame, so that what it refuses is known before there are any.
+
+    Raises EncodeError that quotes it.
+    """
+    kind = CODECS[codec]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"nothing{kind.suffix}")
+        graph = _graph(path, kind, info, frame_rate, kind.default_crf if crf is None else crf, threads)
+        try:
+            run_graph(graph, purpose=f"Opening {kind.options['c:v']}")
+        except EncoderKilledError:
+            raise
+        except EncodeError as error:
+            said = re.search(rf"\[({kind.options['c:v']}|mp4|mov|matroska) @ \w+\] (?P<reason>.+?)\.?\n", str(error))
+            raise EncodeError(
+                f"{codec} does not hold {info.width}x{info.height} at {frame_rate} frames a second: "
+                f"{said['reason'] if said else error}. Choose another codec, or scale the video."
+            ) from error
+
+
 def file_options(info: VideoInfo, codec: Codec) -> dict[str, str]:
     """Return ffmpeg's options for a result's container: nothing invented in it, ready to be played while it loads."""
     options = dict(_REPEATABLE)
@@ -153,6 +176,8 @@ def _graph(path: Path, codec: Codec, info: VideoInfo, frame_rate: Fraction, crf:
     options = dict(codec.options)
     if crf is not None and codec.default_crf is not None:
         options["crf"] = str(crf)
+    if options["c:v"] == "ffv1":
+        options["slices"] = str(_slices(width, height, info.depth))
     if options["c:v"] == "libx265":
         # x265 ignores -threads; its bytes depend on both of these.
         options["x265-params"] = f"log-level=error:pools={threads}:frame-threads=1:rc-lookahead={_LOOKAHEAD}"
@@ -170,6 +195,14 @@ def _graph(path: Path, codec: Codec, info: VideoInfo, frame_rate: Fraction, crf:
         threads=threads,
         fps_mode="passthrough",
     )
+
+
+def _slices(width: int, height: int, depth: int) -> int:
+    """As few as FFV1 needs: it holds no slice whose samples, of one bit more each, may take more than 2^27 bits."""
+    sides = min(2, width, height)
+    while -(-width // sides) * -(-height // sides) * 3 * (depth + 1) > 2**27:
+        sides *= 2
+    return sides * sides
 
 
 def _coloured(source: Any, codec: Codec, info: VideoInfo, size: tuple[int, int]) -> Any:
