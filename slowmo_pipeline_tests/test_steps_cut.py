@@ -25,7 +25,6 @@ from slowmo_pipeline.plan import Chunk, NewFrame, Plan
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
 from slowmo_pipeline.steps.planning import plan_of
-from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.steps.records import read_in_force
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
@@ -33,7 +32,7 @@ from slowmo_pipeline.timeline import ConstantRate
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip
 from slowmo_pipeline_tests.stored import changed
-from slowmo_pipeline_tests.videos import UPLOAD, clip, drop, drop_and_cut, finish, quiet, serve
+from slowmo_pipeline_tests.videos import UPLOAD, clip, drop, drop_and_cut, finish, info_of, looked, quiet, serve
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**6, max_seconds=10**5)
 
@@ -193,7 +192,7 @@ def test_video_with_nothing_to_make_has_a_plan_and_no_chunks(folder: Storage) ->
 
 def test_other_settings_make_another_plan_beside_the_first(folder: Storage) -> None:
     video_id, first = drop_and_cut(folder)
-    look(folder, video_id, chosen={"slowdown": 2}, progress=quiet)
+    looked(folder, video_id, slowdown=2)
     with pytest.raises(UnknownVideoError, match="materialise frame_chunks first"):
         read_in_force(folder, video_id)
     second = cut(folder, video_id, progress=quiet)
@@ -214,7 +213,7 @@ def test_plan_that_was_lost_is_made_again(folder: Storage) -> None:
 
 def test_endpoint_must_have_served_before(folder: Storage) -> None:
     video_id = drop(folder)
-    look(folder, video_id, chosen={}, progress=quiet)
+    looked(folder, video_id)
     with pytest.raises(EndpointError, match="No endpoint named 'flow' has served the storage"):
         cut(folder, video_id, progress=quiet)
 
@@ -228,7 +227,7 @@ def test_video_must_have_been_looked_at(folder: Storage) -> None:
 def test_upload_that_changed_since_is_refused(folder: Storage, content: bytes) -> None:
     video_id = drop(folder)
     serve(folder)
-    look(folder, video_id, chosen={}, progress=quiet)
+    looked(folder, video_id)
     folder.write(UPLOAD, content)
     with pytest.raises(UnknownVideoError, match="another one since it was looked at: materialise raw_video again"):
         cut(folder, video_id, progress=quiet)
@@ -240,7 +239,7 @@ def test_sidecar_that_changed_since_is_no_matter(folder: Storage) -> None:
     video_id = drop(folder)
     serve(folder)
     folder.write(sidecar_key(UPLOAD), b"{}")
-    look(folder, video_id, chosen={}, progress=quiet)
+    looked(folder, video_id)
     folder.write(sidecar_key(UPLOAD), b'{"slowdown": 2}')
 
     assert cut(folder, video_id, progress=quiet).plan.timeline.slowdown == 4
@@ -249,7 +248,7 @@ def test_sidecar_that_changed_since_is_no_matter(folder: Storage) -> None:
 def test_full_disk_is_refused_before_anything_is_written(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     video_id = drop(folder)
     serve(folder)
-    look(folder, video_id, chosen={}, progress=quiet)
+    looked(folder, video_id)
     before = keys_below(folder, "videos/")
     # Nine frames, three of which travel twice, and 24 new ones: 64x48 pixels each, of which QOI takes three quarters.
     needed = (9 + 3 + 24) * 64 * 48 * 3 * 3 // 4
@@ -278,7 +277,7 @@ def test_jpeg_travels_when_chosen(folder: Storage) -> None:
 def test_progress_counts_frames(folder: Storage) -> None:
     video_id = drop(folder)
     serve(folder)
-    look(folder, video_id, chosen={}, progress=quiet)
+    looked(folder, video_id)
     told: list[tuple[str, int, int, str]] = []
     cut(folder, video_id, progress=lambda *report: told.append(report))
 
@@ -292,10 +291,8 @@ def test_chunk_table(folder: Storage) -> None:
     assert table[0] == {"chunk": 0, "frames": "0 to 2", "outputs": "1 to 7", "new frames": 6}
 
 
-def test_more_outputs_than_can_be_numbered_are_refused_at_once(folder: Storage) -> None:
-    video_id = drop(folder)
-    _, info = look(folder, video_id, chosen={}, progress=quiet)
-    long = changed(info, ticks=tuple(range(100_000)), time_base=Fraction(1, 24))
+def test_more_outputs_than_can_be_numbered_are_refused_at_once() -> None:
+    long = changed(info_of(9), ticks=tuple(range(100_000)), time_base=Fraction(1, 24))
     with pytest.raises(VideoTooLargeError, match=f"would have 100100000 frames, allowed are {MAX_NUMBER}: lower"):
         plan_of(long, settings_of(slowdown=1000, frame_rate="24.024"))
 

@@ -1,6 +1,7 @@
 """What became of each video, and what cleaning leaves."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from slowmo_pipeline.steps.records import Final, is_finished, read_final, read_i
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.stored import write_json
-from slowmo_pipeline_tests.videos import UPLOAD, drop, drop_and_cut, finish, interpolate, quiet, serve
+from slowmo_pipeline_tests.videos import UPLOAD, drop, drop_and_cut, finish, interpolate, looked, quiet, serve
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_states_on_the_way(storage: Storage) -> None:
 def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folder: Storage) -> None:
     video_id, _ = drop_and_cut(folder)
     final = finish(folder, video_id)
-    look(folder, video_id, chosen={"slowdown": 2}, progress=quiet)
+    looked(folder, video_id, slowdown=2)
     assert (overview(folder, video_id).state, overview(folder, video_id).result) == (
         "registered",
         final.key,
@@ -81,10 +82,10 @@ def test_final_survives_its_stored_form(folder: Storage) -> None:
 
 
 @pytest.mark.parametrize("change", [{"crf": 30}, {"codec": "ffv1"}, {"sound": "none"}, {"encoder_threads": 1}])
-def test_what_changes_the_encoding_makes_a_video_unfinished(folder: Storage, change: dict[str, object]) -> None:
+def test_what_changes_the_encoding_makes_a_video_unfinished(folder: Storage, change: dict[str, Any]) -> None:
     video_id, _ = drop_and_cut(folder)
     finish(folder, video_id)
-    look(folder, video_id, chosen=change, progress=quiet)
+    looked(folder, video_id, **change)
     in_force = read_in_force(folder, video_id)
 
     assert not is_finished(folder, video_id, in_force.source, in_force.current)
@@ -93,7 +94,7 @@ def test_what_changes_the_encoding_makes_a_video_unfinished(folder: Storage, cha
 def test_limits_and_housekeeping_leave_a_video_finished(folder: Storage) -> None:
     video_id, _ = drop_and_cut(folder)
     finish(folder, video_id)
-    look(folder, video_id, chosen={"keep_results": False, "max_frames": 99}, progress=quiet)
+    looked(folder, video_id, keep_results=False, max_frames=99)
 
     assert overview(folder, video_id).state == "finished"
 
@@ -138,7 +139,7 @@ def test_cleaning_a_finished_video_keeps_how_it_was_made(storage: Storage) -> No
 def test_cleaning_an_unfinished_video_keeps_its_plan_in_force(storage: Storage) -> None:
     video_id, _ = drop_and_cut(storage)
     store_result(storage, video_id, 0)
-    look(storage, video_id, chosen={"slowdown": 2}, progress=quiet)
+    looked(storage, video_id, slowdown=2)
     cut(storage, video_id, progress=quiet)
     store_result(storage, video_id, 1)
     keys = VideoKeys(video_id)
@@ -152,7 +153,7 @@ def test_cleaning_an_unfinished_video_keeps_its_plan_in_force(storage: Storage) 
 
 def test_cleaning_what_has_no_plan_in_force_deletes_nothing(folder: Storage, tmp_path: Path) -> None:
     video_id, _ = drop_and_cut(folder)
-    look(folder, video_id, chosen={"slowdown": 2}, progress=quiet)
+    looked(folder, video_id, slowdown=2)
     before = keys_of(folder, video_id)
 
     assert clean(folder, video_id) == 0

@@ -21,6 +21,7 @@ from slowmo_pipeline.steps.probe import joint_version, look
 from slowmo_pipeline.steps.records import Source, read_info, read_source
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline_tests import videos
 from slowmo_pipeline_tests.stored import read_json, root_of, write_json
 from slowmo_pipeline_tests.videos import UPLOAD, clip, drop, quiet
 
@@ -77,6 +78,13 @@ def test_first_look_hashes_probes_and_stores(looked: Looker) -> None:
     assert (info.frame_count, info.width, info.height) == (9, 64, 48)
     assert read_source(looked.storage, looked.video_id) == source
     assert read_info(looked.storage, looked.video_id) == info
+
+
+def test_tests_that_start_from_a_look_start_from_what_one_leaves(looked: Looker) -> None:
+    found = looked(slowdown=3)
+    videos.looked(looked.storage, looked.video_id, slowdown=3)
+
+    assert (read_source(looked.storage, looked.video_id), read_info(looked.storage, looked.video_id)) == found
 
 
 def test_second_look_reads_nothing(looked: Looker) -> None:

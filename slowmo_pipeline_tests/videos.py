@@ -1,5 +1,6 @@
 """A small video in a storage, taken as far as a test needs it."""
 
+import hashlib
 import io
 import tempfile
 from fractions import Fraction
@@ -10,12 +11,15 @@ from typing import Any
 from slowmo_pipeline.chunkfile import ChunkReader, write_result
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.progress import Quiet
+from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.cut import Cut, cut
-from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.steps.records import Final, read_in_force, recipe_of
+from slowmo_pipeline.steps.probe import joint_version
+from slowmo_pipeline.steps.records import Final, Source, read_in_force, recipe_of
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import grey_frames, write_clip
 from slowmo_pipeline_tests.stored import write_json
@@ -39,6 +43,30 @@ def clip(frames: int) -> bytes:
         return write_clip(Path(folder, "clip.mp4"), grey_frames(frames), rate=RATE).read_bytes()
 
 
+@cache
+def info_of(frames: int) -> VideoInfo:
+    """What probing finds in such a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "clip.mp4")
+        path.write_bytes(clip(frames))
+        return probe(path, limits=Limits(max_bytes=10**9, max_pixels=10**6, max_frames=10**4, max_seconds=10**4))
+
+
+def looked(storage: Storage, video_id: str, *, frames: int = 9, **settings: Any) -> None:
+    """Leave what a look at a dropped video without sidecar leaves, without the processes that it starts."""
+    entry = storage.stat(UPLOAD)
+    assert entry
+    source = Source(
+        upload=UPLOAD,
+        version=joint_version(entry, None),
+        sidecar_version=None,
+        sha256=hashlib.sha256(clip(frames)).hexdigest(),
+        settings=parse_settings(settings, origin="A test"),
+    )
+    write_record(storage, VideoKeys(video_id).source, source)
+    write_record(storage, VideoKeys(video_id).info, info_of(frames))
+
+
 def serve(storage: Storage, *, model_id: str = Fade.model_id, max_body_bytes: int = 10**9) -> None:
     """Leave the note that an endpoint `flow` serves the storage."""
     write_json(storage, endpoint_key("flow"), {"model_id": model_id, "max_body_bytes": max_body_bytes})
@@ -48,7 +76,7 @@ def drop_and_cut(storage: Storage, *, frames: int = 9, **settings: Any) -> tuple
     """A video with a plan and chunks; its id and what cutting did."""
     video_id = drop(storage, frames=frames)
     serve(storage)
-    look(storage, video_id, chosen=settings, progress=quiet)
+    looked(storage, video_id, frames=frames, **settings)
     return video_id, cut(storage, video_id, progress=quiet)
 
 
