@@ -55,8 +55,8 @@ class MemoryCeiling:
 
 
 def _status(name: str) -> int:
-    """A number of this process, in bytes, as Linux tells it; elsewhere 0."""
+    """A number of this process, in bytes, as Linux tells it; 0 where it is not told."""
     if sys.platform != "linux":
         return 0
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)

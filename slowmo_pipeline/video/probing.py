@@ -35,8 +35,8 @@ class _Found(Record):
 def probe_apart(path: Path, *, limits: Limits, on_frame: Callable[[int], None] | None = None) -> VideoInfo:
     """Decode an upload once, in another process, and tell what it holds; `on_frame` is told how many frames so far.
 
-    That process may take 512 MB and, for the pictures, 64 bytes a pixel; what passes opens again in this one with as
-    little. On macOS nothing bounds it.
+    That process may take 512 MB to open the file, then 64 bytes more a pixel and 256 for each frame allowed.
+    What passes opens again in this process with as little. On macOS nothing bounds it.
     Raises UnreadableVideoError, VideoTooLargeError, or OSError if the file cannot be read at all.
     """
     with path.open("rb"):

@@ -21,6 +21,9 @@ _INDEX_BYTES = 512 * 1024**2
 _BYTES_PER_PIXEL = 64
 """For pictures that a decoder keeps. Measured for 8192x4320: up to 19, of H.265 in 10 bits."""
 
+_BYTES_PER_FRAME = 256
+"""For the time of a frame, up to the JSON that tells it."""
+
 
 def main() -> None:
     """Look, and tell."""
@@ -30,7 +33,8 @@ def main() -> None:
     try:
         with open_within(path, limits) as video:
             ceiling.hold()
-            ceiling.lift(_BYTES_PER_PIXEL * video.stream.width * video.stream.height)
+            pixels = video.stream.width * video.stream.height
+            ceiling.lift(_BYTES_PER_PIXEL * pixels + _BYTES_PER_FRAME * limits.max_frames)
             found = {"info": examine(video, limits, _tell)}
     except (UnreadableVideoError, VideoTooLargeError) as error:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
