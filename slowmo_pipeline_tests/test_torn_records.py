@@ -20,6 +20,7 @@ from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.serving.request_log import Request, RequestLog
+from slowmo_pipeline.serving.server_state import ServerState
 from slowmo_pipeline.steps.overview import known_videos
 from slowmo_pipeline.steps.records import read_in_force, read_source
 from slowmo_pipeline.steps.upload import register
@@ -161,8 +162,9 @@ def test_status_and_clean_tell_of_one_video_and_go_on(home: Processes, tear: Cal
 
 
 @torn
-@pytest.mark.parametrize("name", ["endpoint.json", "requests.sqlite"])
+@pytest.mark.parametrize("name", ["endpoint.json", "requests.sqlite", "server-id"])
 def test_state_of_the_endpoint_is_made_anew(home: Processes, tear: Callable[[bytes], bytes], name: str) -> None:
+    eventually(lambda: not ServerState(home.home.endpoint).has_server)  # that of the run before
     path = home.home.endpoint / name
     whole = path.read_bytes() if path.exists() else json.dumps({"url": "http://127.0.0.1:1", "pid": 1}).encode()
     path.write_bytes(tear(whole))

@@ -73,11 +73,10 @@ class ServerState:
             yield
 
     def server_id(self) -> str:
-        """The id of the folder, made by its first server; for the server that owns it."""
+        """The id of the folder, made by its first server; for the server that owns it. A torn one is made anew."""
         path = self.folder / "server-id"
-        with suppress(FileNotFoundError):
-            if found := path.read_text(encoding="ascii", errors="replace").strip():
-                return found
+        with suppress(FileNotFoundError, ValueError):
+            return uuid.UUID(hex=path.read_bytes().decode("ascii")).hex
         made = uuid.uuid4().hex
         _replace(path, made.encode())
         return made
