@@ -219,10 +219,11 @@ def test_frames_that_fail_leave_no_file_and_no_process(tmp_path: Path) -> None:
         yield from grey_frames(5)
         raise LookupError("chunk 3 is gone")
 
+    before = psutil.Process().children()
     with pytest.raises(LookupError, match="chunk 3 is gone"):
         write(tmp_path / "grey", frames())
     assert list(tmp_path.iterdir()) == []
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= set(before), "those that other tests have left"
 
 
 def test_frames_are_taken_as_they_are_needed(tmp_path: Path) -> None:
