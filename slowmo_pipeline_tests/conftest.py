@@ -6,18 +6,17 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
-import botocore.session
 import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
 
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests import once
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy
 
 # A shared machine makes any test slow at times: how long an example takes says nothing.
@@ -25,8 +24,7 @@ hypothesis.settings.register_profile("slowmo", deadline=None)
 hypothesis.settings.load_profile("slowmo")
 
 
-# Each session of botocore reads and parses the descriptions of its services anew, a tenth of a second a client.
-botocore.session.create_loader = cache(botocore.session.create_loader)
+once.remember()
 
 
 @pytest.fixture(scope="session")
