@@ -67,7 +67,7 @@ def proxy(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture
 def bare_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """An environment in which no variable and no file tells of AWS: what a user has, not what the other tests set."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower() == "https_proxy"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -111,6 +111,11 @@ def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptu
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs_errors: the test makes the package log an error")
+    # Whoever runs the tests may have an account, a home of slowmo and a proxy: none of them is the tests'.
+    for name in [name for name in os.environ if name.startswith(("AWS_", "DAGSTER_", "SLOWMO_"))]:
+        del os.environ[name]
+    os.environ.update({"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
+    os.environ.update(dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"))
     # Shells start background jobs with SIGINT ignored. Dagster gives SIGTERM whatever handler SIGINT has, so that its
     # children would ignore being ended.
     signal.signal(signal.SIGINT, signal.default_int_handler)
