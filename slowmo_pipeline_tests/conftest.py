@@ -115,7 +115,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "DAGSTER_", "SLOWMO_"))]:
         del os.environ[name]
     os.environ.update({"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
-    os.environ.update(dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"))
+    os.environ.pop("NO_PROXY", None)
+    os.environ["no_proxy"] = "127.0.0.1,localhost"
     # Shells start background jobs with SIGINT ignored. Dagster gives SIGTERM whatever handler SIGINT has, so that its
     # children would ignore being ended.
     signal.signal(signal.SIGINT, signal.default_int_handler)
