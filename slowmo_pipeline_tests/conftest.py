@@ -6,18 +6,17 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
-import botocore.session
 import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
 
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests import once
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy
 
 # A shared machine makes any test slow at times: how long an example takes says nothing.
@@ -25,8 +24,7 @@ hypothesis.settings.register_profile("slowmo", deadline=None)
 hypothesis.settings.load_profile("slowmo")
 
 
-# Each session of botocore reads and parses the descriptions of its services anew, a tenth of a second a client.
-botocore.session.create_loader = cache(botocore.session.create_loader)
+once.remember()
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +67,7 @@ def proxy(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture
 def bare_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """An environment in which no variable and no file tells of AWS: what a user has, not what the other tests set."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower() == "https_proxy"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -113,6 +111,12 @@ def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptu
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs_errors: the test makes the package log an error")
+    # Whoever runs the tests may have an account, a home of slowmo and a proxy: none of them is the tests'.
+    for name in [name for name in os.environ if name.startswith(("AWS_", "DAGSTER_", "SLOWMO_"))]:
+        del os.environ[name]
+    os.environ.update({"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
+    os.environ.pop("NO_PROXY", None)
+    os.environ["no_proxy"] = "127.0.0.1,localhost"
     # Shells start background jobs with SIGINT ignored. Dagster gives SIGTERM whatever handler SIGINT has, so that its
     # children would ignore being ended.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -24,7 +24,10 @@ FILM = ("slowmo_pipeline.interpolation.film",)
 _PARENT = """
 import importlib, json, os, sys
 from slowmo_pipeline.cli import main
+from slowmo_pipeline_tests import once
 
+once.remember()
+once.read_revisions()
 for name in sys.argv[1:]:
     importlib.import_module(name)
 for line in sys.stdin:

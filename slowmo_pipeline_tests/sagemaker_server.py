@@ -17,10 +17,12 @@ from unittest.mock import patch
 
 import pytest
 from moto.applicationautoscaling.models import ApplicationAutoscalingBackend, applicationautoscaling_backends
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
 from moto.sagemaker.exceptions import ValidationError
-from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, SageMakerModelBackend
+from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, SageMakerModelBackend, sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
+from moto.sns.models import sns_backends
 
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.delete import delete
@@ -278,7 +280,9 @@ def unseen(stage: str, done: int, total: int, unit: str) -> None:
 
 @contextmanager
 def deployment_stage(server: str, storage_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """A stage at one of moto's servers in this process."""
+    """A stage at one of moto's servers in this process, whose services hold nothing yet but buckets."""
+    for backends in (sagemaker_backends, applicationautoscaling_backends, cloudwatch_backends, sns_backends):
+        backends["123456789012"].reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     with scripted_sagemaker() as script:
         yield Stage(open_storage(storage_url), folder, script)
@@ -286,8 +290,6 @@ def deployment_stage(server: str, storage_url: str, folder: Path, monkeypatch: p
 
 @contextmanager
 def stage_behind(proxy: FaultProxy, storage_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """The same behind a proxy that may break it; what was deployed there is deleted at the end."""
+    """The same behind a proxy that may break it."""
     with deployment_stage(proxy.url, storage_url, folder, monkeypatch) as stage:
         yield stage
-        proxy.heal()
-        stage.delete()

@@ -9,13 +9,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import EndpointError, StorageError
-from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
@@ -26,7 +26,6 @@ from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, failure_message
-from slowmo_pipeline_tests.test_sensors import tick
 
 FRAMES = 6
 CHUNKS = 3
@@ -44,6 +43,8 @@ class Stage:
     patch: pytest.MonkeyPatch
     submitted: list[str] = field(default_factory=list)
     """Keys of the results that chunks were submitted for."""
+    instances: dict[str, dg.DagsterInstance] = field(default_factory=dict)
+    """Of each home: it remembers which runs were asked for."""
 
     @property
     def storage(self) -> Storage:
@@ -59,10 +60,10 @@ class Stage:
         """A home that serves that endpoint; its server has ended when this does."""
         home = Home(self.folder / name)
         self.patch.setenv("SLOWMO_HOME", str(home.root))
-        with open_instance(home) as instance:
-            with use_endpoint(home.endpoint, self.storage.url, workers=1, endpoints=[endpoint]):
-                yield AwakeHome(TestPipeline(instance, self.storage))
-            eventually(lambda: live_endpoint(home.endpoint) is None)
+        instance = self.instances.setdefault(name, dg.DagsterInstance.ephemeral())
+        with use_endpoint(home.endpoint, self.storage.url, workers=1, endpoints=[endpoint]):
+            yield AwakeHome(TestPipeline(instance, self.storage))
+        eventually(lambda: live_endpoint(home.endpoint) is None)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,14 @@ class AwakeHome:
         """A tick, and what it starts: nothing for a run key that this instance has met."""
         instance = self.pipeline.instance
         made = []
-        for request in tick(instance, "completed_outputs").run_requests or []:
+        with (
+            dg.build_sensor_context(
+                definitions=defs, instance=instance, resources=dict(defs.resources or {})
+            ) as context,
+            partition_loading_context(dynamic_partitions_store=instance),
+        ):
+            data: Any = defs.resolve_sensor_def("completed_outputs").evaluate_tick(context)
+        for request in data.run_requests or []:
             key = {"dagster/run_key": request.run_key}
             if not instance.get_runs(dg.RunsFilter(tags=key)):
                 job = defs.resolve_job_def(request.job_name)

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
-    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+    with fade_pipeline(tmp_path_factory.mktemp("home"), kept=True) as pipeline:
         yield pipeline
 
 

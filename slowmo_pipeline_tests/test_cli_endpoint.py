@@ -17,7 +17,6 @@ def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("SLOWMO_STORAGE", s3_url)
     with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        stage.delete()
 
 
 def slowmo_endpoint(*arguments: object) -> Result:

@@ -11,7 +11,7 @@ import pytest
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
-from slowmo_pipeline_tests.film_models import random_film, small_film
+from slowmo_pipeline_tests.film_models import TINY, random_film, small_film
 from slowmo_pipeline_tests.forked import FILM, slowmo
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.model_sources import BESIDE, MODEL, ModelServer, folder_of, model_server, zip_of
@@ -37,8 +37,8 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A FILM with 4 pyramid levels."""
-    return random_film(tmp_path_factory.mktemp("film") / "saved_model")
+    """A FILM with 2 pyramid levels."""
+    return random_film(tmp_path_factory.mktemp("film") / "saved_model", **TINY)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def published(film: Path) -> dict[str, bytes]:
     return {path.relative_to(film).as_posix(): path.read_bytes() for path in film.rglob("*") if path.is_file()}
 
 
-LEVELS = ("--pyramid-levels", 4)
+LEVELS = ("--pyramid-levels", 2)
 
 
 def slowmo_model(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -181,15 +181,15 @@ def test_a_missing_package_is_told(module: str, command: str, told: str, models:
 
 def test_info_shows_what_the_model_is_and_how_fast(models: Path, film: Path) -> None:
     slowmo_model("fetch", film, *LEVELS)
-    shown = facts(slowmo_model("info", "--pyramid-levels", 4))
+    shown = facts(slowmo_model("info", *LEVELS))
     assert shown["path"] == str(models / "film")
     assert shown["sha256"] == saved_model_sha256(film)
-    assert shown["parameters"] == str(sum(variable.numpy().size for variable in small_film().variables))
+    assert shown["parameters"] == str(sum(variable.numpy().size for variable in small_film(**TINY).variables))
     assert shown["model_id"].startswith("film-")
     assert {name: shown[name] for name in ("pyramid_levels", "filters", "flow_filters")} == {
-        "pyramid_levels": "4",
+        "pyramid_levels": "2",
         "filters": "4",
-        "flow_filters": "(4, 4, 8)",
+        "flow_filters": "(4,)",
     }
     assert (shown["device"], shown["precision"]) == ("CPU:0", "float32")
     for precision in ("float32", "tf32", "float16"):
@@ -200,17 +200,15 @@ def test_info_shows_what_the_model_is_and_how_fast(models: Path, film: Path) -> 
 
 def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.tar.gz"
-    done = slowmo_model(
-        "package", film, "-o", output, "--pyramid-levels", 4, "--block-height", 2, "--warm-up", "640x360"
-    )
-    model_id = load_film(film, pyramid_levels=4, block_height=2, precision="tf32").model_id
+    done = slowmo_model("package", film, "-o", output, *LEVELS, "--block-height", 2, "--warm-up", "640x360")
+    model_id = load_film(film, pyramid_levels=2, block_height=2, precision="tf32").model_id
     assert facts(done) == {"path": str(output), "sha256": file_sha256(output), "model_id": model_id}
     with tarfile.open(output) as archive:
         properties = archive.extractfile("serving.properties")
         assert properties is not None
         lines = properties.read().decode().splitlines()
     assert {
-        "option.pyramid_levels=4",
+        "option.pyramid_levels=2",
         "option.block_height=2",
         "option.precision=tf32",
         "option.warm_up=640x360",
@@ -225,14 +223,14 @@ def test_a_size_that_is_none_is_told(models: Path, film: Path, tmp_path: Path) -
 
 
 def test_a_model_that_does_not_fit_is_not_packaged(models: Path, film: Path, tmp_path: Path) -> None:
-    done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", "--pyramid-levels", 2)
+    done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", "--pyramid-levels", 1)
     assert done.returncode == 1
-    assert "pyramid_levels = 2, but these variables need at least 3" in done.stderr
+    assert "pyramid_levels = 1, but these variables need at least 2" in done.stderr
     assert not (tmp_path / "model.tar.gz").exists()
 
 
 def test_a_package_that_cannot_be_written_is_told(models: Path, film: Path, tmp_path: Path) -> None:
-    done = slowmo_model("package", film, "-o", tmp_path / "nowhere" / "model.tar.gz", "--pyramid-levels", 4)
+    done = slowmo_model("package", film, "-o", tmp_path / "nowhere" / "model.tar.gz", *LEVELS)
     assert done.returncode == 1
     assert "The package cannot be written" in done.stderr
     assert "Traceback" not in done.stderr

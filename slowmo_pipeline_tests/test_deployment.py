@@ -20,8 +20,6 @@ from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, TOPIC, Stage, de
 def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        stage.script.failure = None
-        stage.delete()
 
 
 def test_the_endpoint_runs_the_package_in_the_image_as_the_role(stage: Stage) -> None:

@@ -21,7 +21,6 @@ OLDER_DRIVER = "al2-ami-sagemaker-inference-gpu-2-1"
 def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        stage.delete()
 
 
 def ami(stage: Stage) -> str | None:

@@ -30,7 +30,6 @@ def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())  # keeps the hooks below to itself
     with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        stage.delete()
 
 
 LOOKS = re.compile(r"(Describe|List|Get|Head)\w*")

@@ -20,7 +20,6 @@ from slowmo_pipeline_tests.steps import submitted
 def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        stage.delete()
 
 
 def run(

@@ -18,7 +18,6 @@ from slowmo_pipeline_tests.sagemaker_server import Stage, deployment_stage
 def stage(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with deployment_stage(s3_server, s3_url, tmp_path, monkeypatch) as stage:
         yield stage
-        stage.delete()
 
 
 def put_metric(stage: Stage, name: str, value: float, *, minutes_ago: float) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline_tests import forked
 from slowmo_pipeline_tests.disks import fill, resize, small_disk
 from slowmo_pipeline_tests.local_server import GATED, LocalServer, eventually
-from slowmo_pipeline_tests.processes import SLOWMO, Processes, make_clip
+from slowmo_pipeline_tests.processes import Processes, make_clip
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def slowmo(*arguments: str, home: Path, storage: Path | str = "") -> subprocess.CompletedProcess[str]:
     environment = {"SLOWMO_HOME": str(home), "SLOWMO_STORAGE": str(storage), "PATH": "/usr/bin:/bin"}
-    command = [str(SLOWMO), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return forked.slowmo(*arguments, env=environment)
 
 
 @pytest.mark.parametrize("kilobytes", [0, 100, 250, 400], ids="{} kB".format)

@@ -54,8 +54,6 @@ class Watched:
 def watched(s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     with fault_proxy(s3_server) as aws, deployment_stage(aws.url, s3_url, tmp_path, monkeypatch) as stage:
         yield Watched(stage, aws)
-        aws.heal()
-        stage.delete()
 
 
 def test_an_endpoint_whose_first_deploy_was_cut_off_is_told_with_its_price(

@@ -1,5 +1,6 @@
 """The package's build of FILM renders what the published graph, and FILM written plainly, render."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,26 +65,38 @@ def rendered(network: FilmNetwork, before: Pixels, after: Pixels, t: float) -> P
     return made
 
 
-@pytest.mark.parametrize("options", SIZES.values(), ids=SIZES)
-def test_half_way_it_renders_what_the_saved_graph_renders(tmp_path: Path, options: dict[str, Any]) -> None:
-    film = small_film(**options)
-    saved = SavedFilm.load(film.export(tmp_path / "film"), pyramid_levels=film.pyramid_levels)
+@dataclass(frozen=True)
+class Build:
+    """A plain film, what was saved of it, and the package's build of that: each graph of theirs is traced once."""
+
+    film: PlainFilm
+    saved: SavedFilm
+    network: FilmNetwork
+
+
+@pytest.fixture(scope="module", params=SIZES.values(), ids=[*SIZES])
+def build(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    film = small_film(**request.param)
+    folder = film.export(tmp_path_factory.mktemp("saved") / "film")
+    saved = SavedFilm.load(folder, pyramid_levels=film.pyramid_levels)
+    return Build(film, saved, FilmNetwork(saved.options, saved.weights))
+
+
+def test_half_way_it_renders_what_the_saved_graph_renders(build: Build) -> None:
     pair = moving_images(64, 128)
 
-    made = rendered(FilmNetwork(saved.options, saved.weights), *pair, 0.5)
+    made = rendered(build.network, *pair, 0.5)
 
-    assert np.abs(made - saved.render(*pair)).max() <= ROUNDING
+    assert np.abs(made - build.saved.render(*pair)).max() <= ROUNDING
 
 
-@pytest.mark.parametrize("options", SIZES.values(), ids=SIZES)
-def test_it_honours_the_time(options: dict[str, Any]) -> None:
-    film = small_film(**options)
-    network, pair = own_build(film), moving_images(64, 128)
+def test_it_honours_the_time(build: Build) -> None:
+    pair = moving_images(64, 128)
 
-    early, late = (rendered(network, *pair, t) for t in (1 / 3, 0.8))
+    early, late = (rendered(build.network, *pair, t) for t in (1 / 3, 0.8))
 
-    assert np.abs(early - film.render(*pair, 1 / 3)).max() <= ROUNDING
-    assert np.abs(late - film.render(*pair, 0.8)).max() <= ROUNDING
+    assert np.abs(early - build.film.render(*pair, 1 / 3)).max() <= ROUNDING
+    assert np.abs(late - build.film.render(*pair, 0.8)).max() <= ROUNDING
     assert np.abs(early - late).max() > 100 * ROUNDING
 
 

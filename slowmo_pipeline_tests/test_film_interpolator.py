@@ -18,7 +18,16 @@ from slowmo_pipeline.interpolation.film.devices import PRECISIONS
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
 from slowmo_pipeline.interpolation.tiling import OVERLAP, Tiling
-from slowmo_pipeline_tests.film_models import Pixels, average, average_film, moving_images, noise, small_film
+from slowmo_pipeline_tests.film_models import (
+    TINY,
+    Pixels,
+    average,
+    average_film,
+    moving_images,
+    noise,
+    random_film,
+    small_film,
+)
 from slowmo_pipeline_tests.plain_film import PlainFilm
 
 HALF = [Fraction(1, 2)]
@@ -51,6 +60,11 @@ def folder(plain: PlainFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def moving(folder: Path) -> FilmInterpolator:
     """A film of random weights."""
     return load_film(folder, pyramid_levels=LEVELS)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_film(tmp_path_factory.mktemp("model") / "tiny", **TINY)
 
 
 def network_of(folder: Path) -> FilmNetwork:
@@ -192,18 +206,18 @@ def test_sixteen_bit_floats_inside_change_little_and_say_so(moving: FilmInterpol
     assert half.differences["float32"].largest < 1e-5
 
 
-def test_tf32_is_a_switch_of_tensorflow_that_each_film_sets_for_itself(folder: Path) -> None:
-    rounding, exact = (load_film(folder, pyramid_levels=LEVELS, precision=each) for each in ("tf32", "float32"))
+def test_tf32_is_a_switch_of_tensorflow_that_each_film_sets_for_itself(tiny: Path) -> None:
+    rounding, exact = (load_film(tiny, pyramid_levels=2, precision=each) for each in ("tf32", "float32"))
     frames = [noise(48, 64, seed=1), noise(48, 64, seed=2)]
 
     for film, expected in ((rounding, True), (exact, False), (rounding, True)):
         list(film.render(frames, [HALF]))
         assert tf.config.experimental.tensor_float_32_execution_enabled() is expected
     assert re.fullmatch(r"film-2-tf32-[0-9a-f]{8}", rounding.model_id)
-    assert exact.model_id == load_film(folder, pyramid_levels=LEVELS).model_id, "this machine has no GPU"
+    assert exact.model_id == load_film(tiny, pyramid_levels=2).model_id, "this machine has no GPU"
 
 
-def test_a_film_computes_on_the_device_that_it_is_given(folder: Path) -> None:
+def test_a_film_computes_on_the_device_that_it_is_given(tiny: Path) -> None:
     """Two CPUs, as TensorFlow can be told: it cannot be told once it has computed anything."""
     program = f"""
 import tensorflow as tf
@@ -212,7 +226,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from slowmo_pipeline.interpolation.film import load_film
 
-film = load_film({str(folder)!r}, pyramid_levels={LEVELS}, device="CPU:1")
+film = load_film({str(tiny)!r}, pyramid_levels=2, device="CPU:1")
 import numpy as np
 prepared = film._network.prepare(np.zeros([1, 64, 64, 3], np.float32))
 made = film._network.render(prepared, prepared, 0.5)
@@ -228,7 +242,7 @@ print(film.device, {{tensor.device for tensor in (*prepared.images, *prepared.fe
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # its weights do not fit into 16 bits
 def test_a_precision_too_coarse_for_the_weights_is_refused(tmp_path: Path) -> None:
-    film = small_film(pyramid_levels=LEVELS)
+    film = small_film(**TINY)
     # What passes between the last two layers goes far beyond 65504, where 16-bit floats end; what they make stays.
     kernel, bias, output_kernel = film.variables[-4:-1]
     for variable, scale in ((kernel, 2.0**20), (bias, 2.0**20), (output_kernel, 2.0**-20)):
@@ -236,8 +250,8 @@ def test_a_precision_too_coarse_for_the_weights_is_refused(tmp_path: Path) -> No
 
     exported = film.export(tmp_path / "film")
     with pytest.raises(ModelError, match="With float16 it renders otherwise than with float32"):
-        load_film(exported, pyramid_levels=LEVELS, precision="float16")
-    told = load_film(exported, pyramid_levels=LEVELS, compare=PRECISIONS)
+        load_film(exported, pyramid_levels=2, precision="float16")
+    told = load_film(exported, pyramid_levels=2, compare=PRECISIONS)
     assert not told.differences["float16"].mean < 1
     assert (told.precision, told.differences["tf32"].largest) == ("float32", 0)
 

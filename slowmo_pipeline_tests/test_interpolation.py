@@ -26,8 +26,8 @@ def flow() -> Interpolator:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Interpolator:
     """FILM with weights that average, whatever moves; see film_models.py."""
-    folder = average_film(tmp_path_factory.mktemp("film"))
-    return recipe_of("film", saved_model_dir=str(folder)).make()
+    folder = average_film(tmp_path_factory.mktemp("film"), pyramid_levels=2)
+    return recipe_of("film", saved_model_dir=str(folder), pyramid_levels=2).make()
 
 
 @pytest.fixture(params=["flow", "film"], scope="module")

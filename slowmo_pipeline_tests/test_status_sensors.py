@@ -62,7 +62,7 @@ def topic(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Opera
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
-    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+    with fade_pipeline(tmp_path_factory.mktemp("home"), kept=True) as pipeline:
         pipeline.instance.add_dynamic_partitions(str(videos.name), [VIDEO])
         yield pipeline
 
