@@ -116,6 +116,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ.update({"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
     os.environ.pop("NO_PROXY", None)
+    # Processes that tests start, in whatever folder, import their interpolators.
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     os.environ["no_proxy"] = "127.0.0.1,localhost"
     # Shells start background jobs with SIGINT ignored. Dagster gives SIGTERM whatever handler SIGINT has, so that its
     # children would ignore being ended.

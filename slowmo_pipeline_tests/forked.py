@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from slowmo_pipeline_tests.local_server import environment
-
 PIPELINE = ("slowmo_pipeline.running", "slowmo_pipeline.diagnosis", "slowmo_pipeline.serving.owner")
 """What most commands import."""
 FILM = ("slowmo_pipeline.interpolation.film",)
@@ -66,8 +64,6 @@ def slowmo(
 def _parent(imported: tuple[str, ...]) -> "subprocess.Popen[str]":
     """A process that has imported this, and ends with the tests."""
     command = [sys.executable, "-c", _PARENT, *imported]
-    parent = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(), start_new_session=True
-    )
+    parent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     atexit.register(parent.communicate)
     return parent

@@ -60,11 +60,6 @@ def eventually(condition: Callable[[], Any]) -> Any:
     return value
 
 
-def environment() -> dict[str, str]:
-    """The environment for processes that import these tests."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])}
-
-
 class LocalServer:
     """A server with one worker that serves `scripted`, in a with statement that ends it unless the test did."""
 
@@ -78,7 +73,7 @@ class LocalServer:
         self._log = state.with_suffix(".log")
         with self._log.open("wb") as log:
             gate = {"SLOWMO_TEST_GATE": str(self.gate)}
-            self.process = subprocess.Popen(command, stderr=log, env={**environment(), **gate})
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **gate})
         address = eventually(lambda: live_endpoint(state) or self.process.poll() is not None)
         assert isinstance(address, EndpointAddress), self._log.read_text()
         self.url = address.url

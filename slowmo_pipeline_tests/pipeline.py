@@ -93,7 +93,6 @@ def fade_pipeline(folder: Path, *, storage_url: str = "", kept: bool = False) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLOWMO_HOME", str(folder))
         patch.setenv("SLOWMO_STORAGE", storage_url)
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
         storage = open_storage(home.storage_url)
         opened = open_instance(home) if kept else dg.DagsterInstance.ephemeral()
         with opened as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[_FADE]):

@@ -24,7 +24,7 @@ from slowmo_pipeline.steps.records import read_current, read_final
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests import interpolators
-from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
+from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, failure_message
 
 FRAMES = 6
@@ -115,7 +115,6 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
     monkeypatch.setenv("SLOWMO_STORAGE", stage.storage.url)
     monkeypatch.setenv("SLOWMO_TEST_GATE", str(stage.gate))
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     submit = AsyncEndpoint.submit
 
     def noted(endpoint: AsyncEndpoint, **request: Any) -> Any:

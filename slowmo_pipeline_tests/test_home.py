@@ -1,5 +1,6 @@
 """SLOWMO_HOME: made once however many come at once, where it can be made."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from dagster import DagsterRunStatus
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import locked, open_instance
-from slowmo_pipeline_tests.local_server import environment
 from slowmo_pipeline_tests.processes import SLOWMO, Processes, make_clip
 
 OPEN = """
@@ -37,7 +37,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 def test_four_processes_make_one_home_at_once(home: Home) -> None:
     command = [sys.executable, "-c", OPEN]
-    env = {**environment(), "SLOWMO_HOME": str(home.root)}
+    env = {**os.environ, "SLOWMO_HOME": str(home.root)}
     names = ["a", "b", "c", "d"]
     started = [subprocess.Popen([*command, name], env=env) for name in names]
     assert [process.wait() for process in started] == [0, 0, 0, 0]
@@ -81,7 +81,7 @@ def test_home_that_cannot_be_made_is_refused(home: Home) -> None:
 @pytest.mark.parametrize("name", ["who?", "100%25", "a%C3%BC"])
 def test_home_that_dagster_cannot_address_is_refused_before_it_is_made(name: str, tmp_path: Path) -> None:
     command = [str(SLOWMO), "run", str(tmp_path / "clip.mp4")]
-    env = {**environment(), "SLOWMO_HOME": str(tmp_path / name)}
+    env = {**os.environ, "SLOWMO_HOME": str(tmp_path / name)}
     told = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert told.stderr.startswith(f"SLOWMO_HOME = {tmp_path / name} cannot be used")

@@ -17,7 +17,7 @@ from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, environment, eventually
+from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, eventually
 
 USER = """
 import sys, time
@@ -37,9 +37,8 @@ def storage(tmp_path: Path) -> Storage:
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def state(tmp_path: Path) -> Iterator[Path]:
     """A state folder; the test must leave no server in it."""
-    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     yield tmp_path / "state"
     eventually(lambda: not ServerState(tmp_path / "state").has_server)
 

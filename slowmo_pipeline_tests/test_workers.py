@@ -10,7 +10,7 @@ from slowmo_pipeline.serving.served import ServedEndpoint
 from slowmo_pipeline.serving.workers import Worker, WorkerDiedError, WorkerSettings
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
-from slowmo_pipeline_tests.local_server import LocalServer, environment, eventually
+from slowmo_pipeline_tests.local_server import LocalServer, eventually
 
 VERBOSE = f"verbose={interpolators.__name__}:Verbose"
 ENDLESS = f"endless={interpolators.__name__}:Endless"
@@ -29,8 +29,7 @@ def test_failure_that_says_too_much_is_cut_and_the_next_request_runs(folder: Sto
     assert len(folder.read(key)) < 65536
 
 
-def test_worker_whose_answer_is_out_of_all_bounds_is_ended(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+def test_worker_whose_answer_is_out_of_all_bounds_is_ended(folder: Storage) -> None:
     settings = WorkerSettings(folder.url, [ServedEndpoint.parse(ENDLESS)], count=1)
     with pytest.raises(WorkerDiedError, match="its answer has more than"):
         asyncio.run(Worker.start(settings, 0))
