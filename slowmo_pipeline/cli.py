@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from slowmo_pipeline.cli_run import Clips, run
 from slowmo_pipeline.columns import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
+
+if TYPE_CHECKING:
+    from slowmo_pipeline.steps.overview import Overview
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,10 +95,10 @@ def upload(clips: Clips) -> None:
 
 @app.command()
 def status(video: OneVideo = None) -> None:
-    """Show where each video stands: its result, whether its endpoint runs another model by now, or why it failed."""
+    """Show where each video stands: its result with what was lost, a newer model of its endpoint, or why it failed."""
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import failure_of
-    from slowmo_pipeline.steps.overview import FINISHED, OUTDATED, Overview, known_videos, overview
+    from slowmo_pipeline.steps.overview import FINISHED, OUTDATED, known_videos, overview
     from slowmo_pipeline.storage.opening import open_storage
 
     storage = open_storage(current_home().storage_url)
@@ -112,9 +115,19 @@ def status(video: OneVideo = None) -> None:
     print_columns(
         (row.video_id, "failed", reason)
         if (reason := failures.get(row.video_id))
-        else (row.video_id, row.state, storage.display_path(row.result) if row.result else "")
+        else (row.video_id, _state(row), storage.display_path(row.result) if row.result else "")
         for row in rows
     )
+
+
+def _state(row: "Overview") -> str:
+    """With how much there is to read in the report."""
+    counts = [_counted(row.losses, "loss", "losses"), _counted(row.notes, "note", "notes")]
+    return ", ".join((row.state, *filter(None, counts)))
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}" if count else ""
 
 
 @app.command()
