@@ -11,7 +11,8 @@ from slowmo_pipeline.cost import cost_of, price_per_hour
 from slowmo_pipeline.endpoint_asset import GROUP, made_with
 from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.endpoint_record import served
-from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
+from slowmo_pipeline.evaluations import evaluation
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
@@ -57,6 +58,17 @@ class InterpolatedChunksConfig(dg.Config):
     )
 
 
+DECODES = dg.AssetCheckKey(dg.AssetKey("raw_video"), "upload_decodes")
+"""The check of the upload: a damaged one fails it, though nothing is materialised that could be checked."""
+
+
+def undecodable(error: UnreadableVideoError) -> dg.AssetCheckResult:
+    """What that check says of an upload that cannot be used at all."""
+    return dg.AssetCheckResult(
+        asset_key=DECODES.asset_key, check_name=DECODES.name, passed=False, description=str(error)
+    )
+
+
 @contextmanager
 def told_as_failure() -> Iterator[None]:
     """Turn an expected error into a failure that Dagster shows with its message and does not retry."""
@@ -72,12 +84,18 @@ def raw_video(
     config: RawVideoConfig,
     storage: PipelineStorage,
     progress: dg.ResourceParam[ProgressFor],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckEvaluation]:
     """The upload: what it holds, and the settings in force."""
     chosen = {name: value for name, value in config.model_dump().items() if value is not None}
+    video_id = context.partition_key
     with told_as_failure():
-        source, info = look(storage.open(), context.partition_key, chosen=chosen, progress=progress(context.log))
-    return dg.MaterializeResult(
+        try:
+            source, info = look(storage.open(), video_id, chosen=chosen, progress=progress(context.log))
+        except UnreadableVideoError as error:
+            # Dagster skips the check's own step now.
+            yield evaluation(context.instance, video_id, undecodable(error))
+            raise
+    yield dg.MaterializeResult(
         metadata={
             "upload": source.upload,
             "frames": info.frame_count,

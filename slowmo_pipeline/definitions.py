@@ -28,6 +28,7 @@ defs = dg.Definitions(
         jobs.slow_motion,
         jobs.finish_video,
         jobs.change_model,
+        checks.check_video,
         deployment_jobs.deploy_endpoint,
         deployment_jobs.delete_endpoint,
     ],

@@ -19,11 +19,21 @@ def test_the_code_location_loads() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_loading_the_code_location_stays_light() -> None:
+@pytest.fixture(scope="module")
+def loading() -> subprocess.CompletedProcess[str]:
+    """A process that loads the code location, tells its modules and keeps no warning back."""
     program = "import json, sys, slowmo_pipeline.definitions; print(json.dumps(sorted(sys.modules)))"
-    loaded = json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+    return subprocess.run([sys.executable, "-W", "always", "-c", program], check=True, capture_output=True, text=True)
+
+
+def test_loading_the_code_location_stays_light(loading: subprocess.CompletedProcess[str]) -> None:
+    loaded = json.loads(loading.stdout)
     assert "dagster" in loaded
     assert not [name for name in HEAVY if name in loaded]
+
+
+def test_loading_the_code_location_warns_of_nothing(loading: subprocess.CompletedProcess[str]) -> None:
+    assert loading.stderr == ""
 
 
 def test_the_workspace_names_the_location_on_which_the_sensors_states_hang() -> None:
