@@ -31,11 +31,14 @@ TABLE_ROWS = 200
 
 
 def _config_fields() -> dict[str, Any]:
-    """The settings as optional config fields: an exact number is a string here, since JSON has none."""
+    """The settings as optional config fields. A look checks them."""
+    fields = SlowMotionSettings.model_fields
     kinds: dict[Any, Any] = {int: int, int | None: int, bool: bool}
+    # 4, 2.5 and "5/2": of Dagster's types only that of anything takes numbers and texts.
+    kinds |= {fields[name].annotation: Any for name in ("slowdown", "frame_rate")}
     return {
         name: (kinds.get(field.annotation, str) | None, Field(None, description=field.description))
-        for name, field in SlowMotionSettings.model_fields.items()
+        for name, field in fields.items()
     }
 
 

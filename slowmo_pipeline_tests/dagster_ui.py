@@ -1,5 +1,6 @@
 """Dagster's web interface as far as it asks and orders: its own GraphQL, with the questions that its pages ask."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 _LOCATION = "slowmo_pipeline"
@@ -63,6 +65,12 @@ LAUNCH = """mutation LaunchPipelineExecution($params: ExecutionParams!) {
     ... on RunConfigValidationInvalid { errors { message } }
   }
 }"""
+
+BACKFILL = """mutation LaunchPartitionBackfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) { __typename ... on PythonError { message } }
+}"""
+
+ASSETS = ("raw_video", "frame_chunks", "interpolated_chunks", "final_video")
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,18 @@ class DagsterUi:
         run = self.instance.get_run_by_id(answer["run"]["runId"])
         assert run is not None
         return run
+
+    def backfill(self, video_ids: Sequence[str], *, config: Mapping[str, Any]) -> None:
+        """Launch a backfill of all assets, and let the daemon submit its runs."""
+        params = {
+            "partitionNames": list(video_ids),
+            "assetSelection": [{"path": [asset]} for asset in ASSETS],
+            "runConfigData": dict(config),
+        }
+        answer = self.ask(BACKFILL, params=params)["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        errors = [error for error in execute_backfill_iteration(self._context, logging.getLogger(__name__)) if error]
+        assert not errors, errors
 
     def failure_of(self, run: dg.DagsterRun) -> str:
         """What the failed step of a run told."""
