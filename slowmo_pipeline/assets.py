@@ -16,7 +16,7 @@ from slowmo_pipeline.evaluations import evaluation
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
-from slowmo_pipeline.steps.assemble import assemble
+from slowmo_pipeline.steps.assemble import CAPTION, assemble
 from slowmo_pipeline.steps.at_once import come_at_once
 from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.ensure import Ensurer
@@ -74,11 +74,11 @@ def undecodable(error: UnreadableVideoError) -> dg.AssetCheckResult:
 
 @contextmanager
 def told_as_failure() -> Iterator[None]:
-    """Turn an expected error into a failure that Dagster shows with its message and does not retry."""
+    """Turn an expected error into a failure that Dagster shows with its message alone and does not retry."""
     try:
         yield
     except SlowmoError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(description=str(error), allow_retries=False) from None
 
 
 @dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"})
@@ -107,7 +107,7 @@ def raw_video(
             "bits": info.source_bits,
             "codec": info.codec,
             "sound": info.has_sound,
-            "notes": [*info.notes, *info.losses],
+            **_told(notes=info.notes, losses=info.losses),
             "settings": source.settings.model_dump(mode="json"),
         },
         data_version=dg.DataVersion(f"{source.sha256[:16]}-{source.settings.version}"),
@@ -135,7 +135,7 @@ def frame_chunks(
             "frame_rate": str(timeline.frame_rate),
             "source_rate": str(timeline.source.nominal_rate),
             "constant_rate": isinstance(timeline.source, ConstantRate),
-            "seconds": float(timeline.duration),
+            "seconds": round(float(timeline.duration), 3),
             "chunk_table": _table(chunk_table(plan)),
         },
         data_version=dg.DataVersion(done.current.plan),
@@ -213,17 +213,17 @@ def final_video(
         metadata={
             "path": _place(opened, final.key),
             "report": _place(opened, report),
-            "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})"),
+            "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})\n\n{CAPTION}"),
             "bytes": final.bytes,
             "frames": final.frame_count,
             "new_frames": in_force.plan.new_frame_count,
-            "seconds": float(timeline.duration),
+            "seconds": round(float(timeline.duration), 3),
             "endpoint_seconds": round(seconds, 3),
             "endpoint_seconds_per_new_frame": round(seconds / max(in_force.plan.new_frame_count, 1), 4),
             **_estimated_cost(seconds, instance_type),
             "model": in_force.current.model_id,
             "made_now": made,
-            "notes": list(final.notes),
+            **_told(notes=final.notes),
             "chunk_table": _table(chunk_frame(in_force, final).to_dict("records")),
         },
         data_version=dg.DataVersion(final.sha256[:16]),
@@ -234,6 +234,11 @@ def _estimated_cost(seconds: float, instance_type: str | None) -> dict[str, floa
     """The list price of so many endpoint seconds, where it is known; a number, so that the UI plots it."""
     usd_per_hour = price_per_hour(instance_type) if instance_type else None
     return {"estimated_cost_usd": round(float(cost_of(seconds, usd_per_hour)), 6)} if usd_per_hour else {}
+
+
+def _told(**sentences: Sequence[str]) -> dict[str, str]:
+    """As text, a line each: lists Dagster hides behind a button. What there is none of is left out."""
+    return {name: "\n".join(" ".join(line.split()) for line in lines) for name, lines in sentences.items() if lines}
 
 
 def _table(rows: Sequence[Mapping[Any, Any]]) -> dg.TableMetadataValue | str:

@@ -121,8 +121,8 @@ def _frame_count(found: Verified) -> dg.AssetCheckResult:
         metadata={
             "frames": found.frames,
             "expected_frames": found.expected_frames,
-            "seconds": float(found.seconds),
-            "expected_seconds": float(found.expected_seconds),
+            "seconds": round(float(found.seconds), 3),
+            "expected_seconds": round(float(found.expected_seconds), 3),
         },
     )
 
@@ -144,7 +144,7 @@ def _in_place(found: Verified) -> dg.AssetCheckResult:
         check_name=IN_PLACE.name,
         passed=all(sample.in_place for sample in found.samples),
         metadata={
-            "lowest_psnr": min((sample.psnr for sample in found.samples), default=0.0),
+            "lowest_psnr": round(min((sample.psnr for sample in found.samples), default=0.0), 2),
             "samples": dg.MetadataValue.table(samples),
         },
     )

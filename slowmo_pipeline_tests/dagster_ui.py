@@ -15,6 +15,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 _LOCATION = "slowmo_pipeline"
+_REPOSITORY = {"repositoryLocationName": _LOCATION, "repositoryName": "__repository__"}
 
 CHECKS = """query AssetChecksQuery($assetKey: AssetKeyInput!) {
   assetNodeOrError(assetKey: $assetKey) { ... on AssetNode { assetChecksOrError { ... on AssetChecks { checks {
@@ -70,6 +71,12 @@ BACKFILL = """mutation LaunchPartitionBackfill($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) { __typename ... on PythonError { message } }
 }"""
 
+DELETE = """mutation DeleteDynamicPartitions($keys: [String!]!, $repository: RepositorySelector!) {
+  deleteDynamicPartitions(partitionKeys: $keys, partitionsDefName: "videos", repositorySelector: $repository) {
+    __typename ... on PythonError { message }
+  }
+}"""
+
 ASSETS = ("raw_video", "frame_chunks", "interpolated_chunks", "final_video")
 
 
@@ -107,8 +114,7 @@ class DagsterUi:
 
     def offered(self, job: str) -> list[str]:
         """The partitions that the launchpad and the backfills of a job offer."""
-        repository = {"repositoryLocationName": _LOCATION, "repositoryName": "__repository__"}
-        [found] = self.ask(OFFERED, repository=repository, job=job)["partitionSetsOrError"]["results"]
+        [found] = self.ask(OFFERED, repository=_REPOSITORY, job=job)["partitionSetsOrError"]["results"]
         return [partition["name"] for partition in found["partitionsOrError"]["results"]]
 
     def scaffold(self, job: str) -> str:
@@ -140,6 +146,16 @@ class DagsterUi:
         run = self.instance.get_run_by_id(answer["run"]["runId"])
         assert run is not None
         return run
+
+    def failed(self) -> dict[str, list[str]]:
+        """The partitions that each asset shows as failed, by those that show any."""
+        shown = {asset: self.partitions(asset)["assetPartitionStatuses"]["failedPartitions"] for asset in ASSETS}
+        return {asset: list(failed) for asset, failed in shown.items() if failed}
+
+    def delete_partition(self, video_id: str) -> None:
+        """Delete the partition of a video."""
+        answer = self.ask(DELETE, keys=[video_id], repository=_REPOSITORY)["deleteDynamicPartitions"]
+        assert answer["__typename"] == "DeleteDynamicPartitionsSuccess", answer
 
     def backfill(self, video_ids: Sequence[str], *, config: Mapping[str, Any]) -> None:
         """Launch a backfill of all assets, and let the daemon submit its runs."""
@@ -186,4 +202,4 @@ def dagster_ui(instance: dg.DagsterInstance) -> Iterator[DagsterUi]:
 
 
 def _selector(job: str) -> dict[str, str]:
-    return {"repositoryLocationName": _LOCATION, "repositoryName": "__repository__", "pipelineName": job}
+    return {**_REPOSITORY, "pipelineName": job}
