@@ -11,11 +11,12 @@ from slowmo_pipeline.cost import cost_of, price_per_hour
 from slowmo_pipeline.endpoint_asset import GROUP, made_with
 from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.endpoint_record import served
-from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
+from slowmo_pipeline.evaluations import evaluation
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
-from slowmo_pipeline.steps.assemble import assemble
+from slowmo_pipeline.steps.assemble import CAPTION, assemble
 from slowmo_pipeline.steps.at_once import come_at_once
 from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.ensure import Ensurer
@@ -30,11 +31,14 @@ TABLE_ROWS = 200
 
 
 def _config_fields() -> dict[str, Any]:
-    """The settings as optional config fields: an exact number is a string here, since JSON has none."""
+    """The settings as optional config fields. A look checks them."""
+    fields = SlowMotionSettings.model_fields
     kinds: dict[Any, Any] = {int: int, int | None: int, bool: bool}
+    # 4, 2.5 and "5/2": of Dagster's types only that of anything takes numbers and texts.
+    kinds |= {fields[name].annotation: Any for name in ("slowdown", "frame_rate")}
     return {
         name: (kinds.get(field.annotation, str) | None, Field(None, description=field.description))
-        for name, field in SlowMotionSettings.model_fields.items()
+        for name, field in fields.items()
     }
 
 
@@ -57,13 +61,24 @@ class InterpolatedChunksConfig(dg.Config):
     )
 
 
+DECODES = dg.AssetCheckKey(dg.AssetKey("raw_video"), "upload_decodes")
+"""The check of the upload: a damaged one fails it, though nothing is materialised that could be checked."""
+
+
+def undecodable(error: UnreadableVideoError) -> dg.AssetCheckResult:
+    """What that check says of an upload that cannot be used at all."""
+    return dg.AssetCheckResult(
+        asset_key=DECODES.asset_key, check_name=DECODES.name, passed=False, description=str(error)
+    )
+
+
 @contextmanager
 def told_as_failure() -> Iterator[None]:
-    """Turn an expected error into a failure that Dagster shows with its message and does not retry."""
+    """Turn an expected error into a failure that Dagster shows with its message alone and does not retry."""
     try:
         yield
     except SlowmoError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(description=str(error), allow_retries=False) from None
 
 
 @dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"})
@@ -72,12 +87,18 @@ def raw_video(
     config: RawVideoConfig,
     storage: PipelineStorage,
     progress: dg.ResourceParam[ProgressFor],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckEvaluation]:
     """The upload: what it holds, and the settings in force."""
     chosen = {name: value for name, value in config.model_dump().items() if value is not None}
+    video_id = context.partition_key
     with told_as_failure():
-        source, info = look(storage.open(), context.partition_key, chosen=chosen, progress=progress(context.log))
-    return dg.MaterializeResult(
+        try:
+            source, info = look(storage.open(), video_id, chosen=chosen, progress=progress(context.log))
+        except UnreadableVideoError as error:
+            # Dagster skips the check's own step now.
+            yield evaluation(context.instance, video_id, undecodable(error))
+            raise
+    yield dg.MaterializeResult(
         metadata={
             "upload": source.upload,
             "frames": info.frame_count,
@@ -86,7 +107,7 @@ def raw_video(
             "bits": info.source_bits,
             "codec": info.codec,
             "sound": info.has_sound,
-            "notes": [*info.notes, *info.losses],
+            **_told(notes=info.notes, losses=info.losses),
             "settings": source.settings.model_dump(mode="json"),
         },
         data_version=dg.DataVersion(f"{source.sha256[:16]}-{source.settings.version}"),
@@ -114,7 +135,7 @@ def frame_chunks(
             "frame_rate": str(timeline.frame_rate),
             "source_rate": str(timeline.source.nominal_rate),
             "constant_rate": isinstance(timeline.source, ConstantRate),
-            "seconds": float(timeline.duration),
+            "seconds": round(float(timeline.duration), 3),
             "chunk_table": _table(chunk_table(plan)),
         },
         data_version=dg.DataVersion(done.current.plan),
@@ -192,17 +213,17 @@ def final_video(
         metadata={
             "path": _place(opened, final.key),
             "report": _place(opened, report),
-            "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})"),
+            "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})\n\n{CAPTION}"),
             "bytes": final.bytes,
             "frames": final.frame_count,
             "new_frames": in_force.plan.new_frame_count,
-            "seconds": float(timeline.duration),
+            "seconds": round(float(timeline.duration), 3),
             "endpoint_seconds": round(seconds, 3),
             "endpoint_seconds_per_new_frame": round(seconds / max(in_force.plan.new_frame_count, 1), 4),
             **_estimated_cost(seconds, instance_type),
             "model": in_force.current.model_id,
             "made_now": made,
-            "notes": [*final.notes, *final.losses],
+            **_told(notes=final.notes, losses=final.losses),
             "chunk_table": _table(chunk_frame(in_force, final).to_dict("records")),
         },
         data_version=dg.DataVersion(final.sha256[:16]),
@@ -213,6 +234,11 @@ def _estimated_cost(seconds: float, instance_type: str | None) -> dict[str, floa
     """The list price of so many endpoint seconds, where it is known; a number, so that the UI plots it."""
     usd_per_hour = price_per_hour(instance_type) if instance_type else None
     return {"estimated_cost_usd": round(float(cost_of(seconds, usd_per_hour)), 6)} if usd_per_hour else {}
+
+
+def _told(**sentences: Sequence[str]) -> dict[str, str]:
+    """As text, a line each: lists Dagster hides behind a button. What there is none of is left out."""
+    return {name: "\n".join(" ".join(line.split()) for line in lines) for name, lines in sentences.items() if lines}
 
 
 def _table(rows: Sequence[Mapping[Any, Any]]) -> dg.TableMetadataValue | str:

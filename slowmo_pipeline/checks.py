@@ -1,76 +1,150 @@
-"""Asset checks: is the upload whole, and is the final video what the plan promised?"""
+"""Asset checks, of each video by itself: is the upload whole, and is the final video what the plan promised?
 
+Each looks at stored objects alone, so that it can be executed by itself; the job `check_video` executes all of them.
+"""
+
+import warnings
 from collections.abc import Iterator
 
 import dagster as dg
 
-from slowmo_pipeline.assets import final_video, raw_video, told_as_failure
-from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.steps.records import read_info
-from slowmo_pipeline.steps.verify import verify
+from slowmo_pipeline.assets import DECODES, final_video, raw_video, told_as_failure, undecodable
+from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.evaluations import evaluation
+from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.resources import PipelineStorage, ProgressFor
+from slowmo_pipeline.steps.probe import peek
+from slowmo_pipeline.steps.records import read_final
+from slowmo_pipeline.steps.verify import Verified, verify
+from slowmo_pipeline.storage.base import Storage
 
 
-@dg.asset_check(asset=raw_video)
-def upload_decodes(context: dg.AssetCheckExecutionContext, storage: PipelineStorage) -> dg.AssetCheckResult:
-    """Every packet of the upload decodes to a frame with a time of its own."""
-    with told_as_failure():
-        info = read_info(storage.open(), context.partition_key)
-    return dg.AssetCheckResult(
-        passed=not info.losses,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"video": context.partition_key, "frames": info.frame_count, "losses": list(info.losses)},
-    )
+def _of_each_video(name: str, asset: dg.AssetsDefinition, description: str) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():
+        # Dagster may still change how checks are partitioned. Without partitions the video that was checked last would
+        # stand for all of them.
+        warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning)
+        return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=videos)
 
 
-@dg.multi_asset_check(
-    specs=[
-        dg.AssetCheckSpec(
-            "frame_count_and_duration",
-            asset=final_video,
-            description="The final video, decoded, has just the frames and the duration of its plan.",
-        ),
-        dg.AssetCheckSpec(
-            "originals_in_place",
-            asset=final_video,
-            description="Sampled frames of the upload appear at their places, not one output earlier or later (PSNR).",
-        ),
-    ]
+UPLOAD = _of_each_video(
+    DECODES.name, raw_video, "Every packet of the upload decodes to a frame with a time of its own."
 )
+FRAME_COUNT = _of_each_video(
+    "frame_count_and_duration",
+    final_video,
+    "The final video, decoded, has just the frames and the duration of its plan.",
+)
+IN_PLACE = _of_each_video(
+    "originals_in_place",
+    final_video,
+    "Sampled frames of the upload appear at their places, not one output earlier or later (PSNR).",
+)
+
+
+@dg.multi_asset_check(specs=[UPLOAD])
+def upload_decodes(
+    context: dg.AssetCheckExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
+) -> Iterator[dg.AssetCheckResult]:
+    """From what the last look at the upload found, if it still lies there; else from another look."""
+    with told_as_failure():
+        result = _upload(storage.open(), _video(context), progress(context.log))
+    yield result
+
+
+@dg.multi_asset_check(specs=[FRAME_COUNT, IN_PLACE], can_subset=True)
 def final_video_as_planned(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckResult]:
     """Both checks from one look at the final video."""
     with told_as_failure():
-        found = verify(storage.open(), context.partition_key)
-    yield dg.AssetCheckResult(
-        check_name="frame_count_and_duration",
+        opened, video_id = storage.open(), _video(context)
+        if read_final(opened, video_id) is None:
+            raise UnknownVideoError(f"The video {video_id} has no final video yet: materialise final_video first.")
+        found = verify(opened, video_id)
+    for spec, result in ((FRAME_COUNT, _frame_count(found)), (IN_PLACE, _in_place(found))):
+        if spec.key in context.selected_asset_check_keys:
+            yield result
+
+
+@dg.op(out={})
+def check_stored(
+    context: dg.OpExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Check the upload, and the final video if there is one."""
+    video_id = context.partition_key
+    with told_as_failure():
+        opened = storage.open()
+        yield evaluation(context.instance, video_id, _upload(opened, video_id, progress(context.log)))
+        if read_final(opened, video_id) is not None:
+            found = verify(opened, video_id)
+            yield evaluation(context.instance, video_id, _frame_count(found))
+            yield evaluation(context.instance, video_id, _in_place(found))
+
+
+# Not a job of the checks themselves: of such a one Dagster does not know that it has partitions.
+@dg.job(partitions_def=videos, description="Check a video as it lies there, upload and final video. Makes nothing.")
+def check_video() -> None:
+    """One op."""
+    check_stored()
+
+
+def _video(context: dg.AssetCheckExecutionContext) -> str:
+    """The video to check. Dagster's pages execute checks of their own accord without telling one."""
+    if not context.has_partition_key:
+        raise UnknownVideoError(f"A check is of one video: launch the job {check_video.name} and choose it there.")
+    video_id: str = context.partition_key
+    return video_id
+
+
+def _upload(storage: Storage, video_id: str, progress: Progress) -> dg.AssetCheckResult:
+    try:
+        info = peek(storage, video_id, progress=progress)
+    except UnreadableVideoError as error:
+        return undecodable(error)
+    return dg.AssetCheckResult(
+        asset_key=UPLOAD.asset_key,
+        check_name=UPLOAD.name,
+        passed=not info.losses,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(info.losses) or None,
+        metadata={"frames": info.frame_count},
+    )
+
+
+def _frame_count(found: Verified) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=FRAME_COUNT.asset_key,
+        check_name=FRAME_COUNT.name,
         passed=found.is_exact,
         metadata={
-            "video": context.partition_key,
             "frames": found.frames,
             "expected_frames": found.expected_frames,
-            "seconds": float(found.seconds),
-            "expected_seconds": float(found.expected_seconds),
+            "seconds": round(float(found.seconds), 3),
+            "expected_seconds": round(float(found.expected_seconds), 3),
         },
     )
-    yield dg.AssetCheckResult(
-        check_name="originals_in_place",
+
+
+def _in_place(found: Verified) -> dg.AssetCheckResult:
+    samples = [
+        dg.TableRecord(
+            {
+                "frame": sample.frame,
+                "output": sample.output,
+                "PSNR in dB": round(sample.psnr, 2),
+                "best neighbour": round(sample.neighbour_psnr, 2),
+            }
+        )
+        for sample in found.samples
+    ]
+    return dg.AssetCheckResult(
+        asset_key=IN_PLACE.asset_key,
+        check_name=IN_PLACE.name,
         passed=all(sample.in_place for sample in found.samples),
         metadata={
-            "video": context.partition_key,
-            "lowest_psnr": min((sample.psnr for sample in found.samples), default=0.0),
-            "samples": dg.MetadataValue.table(
-                [
-                    dg.TableRecord(
-                        {
-                            "frame": sample.frame,
-                            "output": sample.output,
-                            "PSNR in dB": round(sample.psnr, 2),
-                            "best neighbour": round(sample.neighbour_psnr, 2),
-                        }
-                    )
-                    for sample in found.samples
-                ]
-            ),
+            "lowest_psnr": round(min((sample.psnr for sample in found.samples), default=0.0), 2),
+            "samples": dg.MetadataValue.table(samples),
         },
     )

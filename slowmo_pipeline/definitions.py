@@ -12,6 +12,7 @@ from slowmo_pipeline import (
     sensors,
     status_sensors,
 )
+from slowmo_pipeline.environment import deployment_jobs_wanted
 from slowmo_pipeline.progress import LogProgress
 from slowmo_pipeline.resources import PipelineStorage, SageMakerAsyncEndpoint
 
@@ -28,8 +29,8 @@ defs = dg.Definitions(
         jobs.slow_motion,
         jobs.finish_video,
         jobs.change_model,
-        deployment_jobs.deploy_endpoint,
-        deployment_jobs.delete_endpoint,
+        checks.check_video,
+        *([deployment_jobs.deploy_endpoint, deployment_jobs.delete_endpoint] if deployment_jobs_wanted() else []),
     ],
     sensors=[
         sensors.new_uploads,

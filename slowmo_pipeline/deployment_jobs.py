@@ -1,4 +1,7 @@
-"""Jobs that deploy and delete an endpoint. Not assets: nothing that is materialised or backfilled ever deploys."""
+"""Jobs that deploy and delete an endpoint. Not assets: nothing that is materialised or backfilled ever deploys.
+
+The code location has them only where SLOWMO_DEPLOYMENT_JOBS says so.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ import dagster as dg
 from pydantic import Field, create_model
 
 from slowmo_pipeline.assets import told_as_failure
-from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
+from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor
 
 
@@ -29,7 +32,7 @@ DeployEndpointConfig = create_model("DeployEndpointConfig", __base__=dg.Config, 
 class DeleteEndpointConfig(dg.Config):
     """What shall be deleted."""
 
-    name: str = Field(DEFAULT_NAME, description="Of the deployment.")
+    name: str = Field(description="Of the deployment. There is no default: what is deleted, somebody has named.")
 
 
 @dg.op

@@ -95,7 +95,19 @@ def ui_url() -> str | None:
 
 def gpu_required() -> bool:
     """Whether FILM must not fall back to the CPU: SLOWMO_REQUIRE_GPU, which a deployment on GPUs sets to 1."""
-    return os.environ.get(REQUIRE_GPU, "") not in ("", "0")
+    return _is_on(REQUIRE_GPU)
+
+
+def deployment_jobs_wanted() -> bool:
+    """Whether Dagster has the jobs that deploy and delete endpoints: SLOWMO_DEPLOYMENT_JOBS set to 1.
+
+    Whoever reaches Dagster could spend money with one and end everybody's work with the other.
+    """
+    return _is_on("SLOWMO_DEPLOYMENT_JOBS")
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
 
 
 def server_side_encryption() -> dict[str, str]:

@@ -108,12 +108,14 @@ def _finished_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) ->
         run_url=_run_url(record.run_id),
         video=str(event.metadata["path"].value),
         report=str(event.metadata["report"].value),
-        notes=_notes(event.metadata["notes"]),
+        notes=tuple(note for name in ("losses", "notes") for note in _notes(event.metadata.get(name))),
     )
 
 
-def _notes(value: dg.MetadataValue[Any]) -> tuple[str, ...]:
-    return tuple(map(str, value.value))
+def _notes(told: dg.MetadataValue[Any] | None) -> tuple[str, ...]:
+    """A line each; version 0.1.0 told a list."""
+    notes = told.value if told else ""
+    return tuple(notes.splitlines()) if isinstance(notes, str) else tuple(map(str, notes))
 
 
 def _failed(instance: dg.DagsterInstance, storage: PipelineStorage, log: logging.Logger, after: int) -> Iterator[Told]:

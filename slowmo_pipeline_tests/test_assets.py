@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -6,7 +7,7 @@ import dagster as dg
 import pytest
 
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
-from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip
+from slowmo_pipeline_tests.media import cut_off, damaged, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline, failure_message, materialized
 from slowmo_pipeline_tests.stored import read_json, root_of, write_json
 
@@ -101,6 +102,14 @@ def test_a_damaged_upload_fails_with_its_reason_and_is_not_retried(pipeline: Tes
     assert "damaged.mp4" in failure_message(result)
 
 
+def test_the_page_of_a_failed_run_carries_one_short_trace(pipeline: TestPipeline) -> None:
+    result = pipeline.run(pipeline.drop("trace.mp4"), frame_rate="0/1")
+    [failure] = [event.step_failure_data.error for event in result.all_node_events if event.is_step_failure]
+    assert failure is not None
+    assert (failure.cause, failure.context) == (None, None)
+    assert not [line for line in failure.stack if "slowmo_pipeline/steps" in line]
+
+
 def test_an_upload_that_cannot_be_read_fails_with_its_reason_and_is_not_retried(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("unreadable.mp4")
     path = root_of(pipeline.storage) / "uploads" / "unreadable.mp4"
@@ -174,9 +183,27 @@ def test_numbers_that_plot_are_reported(pipeline: TestPipeline) -> None:
     assert reported["frames"] == 24
     assert reported["new_frames"] == 15
     assert reported["seconds"] == pytest.approx(24 / 25)
-    assert reported["preview"].startswith("![frames](data:image/jpeg;base64,")
+    image, caption = reported["preview"].split("\n\n")
+    assert image.startswith("![frames](data:image/jpeg;base64,")
     assert len(reported["preview"]) < 50_000
+    assert caption == "Neighbouring frames from the middle of the result, in their order."
     assert [record.data["new frames"] for record in reported["chunk_table"].records] == [15]
+
+
+def test_seconds_are_told_to_the_millisecond(pipeline: TestPipeline) -> None:
+    result = pipeline.run(pipeline.drop("sevenths.mp4", frames=6, rate=Fraction(7)))
+    told = [materialized(result, asset)["seconds"] for asset in ("frame_chunks", "final_video")]
+    [checked] = [each for each in result.get_asset_check_evaluations() if each.check_name == "frame_count_and_duration"]
+    told += [checked.metadata[name].value for name in ("seconds", "expected_seconds")]
+    assert told == [3.429] * 4
+
+
+def test_what_was_lost_and_noted_is_told_as_text(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("lossy.mp4", frames=40)
+    damaged(root_of(pipeline.storage) / "uploads" / "lossy.mp4", at=0.5)
+    result = pipeline.run(video_id)
+    assert re.fullmatch(r"Damaged packets: \d+ were skipped\.", materialized(result, "raw_video")["losses"])
+    assert materialized(result, "final_video")["notes"] == materialized(result, "raw_video")["losses"]
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.settings import SlowMotionSettings
 
 REPOSITORY = Path(__file__).parents[1]
+LOAD = """
+import json, sys
+from slowmo_pipeline.definitions import defs
+print(json.dumps({"modules": sorted(sys.modules), "jobs": [job.name for job in defs.jobs]}))
+"""
 HEAVY = ("tensorflow", "cv2", "sagemaker", "dagster_aws", "pandas", "uvicorn", "moto")
 
 
@@ -19,11 +25,31 @@ def test_the_code_location_loads() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_loading_the_code_location_stays_light() -> None:
-    program = "import json, sys, slowmo_pipeline.definitions; print(json.dumps(sorted(sys.modules)))"
-    loaded = json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+@pytest.fixture(scope="module")
+def loading() -> subprocess.CompletedProcess[str]:
+    """A process that loads the code location, tells its modules and jobs, and keeps no warning back."""
+    return load({})
+
+
+def load(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "always", "-c", LOAD]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def test_loading_the_code_location_stays_light(loading: subprocess.CompletedProcess[str]) -> None:
+    loaded = json.loads(loading.stdout)["modules"]
     assert "dagster" in loaded
     assert not [name for name in HEAVY if name in loaded]
+
+
+def test_loading_the_code_location_warns_of_nothing(loading: subprocess.CompletedProcess[str]) -> None:
+    assert loading.stderr == ""
+
+
+def test_no_job_deploys_or_deletes_unless_it_is_switched_on(loading: subprocess.CompletedProcess[str]) -> None:
+    by_default = json.loads(loading.stdout)["jobs"]
+    switched_on = json.loads(load({"SLOWMO_DEPLOYMENT_JOBS": "1"}).stdout)["jobs"]
+    assert {*switched_on} - {*by_default} == {"deploy_endpoint", "delete_endpoint"}
 
 
 def test_the_workspace_names_the_location_on_which_the_sensors_states_hang() -> None:

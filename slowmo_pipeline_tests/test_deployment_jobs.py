@@ -85,6 +85,11 @@ def test_a_run_that_is_terminated_says_what_it_leaves(stage: Stage) -> None:
     assert "is Creating and does not scale: 1 ml.g5.xlarge at full price" in failure.error.message
 
 
+def test_what_is_deleted_must_be_named() -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError, match="name"):
+        dg.validate_run_config(deployment_jobs.delete_endpoint, {"ops": {"delete_from_sagemaker": {"config": {}}}})
+
+
 def test_nothing_that_is_materialised_deploys() -> None:
     for job in (deployment_jobs.deploy_endpoint, deployment_jobs.delete_endpoint):
         assert not job.asset_layer.executable_asset_keys

@@ -104,6 +104,15 @@ def test_it_is_told_once_however_often_it_is_run(
     assert [message["id"] for message in topic.told()] == [f"{VIDEO}:finished:first", f"{VIDEO}:finished:second"]
 
 
+@pytest.mark.parametrize("notes", ["No sound.\nInterlaced.", ["No sound.", "Interlaced."]], ids=["now", "0.1.0"])
+def test_it_is_told_with_its_notes(
+    pipeline: TestPipeline, topic: OperatorTopic, finished: Daemon, notes: str | list[str]
+) -> None:
+    finish(pipeline.instance, notes=notes)
+    finished.tick()
+    assert topic.told()[0]["notes"] == ["No sound.", "Interlaced."]
+
+
 def test_other_videos_with_the_same_bytes_are_told_too(
     pipeline: TestPipeline, topic: OperatorTopic, finished: Daemon
 ) -> None:
@@ -344,9 +353,9 @@ def fail_as_asked(instance: dg.DagsterInstance, video_id: str) -> None:
     )
 
 
-def finish(instance: dg.DagsterInstance, *, version: str | None = None, video_id: str = VIDEO) -> None:
+def finish(instance: dg.DagsterInstance, *, version: str | None = None, video_id: str = VIDEO, **metadata: Any) -> None:
     """A video is finished, with another content each time unless told."""
-    metadata: dict[str, Any] = {"path": "s3://media/a.mp4", "report": "s3://media/a.html", "notes": []}
+    metadata = {"path": "s3://media/a.mp4", "report": "s3://media/a.html", **metadata}
     tags = {"dagster/data_version": version or str(uuid.uuid4())}
     instance.report_runless_asset_event(
         dg.AssetMaterialization("final_video", partition=video_id, metadata=metadata, tags=tags)

@@ -23,6 +23,9 @@ from slowmo_pipeline.video.reader import read_frames
 from slowmo_pipeline.video.sound import add_sound
 from slowmo_pipeline.video.writer import CODECS, encode
 
+CAPTION = "Neighbouring frames from the middle of the result, in their order."
+"""Of the filmstrip, for people."""
+
 _Made = TypeVar("_Made")
 
 

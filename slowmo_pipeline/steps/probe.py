@@ -55,7 +55,34 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
 
     Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError, SettingsError or EncodeError.
     """
+    source, info, is_as_before = _found(storage, video_id, chosen=chosen, progress=progress)
+    if not is_as_before:
+        require_encoder(
+            info=info,
+            frame_rate=timeline_of(info, source.settings).frame_rate,
+            codec=source.settings.codec,
+            crf=source.settings.crf,
+            threads=source.settings.encoder_threads,
+        )
     keys = VideoKeys(video_id)
+    write_record(storage, keys.info, info)
+    write_record(storage, keys.source, source)
+    return source, info
+
+
+def peek(storage: Storage, video_id: str, *, progress: Progress) -> VideoInfo:
+    """What probing finds in an upload as it lies there now; nothing is stored, and nothing done that was done before.
+
+    Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.
+    """
+    _, info, _ = _found(storage, video_id, chosen={}, progress=progress)
+    return info
+
+
+def _found(
+    storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress
+) -> tuple[Source, VideoInfo, bool]:
+    """What an upload is and holds; with it, whether just this was stored by the last look."""
     upload, before = _known(storage, video_id)
     entry, sidecar = storage.stat(upload), storage.stat(sidecar_key(upload))
     if entry is None:
@@ -80,16 +107,6 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
         now = storage.stat(upload)
         if now is None or now.version != entry.version:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
-    settled = before is not None and (before.version, before.settings) == (version, settings) and info == known
-    if not settled:
-        require_encoder(
-            info=info,
-            frame_rate=timeline_of(info, settings).frame_rate,
-            codec=settings.codec,
-            crf=settings.crf,
-            threads=settings.encoder_threads,
-        )
-
     source = Source(
         upload=upload,
         version=version,
@@ -97,9 +114,8 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
         sha256=sha256,
         settings=settings,
     )
-    write_record(storage, keys.info, info)
-    write_record(storage, keys.source, source)
-    return source, info
+    is_as_before = before is not None and (before.version, before.settings) == (version, settings) and info == known
+    return source, info, is_as_before
 
 
 def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:

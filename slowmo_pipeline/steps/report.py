@@ -7,6 +7,7 @@ import pandas as pd
 
 from slowmo_pipeline.cost import cost_of, packaged_prices, price_per_hour
 from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import Final, InForce
 from slowmo_pipeline.storage.base import Storage
@@ -24,8 +25,8 @@ _PAGE = """<!doctype html>
 </style>
 <h1>{title}</h1>
 <p>{summary}</p>
-<img alt="Neighbouring frames from the middle of the result" src="data:image/jpeg;base64,{filmstrip}">
-<p>An original frame from the middle, the frames after it, and the next original.</p>
+<img alt="Neighbouring frames" src="data:image/jpeg;base64,{filmstrip}">
+<p>{caption}</p>
 {notes}
 <h2>Facts</h2>
 {facts}
@@ -67,6 +68,7 @@ def write_report(storage: Storage, video_id: str, in_force: InForce, final: Fina
         title=escape(video_id),
         summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
         filmstrip=final.filmstrip,
+        caption=CAPTION,
         notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in (*final.losses, *final.notes)),
         facts=_table(facts),
         settings=_table({name: "the default" if value is None else value for name, value in settings.items()}),
