@@ -197,6 +197,10 @@ def endpoint_serve(
     block_width: BlockWidth = None,
     precision: Precision = None,
     workers: Workers = None,
+    open_to_all: Annotated[
+        bool,
+        typer.Option("--open", help="Take requests of any user of this machine, for SDKs that cannot send the token."),
+    ] = False,
 ) -> None:
     """Serve the local endpoint until Ctrl-C."""
     import logging
@@ -208,7 +212,14 @@ def endpoint_serve(
     check_for_film(interpolators, model, block_height, block_width, precision)
     with usage():
         endpoints = local_endpoints(interpolators, model, block_height, block_width, precision)
-    serve(state_dir=home.endpoint, storage_url=home.storage_url, port=port, workers=workers, endpoints=endpoints)
+    serve(
+        state_dir=home.endpoint,
+        storage_url=home.storage_url,
+        port=port,
+        workers=workers,
+        endpoints=endpoints,
+        open_to_all=open_to_all,
+    )
 
 
 @contextmanager
