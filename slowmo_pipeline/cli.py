@@ -41,6 +41,25 @@ Workers = Annotated[
     ),
 ]
 Interpolators = Annotated[list[str], typer.Option("--interpolator", help="What to serve: flow, film. Repeatable.")]
+
+
+def _hosts(given: list[str]) -> list[str]:
+    from slowmo_pipeline.guard import parse_host
+
+    try:
+        return [parse_host(host) for host in given]
+    except SettingsError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+AllowedHosts = Annotated[
+    list[str],
+    typer.Option(
+        "--allow-host",
+        callback=_hosts,
+        help="Another host by which browsers reach the UI, as NAME or NAME:PORT: a tunnel's or a proxy's. Repeatable.",
+    ),
+]
 Model = Annotated[
     str | None, typer.Option(help="Of film: a SavedModel's folder, or the name of a fetched model; unset: film.")
 ]
@@ -121,6 +140,7 @@ def run(
 @app.command()
 def up(
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    allow_hosts: AllowedHosts = [],  # noqa: B006  # Typer reads it, and copies
     interpolators: Interpolators = ["flow"],  # noqa: B006  # Typer reads it, and copies
     model: Model = None,
     block_height: BlockHeight = None,
@@ -128,12 +148,16 @@ def up(
     precision: Precision = None,
     workers: Workers = None,
 ) -> None:
-    """Start the local endpoint and Dagster with both sensors on: drop files into the uploads folder and watch."""
+    """Start the local endpoint and Dagster with its sensors on: drop files into the uploads folder and watch.
+
+    The UI answers browsers on this machine: http://127.0.0.1:3000 or http://localhost:3000. Pages of other sites can
+    neither read nor change anything. A tunnel or a proxy to it has a host of its own, which --allow-host lets in.
+    """
     from slowmo_pipeline.services import up as serve_all
 
     _check_for_film(interpolators, model, block_height, block_width, precision)
     endpoints = _endpoints(interpolators, model, block_height, block_width, precision)
-    serve_all(current_home(), port=port, workers=workers, endpoints=endpoints)
+    serve_all(current_home(), port=port, workers=workers, endpoints=endpoints, allowed_hosts=allow_hosts)
 
 
 @app.command()

@@ -130,9 +130,9 @@ class Processes:
         """Run `slowmo …` to its end."""
         return self.start(*arguments).told()
 
-    def up(self, port: int | None = None) -> Command:
+    def up(self, port: int | None = None, *options: str) -> Command:
         """Start `slowmo up` and wait until it takes uploads."""
-        command = self.start("up", "--port", str(port or free_port()), "--workers", "1")
+        command = self.start("up", "--port", str(port or free_port()), "--workers", "1", *options)
         eventually(lambda: "Uploads" in command.stderr or command.process.poll() is not None)
         assert command.process.poll() is None, command.stderr
         return command
