@@ -51,11 +51,19 @@ app.command()(run)
 app.command()(cost)
 
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
+AllowedHosts = Annotated[
+    list[str],
+    typer.Option(
+        "--allow-host",
+        help="Another host by which browsers reach the UI, as NAME or NAME:PORT: a tunnel's or a proxy's. Repeatable.",
+    ),
+]
 
 
 @app.command()
 def up(
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    allow_hosts: AllowedHosts = [],  # noqa: B006  # Typer reads it, and copies
     interpolators: Interpolators = ["flow"],  # noqa: B006  # Typer reads it, and copies
     model: Model = None,
     block_height: BlockHeight = None,
@@ -63,13 +71,19 @@ def up(
     precision: Precision = None,
     workers: Workers = None,
 ) -> None:
-    """Start the local endpoint and Dagster with both sensors on: drop files into the uploads folder and watch."""
+    """Start the local endpoint and Dagster with its sensors on: drop files into the uploads folder and watch.
+
+    The UI answers browsers on this machine: http://127.0.0.1:3000 or http://localhost:3000. Pages of other sites can
+    neither read nor change anything. A tunnel or a proxy to it has a host of its own, which --allow-host lets in.
+    """
+    from slowmo_pipeline.guard import parse_host
     from slowmo_pipeline.services import up as serve_all
 
     check_for_film(interpolators, model, block_height, block_width, precision)
     with usage():
+        hosts = [parse_host(host) for host in allow_hosts]
         endpoints = local_endpoints(interpolators, model, block_height, block_width, precision)
-    serve_all(current_home(), port=port, workers=workers, endpoints=endpoints)
+    serve_all(current_home(), port=port, workers=workers, endpoints=endpoints, allowed_hosts=hosts)
 
 
 @app.command()

@@ -136,9 +136,9 @@ class Processes:
         done = forked.slowmo(*arguments, env=self._environment)
         return Told(done.returncode, done.stdout, done.stderr)
 
-    def up(self, port: int | None = None) -> Command:
+    def up(self, port: int | None = None, *options: str) -> Command:
         """Start `slowmo up` and wait until it takes uploads."""
-        command = self.start("up", "--port", str(port or free_port()), "--workers", "1")
+        command = self.start("up", "--port", str(port or free_port()), "--workers", "1", *options)
         eventually(lambda: "Uploads" in command.stderr or command.process.poll() is not None)
         assert command.process.poll() is None, command.stderr
         return command
