@@ -39,7 +39,8 @@ FRAME_COUNT = _of_each_video(
 IN_PLACE = _of_each_video(
     "originals_in_place",
     final_video,
-    "Sampled frames of the upload appear at their places, not one output earlier or later (PSNR).",
+    "Sampled frames of the upload, or the outputs nearest to them, are at their places, not one output earlier or later "
+    "(PSNR).",
 )
 
 
@@ -133,6 +134,7 @@ def _in_place(found: Verified) -> dg.AssetCheckResult:
             {
                 "frame": sample.frame,
                 "output": sample.output,
+                "outputs away": round(float(sample.distance), 3),
                 "PSNR in dB": round(sample.psnr, 2),
                 "best neighbour": round(sample.neighbour_psnr, 2),
             }
@@ -143,6 +145,7 @@ def _in_place(found: Verified) -> dg.AssetCheckResult:
         asset_key=IN_PLACE.asset_key,
         check_name=IN_PLACE.name,
         passed=all(sample.in_place for sample in found.samples),
+        description=found.compared,
         metadata={
             "lowest_psnr": round(min((sample.psnr for sample in found.samples), default=0.0), 2),
             "samples": dg.MetadataValue.table(samples),
