@@ -39,8 +39,8 @@ FRAME_COUNT = _of_each_video(
 IN_PLACE = _of_each_video(
     "originals_in_place",
     final_video,
-    "Sampled frames of the upload, or the outputs nearest to them, are at their places, not one output earlier or later "
-    "(PSNR).",
+    "Sampled frames of the upload, or the outputs nearest to them, are at their places, not one output earlier or "
+    "later (PSNR).",
 )
 
 
