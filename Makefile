@@ -2,12 +2,13 @@
 # make up      endpoint, Dagster UI and sensors          make test-slow  the slow tests
 # make lint    what the CI checks before the tests       make bench      the numbers of the README
 #                                                        make bench-film those of FILM
+# make test-browser  the UI in Chromium (Debian's package chromium)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo up test test-slow lint bench bench-film clean
+.PHONY: demo up test test-slow test-browser lint bench bench-film clean
 
 demo: $(VENV)/installed
 	$(BIN)/slowmo run examples/big_buck_bunny.mp4 --slowdown 4
@@ -17,10 +18,13 @@ up: $(VENV)/installed
 
 # The tests of a file share servers and models. Files in their own order: those with few tests are the long ones.
 test: $(VENV)/dev-installed
-	$(BIN)/python -m slowmo_pipeline_tests.processor_time -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m slowmo_pipeline_tests.processor_time -m pytest -m "not slow and not browser" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow
+
+test-browser: $(VENV)/dev-installed
+	$(BIN)/python -m pytest -m browser
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .

@@ -212,7 +212,7 @@ def final_video(
             **_estimated_cost(seconds, instance_type),
             "model": in_force.current.model_id,
             "made_now": made,
-            **_told(notes=final.notes),
+            **_told(notes=final.notes, losses=final.losses),
             "chunk_table": _table(chunk_frame(in_force, final).to_dict("records")),
         },
         data_version=dg.DataVersion(final.sha256[:16]),

@@ -10,7 +10,7 @@ import typer
 
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.errors import SlowmoError, usage
 
 if TYPE_CHECKING:
     from slowmo_pipeline.cost import Estimate
@@ -52,17 +52,19 @@ def cost(
     minutes, whatever the scale-in cooldown is.
     """
     from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
-    from slowmo_pipeline.settings import parse_limits
+    from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.storage.opening import open_storage
 
-    table = read_prices(prices) if prices else packaged_prices()
-    usd_per_hour = known_price(instance_type, table)
+    options = {"slowdown": slowdown, "frame_rate": frame_rate}
+    with usage():
+        table = read_prices(prices) if prices else packaged_prices()
+        usd_per_hour = known_price(instance_type, table)
+        given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
+        parse_settings(given, origin="The options")
     storage = open_storage(current_home().storage_url)
     common = defaults(storage)
     speed, measurement = _speed(seconds_per_megapixel, storage, interpolator, instance_type)
-    options = {"slowdown": slowdown, "frame_rate": frame_rate}
-    given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
     estimates: list[tuple[str, Estimate]] = []
     for clip in clips:
         try:

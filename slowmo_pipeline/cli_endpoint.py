@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from slowmo_pipeline.columns import print_facts
 from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.errors import SettingsError, usage
 
 if TYPE_CHECKING:
     from slowmo_pipeline.deployment.status import EndpointStatus
@@ -37,7 +37,8 @@ def deploy(**given: Any) -> None:
     from slowmo_pipeline.steps.under_way import under_way
     from slowmo_pipeline.storage.opening import open_storage
 
-    settings = parse_deployment({**given, "environment": dict(map(_assignment, given["environment"] or []))})
+    with usage():
+        settings = parse_deployment({**given, "environment": dict(map(_assignment, given["environment"] or []))})
     changes: list[str] = []
     storage = open_storage(current_home().storage_url)
     # Before the change, which takes minutes and may be called off.

@@ -138,7 +138,9 @@ def package(
     from slowmo_pipeline.models import resolve_model
     from slowmo_pipeline.serving.model_folder import WARM_UP
     from slowmo_pipeline.serving.package import write_package
+    from slowmo_pipeline.storage.disk_errors import require_replaceable
 
+    require_replaceable(output)
     path = resolve_model(current_home(), model)
     options: dict[str, Any] = {
         "pyramid_levels": pyramid_levels,
@@ -149,10 +151,7 @@ def package(
     given = {option: value for option, value in options.items() if value is not None}
     film = _loader()(path, **given)  # an endpoint would take minutes to say that it does not fit
     warming = {} if warm_up is None else {WARM_UP: warm_up}
-    try:
-        sha256 = write_package(output, path, given | warming, model_id=film.model_id)
-    except OSError as error:
-        raise ModelError(f"The package cannot be written: {error}. Choose another --output.") from error
+    sha256 = write_package(output, path, given | warming, model_id=film.model_id)
     print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
 
 

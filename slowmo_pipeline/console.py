@@ -5,14 +5,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from slowmo_pipeline.errors import SlowmoError
+from slowmo_pipeline.errors import SlowmoError, UsageError
+from slowmo_pipeline.outcome import Outcome
 from slowmo_pipeline.progress import LogProgress, RunProgress
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# What is printed are words and paths: [brackets] and :colons: of theirs are not for Rich.
+stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 INTERRUPTED = 130
 """The exit code of a command that was interrupted, as shells report a program that SIGINT ended."""
@@ -41,6 +44,15 @@ def shown_progress(title: str) -> Iterator[RunProgress]:
         yield _StageBars(bars)
 
 
+def tell(clip: str, outcome: Outcome, *, seconds: float) -> None:
+    """Tell of a finished video: a line on the whole, and one for each thing worth knowing, what was lost at the end."""
+    stderr.print(f"{clip}: {outcome.summary}, made in {seconds:.1f} s", markup=False)
+    for note in outcome.notes:
+        stderr.print(f"{clip}: note: {note}", style="yellow", markup=False)
+    for grave in outcome.grave:
+        stderr.print(f"{clip}: NOT WHOLE: {grave}", style="bold red", markup=False)
+
+
 class Failures:
     """Of many clips, one that fails is told on stderr and stops no other."""
 
@@ -52,9 +64,17 @@ class Failures:
         """Work on one clip: an expected error ends the block, and no more."""
         try:
             yield
+        except UsageError:
+            raise  # of the command, not of the clip
         except SlowmoError as error:
             self.count += 1
             stderr.print(f"{clip}: {error}", style="red", markup=False)
+
+    def end(self, clips: int) -> None:
+        """End the command with exit code 1 when some of its clips failed."""
+        if self.count:
+            stderr.print(f"{self.count} of {clips} clips failed.", style="red")
+            raise typer.Exit(1)
 
 
 class _StageBars:
@@ -68,7 +88,7 @@ class _StageBars:
         if stage not in self._tasks:
             for task in self._bars.tasks:
                 self._bars.update(task.id, total=task.completed)
-            self._tasks[stage] = self._bars.add_task(stage, unit=unit)
+            self._tasks[stage] = self._bars.add_task(stage, total=None, unit=unit)
         self._bars.update(self._tasks[stage], completed=done, total=total or None)
 
     def note(self, message: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -23,6 +23,7 @@ from slowmo_pipeline.hosted import known_lost, told_to_runs
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.serving.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER, Held, held_at, ping
+from slowmo_pipeline.serving.request_token import TOKEN_HEADER, read_token
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole
@@ -83,14 +84,24 @@ class ChunkFailure:
 class AsyncEndpoint:
     """One asynchronous endpoint over one storage.
 
-    `url` is the address of a local endpoint; None means Amazon SageMaker with the usual AWS settings.
+    `url` is the address of a local endpoint, and `state` its state folder, where its token lies (None: it wants none);
+    `url` None means Amazon SageMaker with the usual AWS settings.
     `timeout_seconds` is the longest processing of one chunk (InvocationTimeoutSeconds, 1 to 3600).
     """
 
-    def __init__(self, name: str, storage: Storage, *, url: str | None, timeout_seconds: int = 3600) -> None:
+    def __init__(
+        self,
+        name: str,
+        storage: Storage,
+        *,
+        url: str | None,
+        state: Path | None = None,
+        timeout_seconds: int = 3600,
+    ) -> None:
         self.name = name
         self._storage = storage
         self._url = url
+        self._state = state
         self._timeout_seconds = timeout_seconds
         self._next_question = 0.0
 
@@ -106,7 +117,14 @@ class AsyncEndpoint:
             region_name="us-east-1",
             config=Config(signature_version=UNSIGNED, proxies={}),
         )
+        local.meta.events.register("before-call.sagemaker-runtime.InvokeEndpointAsync", self._add_token)
         return local
+
+    def _add_token(self, params: dict[str, Any], **_: object) -> None:
+        # Read for each request: a server that starts again has another one.
+        token = read_token(self._state) if self._state else None
+        if token is not None:
+            params["headers"][TOKEN_HEADER] = token
 
     def submit(self, *, input_key: str, result_key: str, inference_id: str, attempt: int) -> Receipt:
         """Queue one chunk; the result will appear under `result_key`.
@@ -156,14 +174,15 @@ class AsyncEndpoint:
         """The local server that gave an answer; it may be another than the one that was connected to."""
         if self._url is None or SERVER_ID_HEADER not in headers:
             return None
-        return LocalServer(id=headers[SERVER_ID_HEADER], url=self._url, host=platform.node())
+        state = str(self._state) if self._state else None
+        return LocalServer(id=headers[SERVER_ID_HEADER], url=self._url, host=platform.node(), state=state)
 
     def held(self, below: str) -> Held | None:
         """What a local endpoint holds of requests for results below a prefix.
 
         None when SageMaker is the endpoint, which tells no such thing, or when nobody answers.
         """
-        return held_at(self._url, below) if self._url is not None else None
+        return held_at(self._url, below, state=self._state) if self._url is not None else None
 
     def check_alive(self) -> None:
         """Raise when nothing more comes of what was sent.

@@ -18,6 +18,8 @@ class LocalServer(Record):
     """`http://127.0.0.1:port`, for boto3's endpoint_url."""
     host: str
     """The machine that the address is meant on, by its own name."""
+    state: str | None = None
+    """Its state folder, where its token lies; None for a server of before, which has none."""
 
 
 class Served(Record):

@@ -3,6 +3,9 @@
 Every error is also the built-in that people already catch, so `except ValueError` works for bad input.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SlowmoError(Exception):
     """Base of all errors raised on purpose; the command line prints its message without a traceback."""
@@ -10,6 +13,10 @@ class SlowmoError(Exception):
 
 class SettingsError(SlowmoError, ValueError):
     """A setting is out of bounds, unknown, or does not parse."""
+
+
+class UsageError(SettingsError):
+    """The command line says what cannot be meant; the exit code is 2, as for an option that does not exist."""
 
 
 class UnreadableVideoError(SlowmoError, ValueError):
@@ -78,3 +85,12 @@ class NotificationError(SlowmoError, RuntimeError):
 
 class HomeError(SlowmoError, RuntimeError):
     """SLOWMO_HOME cannot be used, or another process holds what only one may hold."""
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Within it, a SettingsError is about what the command line says."""
+    try:
+        yield
+    except SettingsError as error:
+        raise UsageError(str(error)) from None

@@ -62,7 +62,7 @@ def _make_dagster_home(home: Home) -> None:
     if not config.exists():
         aside = config.with_suffix(".new")
         with packaged("dagster.yaml") as default:
-            shutil.copy(default, aside)
+            shutil.copyfile(default, aside)  # not its mode: that is for the umask
         aside.replace(config)
 
 

@@ -16,7 +16,7 @@ def opened(path: Path) -> Iterator[int]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Python opens descriptors close-on-exec: a lock does not outlive its holder in a program it started.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise HomeError(
             f"{path} cannot be used: {error.strerror}. Set SLOWMO_HOME to a folder you may write to."

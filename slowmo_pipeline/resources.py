@@ -58,7 +58,8 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
         known = served(storage, name)
         if known.sagemaker_endpoint is not None:
             return AsyncEndpoint(known.sagemaker_endpoint, storage, url=None, timeout_seconds=self.timeout_seconds)
-        live = live_server(current_home().endpoint)
+        state = current_home().endpoint
+        live = live_server(state)
         if live is None:
             raise EndpointUnreachableError(
                 f"No local endpoint runs for {current_home().root}. Start one with `slowmo endpoint serve` or "
@@ -72,7 +73,7 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"to serve {storage.url} runs {known.model_id}: start this home's endpoint again, or give each home a "
                 "SLOWMO_STORAGE of its own."
             )
-        return AsyncEndpoint(name, storage, url=address.url, timeout_seconds=self.timeout_seconds)
+        return AsyncEndpoint(name, storage, url=address.url, state=state, timeout_seconds=self.timeout_seconds)
 
 
 def local_model(name: str) -> str | None:
@@ -83,8 +84,9 @@ def local_model(name: str) -> str | None:
 
 def held_here(below: str) -> Held | None:
     """What the local endpoint of SLOWMO_HOME holds of requests for results below a prefix; None when none runs."""
-    live = live_endpoint(current_home().endpoint)
-    return held_at(live.url, below) if live else None
+    state = current_home().endpoint
+    live = live_endpoint(state)
+    return held_at(live.url, below, state=state) if live else None
 
 
 ProgressFor = Callable[[logging.Logger], RunProgress]

@@ -17,9 +17,10 @@ from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.home import locked
 from slowmo_pipeline.jobs import slow_motion
+from slowmo_pipeline.outcome import Outcome, outcome_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.progress import RunProgress
-from slowmo_pipeline.steps.records import read_final
+from slowmo_pipeline.reasons import reason_of, was_interrupted
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage
 
@@ -38,15 +39,15 @@ class Pipeline:
     instance: dg.DagsterInstance
     storage: Storage
 
-    def run_clip(self, clip: Path, settings: Mapping[str, Any], progress: RunProgress) -> str:
-        """Upload a file, make it a partition and run it; returns the key of the final video."""
+    def run_clip(self, clip: Path, settings: Mapping[str, Any], progress: RunProgress) -> Outcome:
+        """Upload a file, make it a partition and run it."""
         upload = upload_clip(self.storage, clip, progress, with_sidecar=False)
         video_id = register(self.storage, upload)
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
         return self.run(video_id, settings, progress)
 
-    def run(self, video_id: str, settings: Mapping[str, Any], progress: RunProgress) -> str:
-        """Materialise the four assets of a video; returns the key of the final video.
+    def run(self, video_id: str, settings: Mapping[str, Any], progress: RunProgress) -> Outcome:
+        """Materialise the four assets of a video.
 
         Raises RunFailedError with the failed step's message, and KeyboardInterrupt when it was interrupted.
         """
@@ -68,16 +69,16 @@ class Pipeline:
                     raise_on_error=False,
                 )
         failures = [event for event in result.all_node_events if event.is_step_failure]
-        if any(_was_interrupted(event) for event in failures):
+        if any(map(was_interrupted, failures)):
             raise KeyboardInterrupt  # which Dagster had caught
         if not result.success:
             raise RunFailedError(
-                _reason(failures[0], run_id) if failures else f"The run {run_id} failed; `slowmo up` shows why."
+                _in_run(failures[0], run_id) if failures else f"The run {run_id} failed; `slowmo up` shows why."
             )
-        final = read_final(self.storage, video_id)
-        if final is None:
+        outcome = outcome_of(self.storage, video_id, failed_checks=_failed_checks(result))
+        if outcome is None:
             raise RunFailedError(f"The final video of {video_id} disappeared while it ran: run again.")
-        return final.key
+        return outcome
 
 
 def wait_for_other_runs(instance: dg.DagsterInstance, home: Home, video_id: str) -> None:
@@ -99,21 +100,15 @@ def failure_of(instance: dg.DagsterInstance, video_id: str) -> str | None:
         return None
     entries = instance.all_logs(runs[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     events = [entry.dagster_event for entry in entries if entry.dagster_event]
-    return _reason(events[0], runs[0].run_id) if events else f"the run {runs[0].run_id} was ended from outside"
+    return _in_run(events[0], runs[0].run_id) if events else f"the run {runs[0].run_id} was ended from outside"
 
 
-def _reason(event: dg.DagsterEvent, run_id: str) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error and (data.error.cause or data.error)
-    reason = error.message.strip() if error else "no reason given"
-    return f"An error that should not happen, in {event.step_key}: {reason} (run {run_id})"
+def _in_run(event: dg.DagsterEvent, run_id: str) -> str:
+    reason = reason_of(event)
+    return f"{reason} (run {run_id})" if event.step_failure_data.user_failure_data is None else reason
 
 
-def _was_interrupted(event: dg.DagsterEvent) -> bool:
-    error = event.step_failure_data.error
-    return error is not None and dg.DagsterExecutionInterruptedError.__name__ in (
-        error.cls_name,
-        error.cause and error.cause.cls_name,
-    )
+def _failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    """Not those that warn: what they warn of is told in words."""
+    found = result.get_asset_check_evaluations()
+    return tuple(each.check_name for each in found if not each.passed and each.severity == dg.AssetCheckSeverity.ERROR)

@@ -34,6 +34,12 @@ def _check_fineness(value: Fraction) -> None:
         raise ValueError("is too fine: neither part of the fraction may exceed 1000000")
 
 
+def _in_small_letters(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+_AnyCase = BeforeValidator(_in_small_letters)
+
 ExactNumber = Annotated[Fraction, BeforeValidator(parse_fraction), PlainSerializer(str, return_type=str)]
 
 
@@ -54,16 +60,16 @@ class SlowMotionSettings(BaseModel):
     interpolator: str = Field(
         "flow", pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", description="Name of the endpoint that makes new frames."
     )
-    codec: Literal["h264", "h265", "prores", "ffv1"] = Field(
+    codec: Annotated[Literal["h264", "h265", "prores", "ffv1"], _AnyCase] = Field(
         "h264", description="h264 and h265 make MP4, prores makes MOV, ffv1 (lossless RGB) makes MKV."
     )
     crf: int | None = Field(
         None, ge=0, le=51, description="Quality of h264 and h265, lower is better; unset: 18 and 20."
     )
-    sound: Literal["stretch", "none"] = Field(
+    sound: Annotated[Literal["stretch", "none"], _AnyCase] = Field(
         "stretch", description="stretch: the sound is slowed with its pitch kept. none: no sound."
     )
-    images: Literal["lossless", "jpeg"] = Field(
+    images: Annotated[Literal["lossless", "jpeg"], _AnyCase] = Field(
         "lossless", description="How frames travel to the endpoint: lossless, or as smaller JPEG files (8 bit only)."
     )
     keep_results: bool = Field(
@@ -118,6 +124,8 @@ class SlowMotionSettings(BaseModel):
         return self.model_dump(mode="json", include={"codec", "crf", "sound", "encoder_threads"})
 
 
+CODECS_WITH_CRF = frozenset({"h264", "h265"})
+
 LIMITS = tuple(name for name in SlowMotionSettings.model_fields if name.startswith("max_"))
 """The settings that bound the work: for whoever runs the pipeline to set, never for who uploads."""
 
@@ -128,7 +136,7 @@ def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSetti
     Raises SettingsError that quotes the first bad value, says what is allowed, and names `origin`.
     """
     try:
-        return SlowMotionSettings.model_validate(dict(values))
+        settings = SlowMotionSettings.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a name"  # which is not even Unicode
@@ -137,6 +145,22 @@ def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSetti
             raise SettingsError(f"{origin}: there is no setting {reprlib.repr(name)}; there are {known}.") from None
         reason = reason_of(first["msg"])
         raise SettingsError(f"{origin}: {name} = {reprlib.repr(first['input'])} {reason}.") from None
+    if settings.crf is not None and settings.codec not in CODECS_WITH_CRF:
+        raise SettingsError(f"{origin}: {settings.codec} has no crf. Leave it out, or choose h264 or h265.")
+    return settings
+
+
+def overlaid(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values of several sources, of which the later ones win.
+
+    A crf goes with its codec: another layer's codec that has none drops it.
+    """
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values |= layer
+        if str(layer.get("codec", "h264")).lower() not in CODECS_WITH_CRF and "crf" not in layer:
+            values.pop("crf", None)
+    return values
 
 
 def reason_of(message: str) -> str:

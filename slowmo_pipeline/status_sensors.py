@@ -20,6 +20,7 @@ from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
 from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.reasons import reason_of
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.sensors import Look, completed_outputs, look_at_pending, next_run
 
@@ -107,7 +108,7 @@ def _finished_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) ->
         run_url=_run_url(record.run_id),
         video=str(event.metadata["path"].value),
         report=str(event.metadata["report"].value),
-        notes=_notes(event.metadata.get("notes")),
+        notes=tuple(note for name in ("losses", "notes") for note in _notes(event.metadata.get(name))),
     )
 
 
@@ -143,7 +144,7 @@ def _failed_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> N
         state="failed",
         run_id=run.run_id,
         run_url=_run_url(run.run_id),
-        reason=reason_of(event)[:MAX_REASON],
+        reason=reason_of_run(event)[:MAX_REASON],
     )
 
 
@@ -179,18 +180,11 @@ def _goes_on(
     return not instance.get_runs(RunsFilter(tags={"dagster/run_key": str(request.run_key)}), limit=1)
 
 
-def reason_of(event: dg.DagsterEvent) -> str:
+def reason_of_run(event: dg.DagsterEvent) -> str:
     """Why a run failed, in the words of the step that failed or of who ended the run."""
     # Whoever ends a run from outside says so in the message alone.
     step = event.job_failure_data.first_step_failure_event if event.event_specific_data else None
-    if step is None:
-        return event.message or "No reason was given."
-    data = step.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error and (data.error.cause or data.error)
-    message = error.message.strip() if error else "no reason given"
-    return f"An error that should not happen, in {step.step_key}: {message}"
+    return reason_of(step) if step else event.message or "No reason was given."
 
 
 def _data_version(event: dg.AssetMaterialization) -> str:

@@ -14,18 +14,23 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-PIPELINE = ("slowmo_pipeline.running", "slowmo_pipeline.diagnosis", "slowmo_pipeline.serving.owner")
+PIPELINE = (
+    "slowmo_pipeline.running",
+    "slowmo_pipeline.diagnosis",
+    "slowmo_pipeline.serving.owner",
+    "slowmo_pipeline.steps.report",
+)
 """What most commands import."""
 FILM = ("slowmo_pipeline.interpolation.film",)
 """What those import that load a model: TensorFlow, five seconds each time."""
 
 _PARENT = """
-import importlib, json, os, sys
+import importlib, json, os, sys, traceback
 from slowmo_pipeline.cli import main
 from slowmo_pipeline_tests import once
 
 once.remember()
-once.read_revisions()
+once.open_an_instance()
 for name in sys.argv[1:]:
     importlib.import_module(name)
 for line in sys.stdin:
@@ -38,8 +43,17 @@ for line in sys.stdin:
     os.environ.clear()
     os.environ.update(call["environment"])
     sys.argv = ["slowmo", *call["arguments"]]
-    main()
-    sys.exit()
+    status = 0
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # taking TensorFlow apart takes seconds
 """
 
 

@@ -1,4 +1,4 @@
-"""A local endpoint server of the tests' own, in a process of its own, with plain boto3 as its client."""
+"""A local endpoint server of the tests' own, in a process of its own; its client is plain boto3 with the token."""
 
 import io
 import os
@@ -67,6 +67,7 @@ class LocalServer:
         command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint"]
         command += ["--state", str(state), "--storage", storage.url, "--workers=1", f"--endpoint={SCRIPTED}", *options]
         self.storage = storage
+        self.state = state
         self.gate = state.with_suffix(".gate")
         """Once this file is there, what is HELD goes on."""
         # A file: a pipe that nobody reads would fill and stop the server.
@@ -83,6 +84,10 @@ class LocalServer:
             region_name="us-east-1",
             config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),
         )
+        self.client.meta.events.register("before-call.sagemaker-runtime", self._add_token)
+
+    def _add_token(self, params: dict[str, Any], **_: object) -> None:
+        params["headers"]["x-slowmo-token"] = (self.state / "request-token").read_text()
 
     def __enter__(self) -> "LocalServer":
         return self

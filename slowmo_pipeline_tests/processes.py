@@ -18,6 +18,7 @@ import psutil
 from dagster import DagsterEventType, DagsterRun, RunsFilter
 
 from slowmo_pipeline.environment import Home
+from slowmo_pipeline_tests import forked
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.media import moving_square, tone, write_clip
 
@@ -109,6 +110,10 @@ class Processes:
         for process in self._started:
             process.wait()
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "SLOWMO_HOME": str(self.home.root), "SLOWMO_STORAGE": ""}
+
     def start(self, *arguments: str) -> Command:
         """Start `slowmo …` in a session of its own."""
         number = len(self._started)
@@ -116,7 +121,7 @@ class Processes:
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
                 [str(SLOWMO), *arguments],
-                env={**os.environ, "SLOWMO_HOME": str(self.home.root), "SLOWMO_STORAGE": ""},
+                env=self._environment,
                 cwd=self._working_directory,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -127,12 +132,13 @@ class Processes:
         return Command(process, out, err)
 
     def call(self, *arguments: str) -> Told:
-        """Run `slowmo …` to its end."""
-        return self.start(*arguments).told()
+        """Run `slowmo …` to its end, in a process forked for it."""
+        done = forked.slowmo(*arguments, env=self._environment)
+        return Told(done.returncode, done.stdout, done.stderr)
 
-    def up(self, port: int | None = None) -> Command:
+    def up(self, port: int | None = None, *options: str) -> Command:
         """Start `slowmo up` and wait until it takes uploads."""
-        command = self.start("up", "--port", str(port or free_port()), "--workers", "1")
+        command = self.start("up", "--port", str(port or free_port()), "--workers", "1", *options)
         eventually(lambda: "Uploads" in command.stderr or command.process.poll() is not None)
         assert command.process.poll() is None, command.stderr
         return command

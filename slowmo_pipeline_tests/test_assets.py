@@ -203,7 +203,7 @@ def test_what_was_lost_and_noted_is_told_as_text(pipeline: TestPipeline) -> None
     damaged(root_of(pipeline.storage) / "uploads" / "lossy.mp4", at=0.5)
     result = pipeline.run(video_id)
     assert re.fullmatch(r"Damaged packets: \d+ were skipped\.", materialized(result, "raw_video")["losses"])
-    assert materialized(result, "final_video")["notes"] == materialized(result, "raw_video")["losses"]
+    assert materialized(result, "final_video")["losses"] == materialized(result, "raw_video")["losses"]
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             patch.setenv("AWS_ENDPOINT_URL", stage.aws.target)
             folder = tmp_path_factory.mktemp("runtime") / "state"
             serves = f"--endpoint={ENDPOINT}={interpolators.__name__}:Fade"
-            server = LocalServer(folder, stage.storage("videos"), serves)
+            server = LocalServer(folder, stage.storage("videos"), serves, "--open")
         stage.runtime.target = server.url
         sagemaker = Aws().sagemaker
         sagemaker.create_model(ModelName=ENDPOINT, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})

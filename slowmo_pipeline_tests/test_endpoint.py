@@ -246,7 +246,7 @@ def test_folder_is_looked_at_more_often_than_a_bucket(folder: Storage, s3_url: s
 def test_real_local_endpoint_keeps_to_the_contract(folder: Storage, tmp_path: Path) -> None:
     folder.write(INPUT, grey_chunk(FADE))
     with LocalServer(tmp_path / "state", folder) as server:
-        endpoint = AsyncEndpoint("scripted", folder, url=server.url)
+        endpoint = AsyncEndpoint("scripted", folder, url=server.url, state=server.state)
         endpoint.check_alive()
         receipt = endpoint.submit(input_key=INPUT, result_key=RESULT, inference_id="0123-7-1", attempt=1)
         eventually(lambda: folder.stat(RESULT))

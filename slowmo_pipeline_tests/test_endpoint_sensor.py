@@ -114,7 +114,7 @@ def test_who_may_not_look_is_told_so_and_does_not_fail(watched: Watched, name: s
 
 def test_what_is_not_known_of_one_deployment_hides_no_other(watched: Watched) -> None:
     watched.cut_off()
-    other = "slowmo-a"
+    other = "another"
     watched.stage.storage.write(f"models/{other}/0123/model.tar.gz", b"a package")
     denied = refuse(400, "AccessDeniedException")
     watched.aws.inject(denied, times=99, meant=lambda asked: other.encode() in asked.body)

@@ -1,6 +1,7 @@
 """SLOWMO_HOME: made once however many come at once, where it can be made."""
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,16 @@ def test_four_processes_make_one_home_at_once(home: Home) -> None:
     assert [process.wait() for process in started] == [0, 0, 0, 0]
     with open_instance(home) as instance:
         assert sorted(instance.get_dynamic_partitions("videos")) == names
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o002])
+def test_whose_the_files_of_a_home_are_the_umask_says(home: Home, umask: int) -> None:
+    command = [sys.executable, "-c", OPEN, "a"]
+    subprocess.run(command, env={**os.environ, "SLOWMO_HOME": str(home.root)}, umask=umask, check=True)
+    # SQLite has a mode of its own for its files, never looser than the umask.
+    files = [path for path in home.root.rglob("*") if path.is_file() and path.suffix != ".db"]
+    assert {"dagster.yaml", "home.lock"} <= {path.name for path in files}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o666 & ~umask}
 
 
 def test_four_clips_run_at_once_on_a_fresh_home(processes: Processes, tmp_path: Path) -> None:

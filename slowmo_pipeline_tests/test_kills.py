@@ -18,10 +18,9 @@ MOST_STARTS = 3
 
 VICTIMS_OF_UP = (
     "slowmo up",
-    "dagster dev",
     "dagster code-server",
     "dagster api grpc",
-    "dagster_webserver",
+    "slowmo_pipeline.webserver",
     "dagster._daemon",
     "serving.local_endpoint",
     "serving.worker",

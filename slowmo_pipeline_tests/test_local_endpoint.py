@@ -1,4 +1,4 @@
-"""The server as its clients see it: real processes, plain boto3."""
+"""The server as its clients see it: real processes, plain boto3 with the token."""
 
 import asyncio
 import http.client
@@ -59,7 +59,7 @@ def failure_of(server: LocalServer, answer: Mapping[str, Any]) -> dict[str, obje
 
 
 def held_below(server: LocalServer, prefix: str) -> Held:
-    held = held_at(server.url, prefix)
+    held = held_at(server.url, prefix, state=server.state)
     assert held
     return held
 

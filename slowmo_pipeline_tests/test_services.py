@@ -1,42 +1,19 @@
 """`slowmo up` on its own terms; what it does with videos is in test_end_to_end and test_kills."""
 
-import io
-import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from dagster import DagsterRunStatus
-from rich.console import Console
 
-from slowmo_pipeline import services
-from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import locked
 from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
-from slowmo_pipeline_tests.processes import Processes, drop, free_port, make_clip
-
-SLOW = """
-import http.server, sys
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"data": {"startSensor": {"__typename": "Sensor"}}}')
-
-sys.stdin.readline()
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
-"""
-"""A Dagster that serves once it is told to."""
+from slowmo_pipeline_tests.processes import Processes, drop, make_clip
 
 
 @pytest.fixture
@@ -67,33 +44,6 @@ def test_port_that_is_taken_ends_it_with_advice(processes: Processes) -> None:
         told = processes.call("up", "--port", str(taken.getsockname()[1]), "--workers", "1")
     assert told.status == 1
     assert "Address already in use. Choose another --port." in told.stderr
-
-
-def test_it_waits_for_dagster_as_long_as_that_lives_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a clock on which ten minutes pass from one look to the next."""
-    said, minutes, port = io.StringIO(), itertools.count(step=10), free_port()
-    monkeypatch.setattr(services, "stderr", Console(file=said, soft_wrap=True))
-    clock = SimpleNamespace(monotonic=lambda: next(minutes) * 60.0, sleep=time.sleep)
-    monkeypatch.setattr(services, "time", clock)
-    with subprocess.Popen([sys.executable, "-c", SLOW, str(port)], stdin=subprocess.PIPE) as dagster:
-        with ThreadPoolExecutor() as pool:
-            waiting = pool.submit(services._wait_until_served, port, dagster, tmp_path / "dagster.log")
-            eventually(lambda: f"its log: {tmp_path}/dagster.log" in said.getvalue())
-            assert dagster.stdin is not None
-            dagster.stdin.write(b"\n")
-            dagster.stdin.flush()
-            waiting.result(timeout=60)
-        dagster.kill()
-
-
-def test_dagster_that_ends_before_it_serves_is_told(tmp_path: Path) -> None:
-    with (
-        subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as dagster,
-        pytest.raises(HomeError, match="ended with status 3 before it served"),
-    ):
-        services._wait_until_served(free_port(), dagster, tmp_path / "dagster.log")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.settings import (
     LIMITS,
     SlowMotionSettings,
+    overlaid,
     parse_fraction,
     parse_limits,
     parse_settings,
@@ -236,3 +237,15 @@ def test_limits_on_the_command_line() -> None:
 def test_what_is_no_limit_is_refused_with_those_that_are(text: str) -> None:
     with pytest.raises(SettingsError, match=r"must be NAME=NUMBER with a name of max_bytes, .*max_new_frames\.$"):
         parse_limits([text])
+
+
+@pytest.mark.parametrize("codec", ["prores", "ffv1", "FFV1"])
+def test_crf_of_a_codec_that_has_none_is_refused(codec: str) -> None:
+    with pytest.raises(SettingsError, match=f"{codec.lower()} has no crf"):
+        parse_settings({"codec": codec, "crf": 20}, origin="A test")
+
+
+def test_a_crf_goes_with_the_codec_that_it_was_meant_for() -> None:
+    assert overlaid({"crf": 20, "slowdown": 8}, {"codec": "prores"}) == {"slowdown": 8, "codec": "prores"}
+    assert overlaid({"crf": 20}, {"codec": "H265"}) == {"crf": 20, "codec": "H265"}
+    assert overlaid({"codec": "ffv1"}, {"crf": 20}) == {"codec": "ffv1", "crf": 20}

@@ -106,7 +106,7 @@ def test_a_sound_that_fails_leaves_the_video_and_a_note(pipeline: TestPipeline, 
     result = pipeline.run(video_id)
     assert result.success
     assert len(pipeline.final_numbers(video_id)) == 100
-    assert materialized(result, "final_video")["notes"].startswith("The result has no sound: ")
+    assert materialized(result, "final_video")["losses"].startswith("The result has no sound: ")
 
 
 def test_scratch_does_not_outlive_the_run(pipeline: TestPipeline) -> None:

@@ -66,7 +66,7 @@ class Stage:
         def connect(name: str) -> AsyncEndpoint:
             address = live_endpoint(self.folder / state)
             assert address
-            return AsyncEndpoint(name, self.storage, url=address.url)
+            return AsyncEndpoint(name, self.storage, url=address.url, state=self.folder / state)
 
         return Ensurer(self.storage, connect, self.video_id, max_attempts=3, progress=Notes(hear)).ensure(wait=wait)
 
@@ -107,7 +107,7 @@ def test_what_a_server_has_lost_is_sent_again_once(stage: Stage) -> None:
 def test_one_chunk_that_was_lost_is_sent_again_alone(stage: Stage) -> None:
     with stage.server() as server:
         stage.ensure()
-        held = held_at(server.url, stage.keys.results)
+        held = held_at(server.url, stage.keys.results, state=server.state)
         server.kill()
     assert held
     [lost] = [number for number, key in held.requests.items() if key == stage.keys.result(2)]
@@ -145,7 +145,7 @@ def test_a_run_tells_of_a_full_disk_and_goes_on_once_there_is_room(
             stage.ensure()
             fill(disk)
             stage.gate.touch()
-            eventually(lambda: (held := held_at(server.url, "")) and held.trouble)
+            eventually(lambda: (held := held_at(server.url, "", state=server.state)) and held.trouble)
             ensured = stage.ensure(wait=True, hear=make_room)
 
     assert ensured == Ensured(complete=True, submitted=0, chunks=CHUNKS)

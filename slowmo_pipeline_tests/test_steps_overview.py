@@ -40,7 +40,7 @@ def keys_of(storage: Storage, video_id: str) -> set[str]:
 
 def test_states_on_the_way(storage: Storage) -> None:
     video_id = register(storage, UPLOAD)
-    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "registered", None)
+    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "registered", None, notes=0, losses=0)
 
     drop_and_cut(storage)
     assert overview(storage, video_id).state == "0 of 4 chunks interpolated"
@@ -49,7 +49,7 @@ def test_states_on_the_way(storage: Storage) -> None:
     assert overview(storage, video_id).state == "1 of 4 chunks interpolated"
 
     final = finish(storage, video_id)
-    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "finished", final.key)
+    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "finished", final.key, notes=1, losses=0)
 
 
 def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folder: Storage) -> None:

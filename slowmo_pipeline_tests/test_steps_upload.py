@@ -76,7 +76,7 @@ def test_sidecar_stays_when_not_asked_for(storage: Storage, file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.mp4", "."])
 def test_what_is_no_file_is_refused(folder: Storage, tmp_path: Path, name: str) -> None:
-    with pytest.raises(StorageError, match=r"is not a file\. Give the path of a video\."):
+    with pytest.raises(StorageError, match="is not a file"):
         upload_clip(folder, tmp_path / name, quiet, with_sidecar=True)
 
 

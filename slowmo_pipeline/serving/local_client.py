@@ -5,10 +5,12 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from slowmo_pipeline.endpoint_record import LocalServer
+from slowmo_pipeline.serving.request_token import TOKEN_HEADER, read_token
 
 REQUEST_ID_HEADER = "x-amzn-requestid"
 """In the answer to an accepted request, as AWS has it: the server's own id of the request."""
@@ -32,12 +34,15 @@ class Held:
 
 def ping(url: str) -> dict[str, Any] | None:
     """What the server at that address says of itself, or None when none answers within five seconds."""
-    return _asked(url, "/ping")
+    return _asked(url, "/ping", None)
 
 
-def held_at(url: str, below: str) -> Held | None:
-    """What the server at that address holds of requests for results below a prefix; None when none answers."""
-    answer = _asked(url, f"/requests?below={quote(below)}")
+def held_at(url: str, below: str, *, state: Path | None) -> Held | None:
+    """What the server at that address holds of requests for results below a prefix; None when none tells.
+
+    `state` is its state folder, where its token lies.
+    """
+    answer = _asked(url, f"/requests?below={quote(below)}", read_token(state) if state else None)
     return Held(answer["server"], answer["requests"], answer["trouble"]) if answer else None
 
 
@@ -45,22 +50,25 @@ def held_by(server: LocalServer | None, here: Held, below: str) -> Held | None:
     """What a server holds that something was sent to, as far as can be told from here.
 
     `here` is what the server of this home holds below the prefix; `server` None stands for it. A server of another home
-    on this machine is asked where it was: when it is not there any more, it holds nothing. None when it was on another
-    machine, which cannot be told.
+    on this machine is asked where it was: when it is not there any more, it holds nothing. None when that cannot be
+    told: it was on another machine, or is another user's.
     """
     if server is None or server.id == here.server:
         return here
     if server.host != platform.node():
         return None
-    there = held_at(server.url, below)
-    return there if there is not None and there.server == server.id else Held(server.id, {})
+    there = held_at(server.url, below, state=Path(server.state) if server.state else None)
+    if there is not None and there.server == server.id:
+        return there
+    answer = ping(server.url)
+    return None if answer is not None and answer.get("server") == server.id else Held(server.id, {})
 
 
-def _asked(url: str, path: str) -> dict[str, Any] | None:
+def _asked(url: str, path: str, token: str | None) -> dict[str, Any] | None:
     # Not urllib: it would send a loopback address to the proxy of the environment.
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_ANSWER_SECONDS)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={TOKEN_HEADER: token} if token else {})
         response = connection.getresponse()
         answer = json.loads(response.read())
         return answer if response.status == 200 and isinstance(answer, dict) else None

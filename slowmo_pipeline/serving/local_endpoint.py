@@ -22,15 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.middleware import Middleware
 
 from slowmo_pipeline.endpoint_record import LocalServer
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError, StorageError
 from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
+from slowmo_pipeline.serving.admission import Admission
 from slowmo_pipeline.serving.announcement import announce, announce_again
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.gpus import visible_gpus
 from slowmo_pipeline.serving.local_http import create_app
 from slowmo_pipeline.serving.request_log import RequestLog
+from slowmo_pipeline.serving.request_token import make_token, read_token, write_token
 from slowmo_pipeline.serving.served import ServedEndpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
 from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
@@ -52,12 +55,14 @@ def serve(
     workers: int | None = None,
     endpoints: Sequence[str] = ("flow",),
     until_unused: bool = False,
+    open_to_all: bool = False,
 ) -> None:
     """Serve on 127.0.0.1 until SIGTERM or SIGINT; requests that are then unfinished stay in the state folder.
 
     `port` 0 takes a free one. Each worker loads all `endpoints` (see ServedEndpoint.parse); `workers` None means one a
     core, or one a GPU (one alone without any) where an interpolator uses all of it by itself. With `until_unused` it
-    also ends once nobody uses it (owner.use_endpoint). Raises HomeError when another server owns the folder, and
+    also ends once nobody uses it (owner.use_endpoint). With `open_to_all` it takes requests without its token, of any
+    user of this machine. Raises HomeError when another server owns the folder, and
     EndpointError when the port is taken or a worker cannot load its interpolators.
     """
     state = ServerState(state_dir)
@@ -69,7 +74,7 @@ def serve(
     settings = WorkerSettings(storage.url, served, count)
     # Outermost, so that a user who waits for the end of an unused server finds the folder free.
     with state.users() as users, state.owned(), closing(RequestLog(state.requests)) as log:
-        server = _Server(state, storage, log, settings, port, users if until_unused else None)
+        server = _Server(state, storage, log, settings, port, users if until_unused else None, open_to_all)
         asyncio.run(_until_signalled(server.run()))
 
 
@@ -88,6 +93,8 @@ class _Server:
     port: int
     users: Users | None
     """Whom it lives for; None: it lives until it is told to end."""
+    open_to_all: bool
+    """Whether it takes requests without its token."""
 
     async def run(self) -> None:
         """Serve until cancelled, or unused."""
@@ -95,7 +102,9 @@ class _Server:
         try:
             with _listening(self.port) as listener:
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                this = LocalServer(id=self.state.server_id(), url=url, host=platform.node())
+                this = LocalServer(
+                    id=self.state.server_id(), url=url, host=platform.node(), state=str(self.state.folder.absolute())
+                )
                 for name, model_id in first.model_ids.items():
                     await asyncio.to_thread(announce, self.storage, name, model_id, this)
                 dispatcher = Dispatcher(
@@ -106,7 +115,10 @@ class _Server:
             await first.kill()
 
     async def _serve(self, listener: socket.socket, dispatcher: Dispatcher, first: Worker, this: LocalServer) -> None:
-        app = create_app(dispatcher, self.storage, first.model_ids, this.id)
+        token = make_token()
+        write_token(self.state.folder, token)
+        admission = Middleware(Admission, token=None if self.open_to_all else token, folder=str(self.state.folder))
+        app = create_app(dispatcher, self.storage, first.model_ids, this.id, admission)
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", log_config=None, timeout_graceful_shutdown=_GRACE_SECONDS
         )
@@ -122,6 +134,8 @@ class _Server:
             self.storage.url,
             self.workers.count,
         )
+        if self.open_to_all:
+            logger.warning("Any user of this machine may have it read and write that storage.")
         address = EndpointAddress(
             url=this.url,
             pid=os.getpid(),
@@ -131,7 +145,7 @@ class _Server:
         )
         try:
             with self.state.announced(address):
-                parts.add(asyncio.create_task(self._keep_known(address, first.model_ids, this)))
+                parts.add(asyncio.create_task(self._keep_known(address, token, first.model_ids, this)))
                 ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()  # raises what ended it
@@ -142,13 +156,17 @@ class _Server:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
 
-    async def _keep_known(self, address: EndpointAddress, model_ids: Mapping[str, str], this: LocalServer) -> None:
-        """Write the address and the records anew when somebody has torn or removed them."""
+    async def _keep_known(
+        self, address: EndpointAddress, token: str, model_ids: Mapping[str, str], this: LocalServer
+    ) -> None:
+        """Write the address, the token and the records anew when somebody has torn or removed them."""
         while True:
             await asyncio.sleep(max(_LOOK_FOR_USERS_SECONDS, self.storage.poll_seconds))
             try:
                 if self.state.address() != address:
                     self.state.show(address)
+                if read_token(self.state.folder) != token:
+                    write_token(self.state.folder, token)
                 for name, model_id in model_ids.items():
                     await asyncio.to_thread(announce_again, self.storage, name, model_id, this)
             except (StorageError, OSError) as error:  # a full disk, say: the next look may succeed
@@ -201,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, help="default: one a core, for film one alone")
     parser.add_argument("--endpoint", action="append", help="NAME or NAME=RECIPE; default: flow; repeatable")
     parser.add_argument("--until-unused", action="store_true", help="end with the last user")
+    parser.add_argument("--open", action="store_true", help="take requests of all users, without the server's token")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
@@ -211,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             workers=options.workers,
             endpoints=options.endpoint or ("flow",),
             until_unused=options.until_unused,
+            open_to_all=options.open,
         )
     except SlowmoError as error:
         sys.exit(str(error))

@@ -3,6 +3,8 @@
 POST /endpoints/NAME/async-invocations    202 once the request is on disk; refused with SageMaker's ValidationError
 GET /requests?below=PREFIX                200: which requests for results below a prefix have not ended, what keeps them
 GET /ping                                 200: what is served, how many requests wait and run
+
+All but the last want the server's token in a header, unless the server is open (see admission.py).
 """
 
 import os
@@ -16,14 +18,21 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from slowmo_pipeline.errors import DiskFullError, HomeError
+from slowmo_pipeline.serving.admission import refusal
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
 from slowmo_pipeline.serving.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER
 from slowmo_pipeline.storage.base import Storage
 
 
-def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str, str], server_id: str) -> Starlette:
-    """The HTTP side of the server: hands accepted requests to the dispatcher."""
+def create_app(
+    dispatcher: Dispatcher,
+    storage: Storage,
+    model_ids: Mapping[str, str],
+    server_id: str,
+    admission: Middleware,
+) -> Starlette:
+    """The HTTP side of the server: hands accepted requests to the dispatcher. `admission` is an Admission."""
 
     async def ping(_: Request) -> JSONResponse:
         return JSONResponse(
@@ -61,13 +70,13 @@ def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str,
         return JSONResponse({"InferenceId": request.inference_id}, status_code=202, headers=locations)
 
     async def refuse(_: Request, error: Exception) -> JSONResponse:
-        return _error(400, "ValidationError", str(error))
+        return refusal(400, "ValidationError", str(error))
 
     async def refuse_for_now(_: Request, error: Exception) -> JSONResponse:
-        return _error(503, "ServiceUnavailable", str(error))
+        return refusal(503, "ServiceUnavailable", str(error))
 
     async def fail(_: Request, error: Exception) -> JSONResponse:
-        return _error(500, "InternalFailure", f"{type(error).__name__}: {error}")
+        return refusal(500, "InternalFailure", f"{type(error).__name__}: {error}")
 
     return Starlette(
         routes=[
@@ -76,7 +85,7 @@ def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str,
             Route("/endpoints/{name}/async-invocations", invoke, methods=["POST"]),
         ],
         # Else a web page could reach the server through a name of its own that resolves to 127.0.0.1.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]), admission],
         exception_handlers={
             ValidationError: refuse,
             HomeError: refuse_for_now,
@@ -84,11 +93,6 @@ def create_app(dispatcher: Dispatcher, storage: Storage, model_ids: Mapping[str,
             Exception: fail,
         },
     )
-
-
-def _error(status: int, kind: str, message: str) -> JSONResponse:
-    # What botocore looks for in answers of the rest-json protocol.
-    return JSONResponse({"Message": message}, status_code=status, headers={"x-amzn-errortype": kind})
 
 
 async def _has_body(http: Request) -> bool:

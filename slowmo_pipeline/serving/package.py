@@ -26,7 +26,7 @@ from slowmo_pipeline.serving.model_folder import (
     parse_properties,
     warm_up_size,
 )
-from slowmo_pipeline.storage.disk_errors import aside_of
+from slowmo_pipeline.storage.disk_errors import replacing
 
 _SERVER = "slowmo_pipeline.serving.app"
 """What our own image runs; DJL Serving runs model.py."""
@@ -47,20 +47,16 @@ def write_package(output: Path, saved_model_dir: Path, options: Mapping[str, str
 
     `options` are keyword arguments of load_film by name, of those in model_folder.OPTIONS, and model_folder.WARM_UP;
     `model_id` is that of what load_film makes of them.
-    Raises ModelError when the folder holds no SavedModel, SettingsError for an unknown option or a bad value.
+    Raises ModelError when the folder holds no SavedModel, SettingsError for an unknown option or a bad value, and
+    StorageError when `output` cannot be written.
     """
     properties = _properties(options, model_id)
     if not (saved_model_dir / "saved_model.pb").is_file():
         raise ModelError(f"{saved_model_dir} is no SavedModel: give the folder that has saved_model.pb in it.")
-    aside = aside_of(output)
-    try:
+    with replacing(output) as aside:
         with aside.open("wb") as file:
             _write(file, properties, saved_model_dir)
-        digest = file_sha256(aside)
-        aside.replace(output)
-    finally:
-        aside.unlink(missing_ok=True)
-    return digest
+        return file_sha256(aside)
 
 
 def packaged_model_id(package: Path) -> str:

@@ -4,6 +4,7 @@
     server-id         names the folder to those who sent it something: the same for every server in it
     users.lock        shared by those who use the server; a server that ends with its last user tries to hold it alone
     start.lock        held alone by whoever looks for a live server and may start one
+    request-token     what requests must carry, for its user alone to read (request_token.py)
     endpoint.json     the address, there while the server takes requests
     endpoint.log      what a server that was started for its users has to say; .1 is the one before
     requests.sqlite   what was accepted and is not finished

@@ -51,7 +51,7 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
     entry = unchanged_upload(storage, source)
     with storage.local_upload(entry) as upload, storage.scratch() as folder:
         merged = _Merged(storage, results, plan, info, current.model_id)
-        path, notes = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, in_force)
+        path, lost = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, in_force)
         # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
         storage.delete([keys.finals[0]])
         storage.upload(path, key)
@@ -63,7 +63,8 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
             frame_count=plan.timeline.output_count,
             chunk_seconds=tuple(merged.seconds),
             filmstrip=base64.b64encode(filmstrip(merged.sample)).decode(),
-            notes=(*info.notes, *info.losses, *notes),
+            notes=info.notes,
+            losses=(*info.losses, *lost),
         )
     write_record(storage, keys.finals[0], final)
     _tidy(storage, video_id, current, source.settings, key)
@@ -159,7 +160,7 @@ def _middle_outputs(plan: Plan) -> range:
 def _encode(
     frames: Callable[[], Iterator[Frame]], upload: Path, folder: Path, in_force: InForce
 ) -> tuple[Path, list[str]]:
-    """Encode the frames and add the sound; returns the file and notes on what went wrong with the sound."""
+    """Encode the frames and add the sound; returns the file, and what was lost of the sound."""
     info, timeline, settings = in_force.info, in_force.plan.timeline, in_force.source.settings
     suffix = CODECS[settings.codec].suffix
     silent, finished = folder / f"silent{suffix}", folder / f"finished{suffix}"

@@ -21,6 +21,9 @@ class Overview:
     state: str
     result: str | None
     """Key of the final video."""
+    notes: int
+    losses: int
+    """How many sentences its result came with."""
 
 
 def overview(storage: Storage, video_id: str) -> Overview:
@@ -29,7 +32,14 @@ def overview(storage: Storage, video_id: str) -> Overview:
     if registered is None:
         raise unknown(video_id)
     final = read_final(storage, video_id)
-    return Overview(video_id, registered.upload, _state(storage, video_id), final.key if final else None)
+    return Overview(
+        video_id,
+        registered.upload,
+        _state(storage, video_id),
+        result=final.key if final else None,
+        notes=len(final.notes) if final else 0,
+        losses=len(final.losses) if final else 0,
+    )
 
 
 def _state(storage: Storage, video_id: str) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, UnknownVideoError, UnreadableVideoError
-from slowmo_pipeline.keys import SETTINGS, VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
+from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_settings, read_sidecar
+from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_settings, read_sidecar
 from slowmo_pipeline.steps.planning import timeline_of
 from slowmo_pipeline.steps.records import Registered, Source, parse_source
+from slowmo_pipeline.steps.video_ids import uploads_of
 from slowmo_pipeline.storage.base import Entry, Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.video.examination import Limits
@@ -130,8 +131,7 @@ def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:
     try:
         registered = Registered.from_json(data, where=where)
     except DamagedRecordError as error:
-        uploads = [entry.key for entry in storage.uploads().entries]
-        meant = [key for key in uploads if video_id in (video_id_of(key), earlier_video_id_of(key))]
+        meant = uploads_of(storage, video_id)
         if len(meant) != 1:
             raise DamagedRecordError(
                 f"{error} {len(meant)} uploads can be that of {video_id}: put it back, or run the right one again."
@@ -154,10 +154,10 @@ def _resolve(
     storage: Storage, chosen: Mapping[str, Any], before: Source | None, sidecar: Entry | None
 ) -> SlowMotionSettings:
     if chosen:
-        return parse_settings({**defaults(storage), **chosen}, origin="The run's settings")
+        return parse_settings(overlaid(defaults(storage), chosen), origin="The run's settings")
     if sidecar and (before is None or before.sidecar_version != sidecar.version):
         told = read_sidecar(_small(storage, sidecar), origin=sidecar.key)
-        return parse_settings({**defaults(storage), **told}, origin=sidecar.key)
+        return parse_settings(overlaid(defaults(storage), told), origin=sidecar.key)
     return before.settings if before else parse_settings(defaults(storage), origin=SETTINGS)
 
 

@@ -89,6 +89,9 @@ class Final(Record):
     filmstrip: str
     """A few neighbouring frames as one JPEG, in base64."""
     notes: Items[str]
+    """Sentences on what is not as one might expect."""
+    losses: Items[str] = ()
+    """Sentences on frames or sound that were lost; earlier versions stored them among the notes."""
 
 
 def read_registered(storage: Storage, video_id: str) -> Registered | None:

@@ -69,7 +69,7 @@ def write_report(storage: Storage, video_id: str, in_force: InForce, final: Fina
         summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
         filmstrip=final.filmstrip,
         caption=CAPTION,
-        notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in final.notes),
+        notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in (*final.losses, *final.notes)),
         facts=_table(facts),
         settings=_table({name: "the default" if value is None else value for name, value in settings.items()}),
         chunks=chunk_frame(in_force, final).to_html(index=False, border=0),

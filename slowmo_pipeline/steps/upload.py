@@ -10,7 +10,7 @@ from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, StorageError, VideoIdTakenError
 from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.settings import SlowMotionSettings, parse_settings, read_sidecar
+from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_sidecar
 from slowmo_pipeline.steps.probe import MAX_SETTINGS_BYTES
 from slowmo_pipeline.steps.records import Registered, read_registered
 from slowmo_pipeline.steps.video_ids import video_id_for
@@ -53,7 +53,7 @@ def settings_of(clip: Path, *, defaults: Mapping[str, object], options: Mapping[
     """
     beside = _beside(clip)
     told = {} if beside is None else read_sidecar(beside, origin=str(sidecar_of(clip)))
-    return parse_settings({**defaults, **told, **options}, origin=f"The settings of {clip.name}")
+    return parse_settings(overlaid(defaults, told, options), origin=f"The settings of {clip.name}")
 
 
 def _beside(clip: Path) -> bytes | None:

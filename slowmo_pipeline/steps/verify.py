@@ -1,6 +1,7 @@
 """Hold the final video against the plan: frame count, duration, and originals where they belong."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,18 +11,16 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.plan import Plan
 from slowmo_pipeline.steps.probe import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import InForce, read_final, read_in_force
+from slowmo_pipeline.steps.samples import Place, sampled_places
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import frame_times
 from slowmo_pipeline.video.info import Colour, VideoInfo
 from slowmo_pipeline.video.picture import RgbConverter
-from slowmo_pipeline.video.reader import Limits, probe, read_frames
+from slowmo_pipeline.video.reader import Limits, probe
+from slowmo_pipeline.video.seeking import frames_at
 from slowmo_pipeline.video.traits import UPRIGHT, bits_of, tags_of
-
-SAMPLES = 8
-"""Originals that are looked at, spread over the video."""
 
 _COMPARED_WIDTH = 640
 """Pixels; larger frames are thinned out to about this width, evenly in both directions."""
@@ -32,18 +31,25 @@ PLACE_TOLERANCE = 1.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One original, compared with the output at its place and with the outputs beside it."""
+    """One frame of the upload, compared with the output at its place and with the outputs beside it."""
 
     frame: int
     output: int
+    distance: Fraction
+    """Outputs between that one and the frame's own time, 0 to a quarter; 0 where the frame is shown as it is."""
     psnr: float
     """dB, over RGB; 100 for equal images."""
     neighbour_psnr: float
     """The better of its two neighbours."""
 
     @property
+    def is_shown(self) -> bool:
+        """Whether the output is the frame itself, not a new one near to it."""
+        return self.distance == 0
+
+    @property
     def in_place(self) -> bool:
-        """Whether no neighbour shows the original better."""
+        """Whether no neighbour shows the frame better."""
         return self.psnr >= self.neighbour_psnr - PLACE_TOLERANCE
 
 
@@ -60,19 +66,31 @@ class Verified:
     samples: tuple[Sample, ...]
 
     @property
+    def compared(self) -> str:
+        """What the samples are, in a sentence."""
+        shown = sum(sample.is_shown for sample in self.samples)
+        near = len(self.samples) - shown
+        if not near:
+            return f"Frames that are shown as they are: {shown}."
+        return (
+            f"Frames that are shown as they are: {shown}. Too few are, so outputs near to another frame were compared "
+            f"with it as well: {near}."
+        )
+
+    @property
     def is_exact(self) -> bool:
         """Whether frame count and duration are as planned."""
         return self.frames == self.expected_frames and abs(self.seconds - self.expected_seconds) <= self.tick
 
 
 def verify(storage: Storage, video_id: str) -> Verified:
-    """Decode the final video once, and the upload up to the last sample."""
+    """Decode the final video once, and of the upload what the samples take."""
     in_force = read_in_force(storage, video_id)
     final = read_final(storage, video_id)
     if final is None:
         raise FileNotFoundError(f"The video {video_id} has no final video.")
     places = sampled_places(in_force.plan)
-    collected = _Collected(places, in_force.info)
+    collected = _Collected({place.output for place in places}, in_force.info)
     with storage.local_file(final.key) as path:
         found = probe(path, limits=_generous(in_force), on_picture=collected)
     with storage.local_upload(unchanged_upload(storage, in_force.source)) as path:
@@ -91,25 +109,11 @@ def verify(storage: Storage, video_id: str) -> Verified:
     )
 
 
-def sampled_places(plan: Plan) -> dict[int, int]:
-    """A few frames, spread evenly, that are shown as they are: frame number to output number."""
-    timeline, count = plan.timeline, plan.timeline.source.count
-    places = {}
-    for wanted in np.linspace(0, count - 1, SAMPLES).astype(int):
-        # With a fractional slowdown not every frame is shown as it is; every denominator-th is.
-        for frame in range(wanted, min(wanted + timeline.slowdown.denominator, count)):
-            outputs = timeline.outputs_of_gap(frame)
-            if outputs and timeline.t(frame, outputs[0]) == 0:
-                places[frame] = outputs[0]
-                break
-    return places
-
-
 class _Collected:
     """Keeps the outputs to compare while the final video is decoded."""
 
-    def __init__(self, places: dict[int, int], info: VideoInfo) -> None:
-        self._wanted = {output + offset for output in places.values() for offset in (-1, 0, 1)}
+    def __init__(self, outputs: set[int], info: VideoInfo) -> None:
+        self._wanted = {output + offset for output in outputs for offset in (-1, 0, 1)}
         self._info = info
         self._converter: RgbConverter | None = None
         self.outputs: dict[int, npt.NDArray[np.float32]] = {}
@@ -126,19 +130,18 @@ class _Collected:
 
 
 def _compare(
-    upload: Path, info: VideoInfo, places: dict[int, int], outputs: dict[int, npt.NDArray[np.float32]]
+    upload: Path, info: VideoInfo, places: Sequence[Place], outputs: Mapping[int, npt.NDArray[np.float32]]
 ) -> tuple[Sample, ...]:
-    samples = []
-    for number, original in read_frames(upload, info):
-        if number in places:
-            output = places[number]
-            frame = _thinned(original)
-            beside = [_psnr(frame, outputs[near]) for near in (output - 1, output + 1) if near in outputs]
-            own = _psnr(frame, outputs[output]) if output in outputs else 0.0
-            samples.append(Sample(number, output, own, max(beside, default=0.0)))
-        if number == max(places):
-            break
-    return tuple(samples)
+    frames = frames_at(upload, info, [place.frame for place in places])
+    return tuple(_sample(place, _thinned(frame), outputs) for place, (_, frame) in zip(places, frames, strict=True))
+
+
+def _sample(place: Place, frame: npt.NDArray[np.float32], outputs: Mapping[int, npt.NDArray[np.float32]]) -> Sample:
+    own, before, after = (
+        _psnr(frame, outputs[output]) if output in outputs else 0.0
+        for output in (place.output, place.output - 1, place.output + 1)
+    )
+    return Sample(place.frame, place.output, place.distance, own, max(before, after))
 
 
 def _thinned(frame: Frame) -> npt.NDArray[np.float32]:

@@ -24,6 +24,12 @@ def video_id_for(storage: Storage, upload: str) -> str:
     return earlier if is_earlier else video_id
 
 
+def uploads_of(storage: Storage, video_id: str) -> list[str]:
+    """The uploads that can be those of a video id, where no record tells which one is."""
+    uploads = (entry.key for entry in storage.uploads().entries)
+    return [key for key in uploads if video_id in (video_id_of(key), earlier_video_id_of(key))]
+
+
 def video_ids_for(
     storage: Storage, uploads: Collection[str], is_known: Callable[[str, str], bool]
 ) -> Iterable[tuple[str, str]]:

@@ -20,6 +20,10 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG
 _NO_RENAME = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 
+_GIVE = "Give the path of a video."
+_WILDCARD = "A shell puts in what a pattern matches: it found nothing. Give the path of a video."
+
+
 @contextmanager
 def disk_errors(root: Path, *, setting: str) -> Iterator[None]:
     """Raise StorageError or DiskFullError for an OSError met below a folder that this environment variable names.
@@ -44,11 +48,17 @@ def file_size(path: Path) -> int:
         found = path.stat()
     except OSError as error:
         if error.errno in ABSENT:
-            raise StorageError(f"{path} is not a file. Give the path of a video.") from error
+            raise StorageError(f"{path} is not a file. {_WILDCARD if _is_pattern(path) else _GIVE}") from error
         raise StorageError(f"{path} cannot be looked at: {error.strerror}. Let this user read its folder.") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise StorageError(f"{path} is not a file, but a folder. Give the videos in it, {path / '*.mp4'} say.")
     if not stat.S_ISREG(found.st_mode):
-        raise StorageError(f"{path} is not a file. Give the path of a video.")
+        raise StorageError(f"{path} is not a file. {_GIVE}")
     return found.st_size
+
+
+def _is_pattern(path: Path) -> bool:
+    return bool(set("*?[") & set(path.name))
 
 
 def require_readable(path: Path) -> None:
@@ -59,10 +69,28 @@ def require_readable(path: Path) -> None:
         raise StorageError(f"{path} cannot be read: {error.strerror}. Give the path of a file.") from error
 
 
+def require_replaceable(path: Path) -> bool:
+    """Whether there is a file at a path. Raises StorageError for what is there and no file: it would be destroyed."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{path} is there and no regular file: it is left alone. Choose another place.")
+    return True
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside a path, which it replaces at the end of the block; raises StorageError when that cannot be."""
-    aside = aside_of(path)
+    """A file beside a path, which it replaces at the end of the block; raises StorageError when that cannot be.
+
+    What a link points to is replaced, not the link.
+    """
+    require_replaceable(path)
+    path = path.resolve()
+    aside = _aside_of(path)
     try:
         yield aside
         aside.replace(path)
@@ -76,7 +104,7 @@ def replacing(path: Path) -> Iterator[Path]:
             aside.unlink()
 
 
-def aside_of(path: Path) -> Path:
+def _aside_of(path: Path) -> Path:
     """Where a file is written before it replaces a path: beside it, and always the same. A name's length has a limit,
     which that of the path may have reached."""
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]

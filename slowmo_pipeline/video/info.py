@@ -104,6 +104,11 @@ class VideoInfo(Record):
         return len(self.ticks)
 
     @property
+    def coded_size(self) -> tuple[int, int]:
+        """Width and height of the coded pictures, in pixels: rotation not applied."""
+        return (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
+
+    @property
     def first_frame_time(self) -> Fraction:
         """Seconds on the container's clock, which the sound shares."""
         return self.ticks[0] * self.time_base

@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.colour import RGB_MATRIX, usual_matrix
-from slowmo_pipeline.video.info import Colour
+from slowmo_pipeline.video.info import Colour, VideoInfo
 from slowmo_pipeline.video.traits import SCALER_MATRICES, Orientation, bits_of
 
 _Sample = TypeVar("_Sample", bound=np.generic)
@@ -31,6 +31,11 @@ class RgbConverter:
         self._colour = colour
         self._orientation = orientation
         self._reformatter = VideoReformatter()
+
+    @classmethod
+    def of(cls, info: VideoInfo) -> "RgbConverter":
+        """The one for the pictures of a video that was probed."""
+        return cls(depth=info.depth, colour=info.colour, orientation=Orientation(info.rotation, info.mirrored))
 
     def frame(self, picture: VideoFrame) -> Frame:
         """Return the frame of a picture, in RGB. Alpha is dropped."""

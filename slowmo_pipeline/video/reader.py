@@ -13,7 +13,6 @@ from slowmo_pipeline.video.examination import Limits as Limits
 from slowmo_pipeline.video.examination import examine, open_within
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.picture import RgbConverter
-from slowmo_pipeline.video.traits import Orientation
 
 
 def probe(path: Path, *, limits: Limits, on_picture: Callable[[int, VideoFrame], None] | None = None) -> VideoInfo:
@@ -32,14 +31,12 @@ def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
     uint8 (0..255) if `info.depth` is 8, else uint16 (0..65535). Raises UnreadableVideoError where the file does not
     hold what `info` says.
     """
-    orientation = Orientation(info.rotation, info.mirrored)
-    coded_size = (info.height, info.width) if orientation.swaps_sides else (info.width, info.height)
-    converter = RgbConverter(depth=info.depth, colour=info.colour, orientation=orientation)
+    converter = RgbConverter.of(info)
     changed = UnreadableVideoError(f"{path.name} no longer holds the frames that probing found: probe it again.")
     number = 0
     with open_video(path, max_pixels=info.width * info.height) as video:
         for tick, picture in timed_pictures(video, Losses()):
-            if info.ticks[number : number + 1] != (tick,) or (picture.width, picture.height) != coded_size:
+            if info.ticks[number : number + 1] != (tick,) or (picture.width, picture.height) != info.coded_size:
                 raise changed
             yield number, converter.frame(picture)
             number += 1

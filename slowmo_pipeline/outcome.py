@@ -1,0 +1,52 @@
+"""What a run made of a clip, in the words in which a person is told of it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from rich.filesize import decimal
+
+from slowmo_pipeline.steps.records import Final, InForce, read_final, read_in_force
+from slowmo_pipeline.storage.base import Storage
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished video."""
+
+    key: str
+    """Of the final video."""
+    summary: str
+    """One line: what went in, what came out."""
+    notes: tuple[str, ...]
+    """Sentences on what is not as one might expect."""
+    grave: tuple[str, ...]
+    """Sentences on frames or sound that were lost, and on checks that failed."""
+
+
+def outcome_of(storage: Storage, video_id: str, *, failed_checks: tuple[str, ...]) -> Outcome | None:
+    """The outcome of the last run of a video; None when its final video is gone."""
+    final = read_final(storage, video_id)
+    if final is None:
+        return None
+    failed = (f"The check {name} failed: `slowmo up` shows what it found." for name in failed_checks)
+    return Outcome(
+        key=final.key,
+        summary=_summary(read_in_force(storage, video_id), final),
+        notes=final.notes,
+        grave=(*final.losses, *failed),
+    )
+
+
+def _summary(in_force: InForce, final: Final) -> str:
+    timeline, size = in_force.plan.timeline, f"{in_force.info.width}x{in_force.info.height}"
+    source = _frames(timeline.source.count, timeline.source.nominal_rate, timeline.source.duration)
+    result = _frames(timeline.output_count, timeline.frame_rate, timeline.duration)
+    return f"{size}, {source} -> {result}, {in_force.plan.new_frame_count} of them new, {decimal(final.bytes)}"
+
+
+def _frames(count: int, rate: Fraction, seconds: Fraction) -> str:
+    return f"{count} frames at {_short(rate)}/s in {_short(seconds)} s"
+
+
+def _short(value: Fraction) -> str:
+    return f"{float(value):.2f}".rstrip("0").rstrip(".")
