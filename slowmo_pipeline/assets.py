@@ -8,11 +8,11 @@ import dagster as dg
 from pydantic import Field, create_model
 
 from slowmo_pipeline.cost import cost_of, price_per_hour
-from slowmo_pipeline.endpoint_asset import GROUP, made_with
+from slowmo_pipeline.endpoint_asset import GROUP, KINDS, made_with
 from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
-from slowmo_pipeline.evaluations import evaluation
+from slowmo_pipeline.evaluations import evaluation, undecodable
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
@@ -58,17 +58,6 @@ class InterpolatedChunksConfig(dg.Config):
         default=0,
         description="Of a run that does not wait: how long it looks for results of a local endpoint that come at once, "
         "to finish the video itself.",
-    )
-
-
-DECODES = dg.AssetCheckKey(dg.AssetKey("raw_video"), "upload_decodes")
-"""The check of the upload: a damaged one fails it, though nothing is materialised that could be checked."""
-
-
-def undecodable(error: UnreadableVideoError) -> dg.AssetCheckResult:
-    """What that check says of an upload that cannot be used at all."""
-    return dg.AssetCheckResult(
-        asset_key=DECODES.asset_key, check_name=DECODES.name, passed=False, description=str(error)
     )
 
 
@@ -145,7 +134,7 @@ def frame_chunks(
 @dg.asset(
     partitions_def=videos,
     group_name=GROUP,
-    kinds={"sagemaker"},
+    kinds=KINDS,
     deps=[frame_chunks, endpoint_of_videos],
     output_required=False,
 )

@@ -1,4 +1,4 @@
-"""Asset checks, of each video by itself: is the upload whole, and is the final video what the plan promised?
+"""Asset checks, of each video by itself: is the upload whole, is the final video what was planned, and by which model?
 
 Each looks at stored objects alone, so that it can be executed by itself; the job `check_video` executes all of them.
 """
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from slowmo_pipeline.assets import DECODES, final_video, raw_video, told_as_failure, undecodable
+from slowmo_pipeline.assets import final_video, raw_video, told_as_failure
 from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
-from slowmo_pipeline.evaluations import evaluation
+from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES, by_served_model, evaluation, undecodable
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor
@@ -43,6 +43,13 @@ IN_PLACE = _of_each_video(
     "later (PSNR).",
 )
 
+SERVED_MODEL = _of_each_video(
+    BY_SERVED_MODEL.name,
+    final_video,
+    "The final video was made by the model that its endpoint runs now. The sensor served_models looks again whenever "
+    "that is another one.",
+)
+
 
 @dg.multi_asset_check(specs=[UPLOAD])
 def upload_decodes(
@@ -62,11 +69,24 @@ def final_video_as_planned(
     with told_as_failure():
         opened, video_id = storage.open(), _video(context)
         if read_final(opened, video_id) is None:
-            raise UnknownVideoError(f"The video {video_id} has no final video yet: materialise final_video first.")
+            raise _unfinished(video_id)
         found = verify(opened, video_id)
     for spec, result in ((FRAME_COUNT, _frame_count(found)), (IN_PLACE, _in_place(found))):
         if spec.key in context.selected_asset_check_keys:
             yield result
+
+
+@dg.multi_asset_check(specs=[SERVED_MODEL])
+def made_by_served_model(
+    context: dg.AssetCheckExecutionContext, storage: PipelineStorage
+) -> Iterator[dg.AssetCheckResult]:
+    """From what the records say."""
+    with told_as_failure():
+        video_id = _video(context)
+        result = by_served_model(storage.open(), video_id)
+        if result is None:
+            raise _unfinished(video_id)
+    yield result
 
 
 @dg.op(out={})
@@ -78,7 +98,9 @@ def check_stored(
     with told_as_failure():
         opened = storage.open()
         yield evaluation(context.instance, video_id, _upload(opened, video_id, progress(context.log)))
-        if read_final(opened, video_id) is not None:
+        by_model = by_served_model(opened, video_id)
+        if by_model is not None:
+            yield evaluation(context.instance, video_id, by_model)
             found = verify(opened, video_id)
             yield evaluation(context.instance, video_id, _frame_count(found))
             yield evaluation(context.instance, video_id, _in_place(found))
@@ -97,6 +119,10 @@ def _video(context: dg.AssetCheckExecutionContext) -> str:
         raise UnknownVideoError(f"A check is of one video: launch the job {check_video.name} and choose it there.")
     video_id: str = context.partition_key
     return video_id
+
+
+def _unfinished(video_id: str) -> UnknownVideoError:
+    return UnknownVideoError(f"The video {video_id} has no final video yet: materialise final_video first.")
 
 
 def _upload(storage: Storage, video_id: str, progress: Progress) -> dg.AssetCheckResult:

@@ -54,6 +54,11 @@ class Home:
         is_address = ":" in given.partition("/")[0]
         return given if is_address else os.path.abspath(given)
 
+    @property
+    def has_bucket(self) -> bool:
+        """Whether the storage is a bucket: SageMaker reads and writes nothing else."""
+        return self.storage_url.startswith("s3://")
+
 
 def current_home() -> Home:
     """SLOWMO_HOME, by default `slowmo_data` in the working directory. HomeError for a path that Dagster cannot take."""

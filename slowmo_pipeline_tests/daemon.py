@@ -18,7 +18,7 @@ import dagster as dg
 from dagster import RunsFilter
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.remote_representation.external import RemoteSensor
-from dagster._core.scheduler.instigation import SensorInstigatorData
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType, SensorInstigatorData
 from dagster._core.test_utils import freeze_time
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
@@ -58,10 +58,7 @@ class Daemon:
         """Reset the sensor's cursor, as the UI does."""
         state = self._stored_state
         assert state is not None
-        data = SensorInstigatorData(
-            min_interval=self._sensor.min_interval_seconds, sensor_type=self._sensor.sensor_type
-        )
-        self.instance.update_instigator_state(state.with_data(data))
+        self.instance.update_instigator_state(state.with_data(_at_first(self._sensor)))
 
     def asked_for(self, video_id: str) -> list[str]:
         """The run keys of the runs of a video, the oldest first."""
@@ -82,7 +79,15 @@ def daemon(sensor: str) -> Iterator[Daemon]:
         [repository] = context.create_request_context().get_code_location(_LOCATION).get_repositories().values()
         remote = repository.get_sensor(sensor)
         instance.start_sensor(remote)
+        if instance.get_instigator_state(remote.get_remote_origin_id(), remote.selector_id) is None:
+            # Of a sensor that runs by itself: the daemon remembers it as it meets it.
+            declared = (InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, _at_first(remote))
+            instance.add_instigator_state(InstigatorState(remote.get_remote_origin(), *declared))
         yield Daemon(instance, context, remote)
+
+
+def _at_first(sensor: RemoteSensor) -> SensorInstigatorData:
+    return SensorInstigatorData(min_interval=sensor.min_interval_seconds, sensor_type=sensor.sensor_type)
 
 
 if __name__ == "__main__":

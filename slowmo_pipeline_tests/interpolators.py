@@ -33,6 +33,12 @@ class Fade:
             yield mixed.round().astype(left.dtype)
 
 
+class FadeNext(Fade):
+    """The same, deployed after it."""
+
+    model_id = "fade-2"
+
+
 class ToldGpu(Fade):
     """Tells the GPU that its process may see."""
 

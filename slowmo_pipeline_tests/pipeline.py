@@ -21,10 +21,9 @@ from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
+from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.media import grey_frames, grey_numbers, write_clip
 from slowmo_pipeline_tests.stored import root_of
-
-_FADE = "flow=slowmo_pipeline_tests.interpolators:Fade"
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**5, max_seconds=3600)
 NOT_WAITING = {"ops": {"interpolated_chunks": {"config": {"wait": False}}}}
@@ -84,7 +83,9 @@ class TestPipeline:
 
 
 @contextmanager
-def fade_pipeline(folder: Path, *, storage_url: str = "", kept: bool = False) -> Iterator[TestPipeline]:
+def fade_pipeline(
+    folder: Path, *, storage_url: str = "", kept: bool = False, model: str = "Fade"
+) -> Iterator[TestPipeline]:
     """A home in that folder with a live endpoint `flow` that cross-fades; the environment names the home meanwhile.
 
     The instance is the home's own when it is to be `kept`, else one in memory: a run takes a third of the time there.
@@ -95,7 +96,8 @@ def fade_pipeline(folder: Path, *, storage_url: str = "", kept: bool = False) ->
         patch.setenv("SLOWMO_STORAGE", storage_url)
         storage = open_storage(home.storage_url)
         opened = open_instance(home) if kept else dg.DagsterInstance.ephemeral()
-        with opened as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[_FADE]):
+        endpoint = f"flow={interpolators.__name__}:{model}"
+        with opened as instance, use_endpoint(home.endpoint, storage.url, workers=1, endpoints=[endpoint]):
             yield TestPipeline(instance, storage)
 
 

@@ -251,6 +251,7 @@ def test_checks_pass_on_a_good_video(pipeline: TestPipeline) -> None:
         "upload_decodes": True,
         "frame_count_and_duration": True,
         "originals_in_place": True,
+        "made_by_served_model": True,
     }
 
 
@@ -262,6 +263,7 @@ def test_checks_notice_a_final_video_that_lacks_frames(pipeline: TestPipeline) -
         "upload_decodes": True,
         "frame_count_and_duration": False,
         "originals_in_place": False,
+        "made_by_served_model": True,
     }
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from slowmo_pipeline.assets import DECODES
 from slowmo_pipeline.checks import FRAME_COUNT, IN_PLACE
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.steps.overview import overview
 from slowmo_pipeline.storage.opening import open_storage
@@ -21,7 +21,7 @@ from slowmo_pipeline_tests.media import cut_off, damaged, grey_frames, write_cli
 from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline
 from slowmo_pipeline_tests.stored import root_of
 
-CHECKS = [DECODES, FRAME_COUNT.key, IN_PLACE.key]
+CHECKS = [DECODES, FRAME_COUNT.key, IN_PLACE.key, BY_SERVED_MODEL]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_video_that_was_spoiled_since_fails_its_checks_alone(pipeline: TestPip
 
     assert ui.launch("check_video", video_id).is_success
     found = [ui.check_of(video_id, each.asset_key.to_user_string(), each.name)["status"] for each in CHECKS]
-    assert found == ["SUCCEEDED", "FAILED", "FAILED"]
+    assert found == ["SUCCEEDED", "FAILED", "FAILED", "SUCCEEDED"]
 
 
 def test_an_upload_that_was_damaged_since_fails_its_check_alone_and_nothing_is_stored(

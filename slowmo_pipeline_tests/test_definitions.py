@@ -16,7 +16,11 @@ REPOSITORY = Path(__file__).parents[1]
 LOAD = """
 import json, sys
 from slowmo_pipeline.definitions import defs
-print(json.dumps({"modules": sorted(sys.modules), "jobs": [job.name for job in defs.jobs]}))
+print(json.dumps({
+    "modules": sorted(sys.modules),
+    "jobs": [job.name for job in defs.jobs],
+    "sagemaker": [spec.key.to_user_string() for spec in defs.resolve_all_asset_specs() if "sagemaker" in spec.kinds],
+}))
 """
 HEAVY = ("tensorflow", "cv2", "sagemaker", "dagster_aws", "pandas", "uvicorn", "moto")
 
@@ -57,6 +61,12 @@ def test_the_workspace_names_the_location_on_which_the_sensors_states_hang() -> 
     assert entry == {
         "python_module": {"module_name": "slowmo_pipeline.definitions", "location_name": "slowmo_pipeline"}
     }
+
+
+def test_sagemaker_shows_where_it_can_work(loading: subprocess.CompletedProcess[str]) -> None:
+    over_a_folder = json.loads(loading.stdout)["sagemaker"]
+    over_a_bucket = json.loads(load({"SLOWMO_STORAGE": "s3://bucket/prefix"}).stdout)["sagemaker"]
+    assert (over_a_folder, sorted(over_a_bucket)) == ([], ["endpoint", "interpolated_chunks"])
 
 
 def test_no_tool_block_wins_over_the_workspace() -> None:

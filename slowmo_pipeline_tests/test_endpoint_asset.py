@@ -9,10 +9,11 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from slowmo_pipeline.endpoint_asset import ModelCursor, endpoint, made_with, served_models
+from slowmo_pipeline.endpoint_asset import endpoint, made_with
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.model_sensor import ModelCursor, served_models
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.cut import cut
@@ -33,9 +34,7 @@ def interpolated_chunks(context: dg.AssetExecutionContext, storage: PipelineStor
     return dg.MaterializeResult(tags=made_with(context, opened, current))
 
 
-defs = dg.Definitions(
-    [endpoint, interpolated_chunks], resources={"storage": PipelineStorage(url=None)}, sensors=[served_models]
-)
+defs = dg.Definitions([endpoint, interpolated_chunks], resources={"storage": PipelineStorage(url=None)})
 
 
 @dataclass
@@ -177,13 +176,25 @@ def test_only_a_changed_model_is_observed(archive: Archive) -> None:
     assert archive.tick() == "Observed the endpoint of 1 videos."
 
 
+@pytest.mark.parametrize("by_whom", ["the sensor", "a run"])
+def test_what_is_observed_is_filled(archive: Archive, by_whom: str) -> None:
+    archive.tick() if by_whom == "the sensor" else archive.interpolate("old", "new", "other")
+    assert archive.instance.get_materialized_partitions(endpoint.key) == {"old", "new", "other"}
+
+
+def test_a_home_whose_observations_filled_nothing_is_observed_once_more(archive: Archive) -> None:
+    archive.cursor = '{"after":"","changed":[],"models":{"film":"film-1","flow":"flow-1"}}'
+    assert archive.tick() == "Observed the endpoint of 3 videos."
+    assert archive.tick() == "Every endpoint runs the model it ran before."
+
+
 def test_a_video_without_a_plan_is_not_observed(archive: Archive) -> None:
     archive.instance.add_dynamic_partitions(str(videos.name), ["unplanned"])
     assert archive.tick() == "Observed the endpoint of 3 videos."
 
 
 def test_a_tick_observes_so_many_and_the_next_the_rest(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slowmo_pipeline.endpoint_asset.OBSERVATIONS_A_TICK", 2)
+    monkeypatch.setattr("slowmo_pipeline.model_sensor.VIDEOS_A_TICK", 2)
     assert [archive.tick() for _ in range(3)] == [
         "Observed the endpoint of 2 videos.",
         "Observed the endpoint of 1 videos.",
@@ -192,9 +203,9 @@ def test_a_tick_observes_so_many_and_the_next_the_rest(archive: Archive, monkeyp
 
 
 def test_a_change_while_videos_are_observed_begins_again_and_forgets_none() -> None:
-    halfway = ModelCursor(models={"film": "film-1", "flow": "flow-1"}, changed=["film"], after="m")
+    halfway = ModelCursor(told={"film": "film-1", "flow": "flow-1"}, changed=["film"], after="m")
     assert halfway.at({"film": "film-1", "flow": "flow-2"}) == ModelCursor(
-        models={"film": "film-1", "flow": "flow-2"}, changed=["film", "flow"], after=""
+        told={"film": "film-1", "flow": "flow-2"}, changed=["film", "flow"], after=""
     )
 
 

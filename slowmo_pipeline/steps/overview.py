@@ -65,11 +65,34 @@ def is_made_of(storage: Storage, video_id: str, version: str) -> bool:
     return source.version == version and is_finished(storage, video_id, source, current)
 
 
+@dataclass(frozen=True)
+class Maker:
+    """What made a final video, and what would now."""
+
+    interpolator: str
+    model_id: str
+    served: str | None
+    """The model that the endpoint of the interpolator runs; None once it was deleted: nothing newer is known then."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the video was made by another model than is served now."""
+        return self.served not in (None, self.model_id)
+
+
+def maker(storage: Storage, video_id: str) -> Maker | None:
+    """What made the final video; None while there is none."""
+    final, current = read_final(storage, video_id), read_current(storage, video_id)
+    if final is None or current is None:
+        return None
+    now = served_now(storage, current.interpolator)
+    return Maker(current.interpolator, str(final.recipe["model_id"]), now.model_id if now else None)
+
+
 def is_outdated(storage: Storage, video_id: str) -> bool:
     """Whether the final video was made by another model than the endpoint of its interpolator runs now."""
-    final, current = read_final(storage, video_id), read_current(storage, video_id)
-    now = served_now(storage, current.interpolator) if current else None
-    return final is not None and now is not None and final.recipe["model_id"] != now.model_id
+    made = maker(storage, video_id)
+    return made is not None and made.is_outdated
 
 
 def served_now(storage: Storage, interpolator: str) -> Served | None:
