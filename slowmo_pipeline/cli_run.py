@@ -103,8 +103,8 @@ def run(
                 with usage() if interpolator else nullcontext():
                     endpoints[name] = local_endpoints(wanted, model, block_height, block_width, precision)
             tasks.append(_Task(clip, settings, place))
-    check_for_film(used - _deployed(used), model, block_height, block_width, precision)
     if tasks:
+        check_for_film(used - _deployed(used), model, block_height, block_width, precision)
         with _pipeline(workers, [*chain(*endpoints.values())]) as pipeline:
             for clip, settings, place in tasks:
                 try:
