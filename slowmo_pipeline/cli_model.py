@@ -12,7 +12,7 @@ import typer
 
 from slowmo_pipeline.columns import print_facts
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import ModelError, usage
+from slowmo_pipeline.errors import ModelError, StorageError, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +140,8 @@ def package(
     from slowmo_pipeline.serving.package import write_package
     from slowmo_pipeline.storage.disk_errors import require_replaceable
 
+    if not output.parent.is_dir():
+        raise StorageError(f"There is no folder {output.parent}: make it, or choose another --output.")
     require_replaceable(output)
     path = resolve_model(current_home(), model)
     options: dict[str, Any] = {

@@ -60,7 +60,8 @@ def fetch_model(
     `source` is an http(s) address or a path of a .zip or a .tar.gz, or a folder; None is the published FILM. `member`
     names the folder inside it where several hold a SavedModel. `sha256` is what `saved_model_sha256` must be. `try_out`
     renders with the SavedModel in a folder, and raises ModelError when that fails: it is not kept then.
-    Raises SettingsError for a name or a SHA-256 that is none, ModelError when the model cannot be had, or is not the one expected or kept under that name; DiskFullError.
+    Raises SettingsError for a name or a SHA-256 that is none, ModelError when the model cannot be had, or is not the
+    one expected or kept under that name, and DiskFullError.
     """
     if _NAME.fullmatch(name) is None:
         raise SettingsError(f"{name!r} is no name of a model: use letters, digits, - and _, such as film-l1.")

@@ -91,7 +91,7 @@ def test_a_model_is_refused_without_film(home: Path, model: Path, tmp_path: Path
 
     done = slowmo("run", clip, "--model", model)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "add --interpolator film" in done.stderr
 
 

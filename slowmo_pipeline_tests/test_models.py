@@ -126,7 +126,7 @@ def test_the_sha256_given_is_held_against_the_content(home: Home, tmp_path: Path
 
 @pytest.mark.parametrize("sha256", ["", "abc", "g" * 64, "sha256:" + "0" * 64])
 def test_what_is_no_sha256_is_refused_before_anything_is_fetched(home: Home, sha256: str) -> None:
-    with pytest.raises(ModelError, match="64 hexadecimal digits"):
+    with pytest.raises(SettingsError, match="64 hexadecimal digits"):
         fetched(home, "http://127.0.0.1:1/film.zip", sha256=sha256)
 
 
