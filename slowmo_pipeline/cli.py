@@ -62,7 +62,7 @@ AllowedHosts = Annotated[
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's UI.")] = 3000,
     allow_hosts: AllowedHosts = [],  # noqa: B006  # Typer reads it, and copies
     interpolators: Interpolators = ["flow"],  # noqa: B006  # Typer reads it, and copies
     model: Model = None,
@@ -210,7 +210,7 @@ def doctor() -> None:
 
 @endpoint_app.command("serve")
 def endpoint_serve(
-    port: Annotated[int, typer.Option(help="0 takes a free port.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
     interpolators: Interpolators = ["flow"],  # noqa: B006  # as above
     model: Model = None,
     block_height: BlockHeight = None,

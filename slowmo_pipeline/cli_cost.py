@@ -51,13 +51,15 @@ def cost(
     The idle tail is what one instance costs from the last chunk on, until the alarm of its scaling stops it: some 15
     minutes, whatever the scale-in cooldown is.
     """
-    from slowmo_pipeline.cost import known_price, packaged_prices, read_prices
+    from slowmo_pipeline.cost import check_speed, known_price, packaged_prices, read_prices
     from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.probe import defaults
     from slowmo_pipeline.storage.opening import open_storage
 
     options = {"slowdown": slowdown, "frame_rate": frame_rate}
     with usage():
+        if seconds_per_megapixel is not None:
+            check_speed(seconds_per_megapixel)
         table = read_prices(prices) if prices else packaged_prices()
         usd_per_hour = known_price(instance_type, table)
         given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
@@ -100,11 +102,9 @@ def _idle_tail() -> str:
 
 def _speed(given: float | None, storage: "Storage", interpolator: str, instance_type: str) -> tuple[float, str]:
     """Seconds a megapixel, and where they come from."""
-    from slowmo_pipeline.cost import check_speed
     from slowmo_pipeline.steps.speed import measured_speed
 
     if given is not None:
-        check_speed(given)
         return given, "as given"
     measured = measured_speed(storage, interpolator, instance_type=instance_type)
     return measured.seconds_per_megapixel, f"measured on the latest videos of {measured.model_id} ({measured.videos})"

@@ -111,7 +111,8 @@ def scale(
     from slowmo_pipeline.deployment.scaling import Bounds
 
     changes: list[str] = []
-    scale_endpoint(name, Bounds(min_instances, max_instances), backlog_target=backlog_target, told=changes.append)
+    with usage():
+        scale_endpoint(name, Bounds(min_instances, max_instances), backlog_target=backlog_target, told=changes.append)
     _print_lines(changes or ["unchanged"])
 
 

@@ -12,7 +12,7 @@ import typer
 
 from slowmo_pipeline.columns import print_facts
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import ModelError
+from slowmo_pipeline.errors import ModelError, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def fetch(
     if importlib.util.find_spec("tensorflow") is None:  # rather than after a download of minutes
         raise ModelError(_NO_TENSORFLOW)
     # kagglehub draws bars of its own, which a second display would garble.
-    with shown_progress(name) if source else nullcontext(_unseen) as progress:
+    with usage(), shown_progress(name) if source else nullcontext(_unseen) as progress:
         model = fetch_model(
             current_home(),
             source,
@@ -151,7 +151,8 @@ def package(
     given = {option: value for option, value in options.items() if value is not None}
     film = _loader()(path, **given)  # an endpoint would take minutes to say that it does not fit
     warming = {} if warm_up is None else {WARM_UP: warm_up}
-    sha256 = write_package(output, path, given | warming, model_id=film.model_id)
+    with usage():
+        sha256 = write_package(output, path, given | warming, model_id=film.model_id)
     print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
 
 

@@ -105,8 +105,7 @@ def run(
                 needed.add(str(settings["interpolator"]))
             tasks.append(_of_clip(clip, settings, place))
     count = len(tasks) + failures.count
-    served = needed.served()
-    not_whole = make_all(tasks, served, failures, workers=workers, copies=copies) if tasks else 0
+    not_whole = make_all(tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
     failures.end(count)
     if strict and not_whole:
         raise typer.Exit(NOT_WHOLE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import DamagedRecordError, DiskFullError, ModelError, SlowmoError
+from slowmo_pipeline.errors import DamagedRecordError, DiskFullError, ModelError, SettingsError, SlowmoError
 from slowmo_pipeline.locks import opened, try_lock
 from slowmo_pipeline.modelstore.download import download, is_url, without_secrets
 from slowmo_pipeline.modelstore.hub import PUBLISHED, download_published
@@ -60,13 +60,13 @@ def fetch_model(
     `source` is an http(s) address or a path of a .zip or a .tar.gz, or a folder; None is the published FILM. `member`
     names the folder inside it where several hold a SavedModel. `sha256` is what `saved_model_sha256` must be. `try_out`
     renders with the SavedModel in a folder, and raises ModelError when that fails: it is not kept then.
-    Raises ModelError when the model cannot be had, or is not the one expected or kept under that name; DiskFullError.
+    Raises SettingsError for a name or a SHA-256 that is none, ModelError when the model cannot be had, or is not the one expected or kept under that name; DiskFullError.
     """
     if _NAME.fullmatch(name) is None:
-        raise ModelError(f"{name!r} is no name of a model: use letters, digits, - and _, such as film-l1.")
+        raise SettingsError(f"{name!r} is no name of a model: use letters, digits, - and _, such as film-l1.")
     expected = None if sha256 is None else sha256.lower()
     if expected is not None and _SHA256.fullmatch(expected) is None:
-        raise ModelError(f"{sha256!r} is no SHA-256: it has 64 hexadecimal digits.")
+        raise SettingsError(f"{sha256!r} is no SHA-256: it has 64 hexadecimal digits.")
     with _incoming(home) as incoming:
         shown = _shown(source)
         fresh = incoming / "model"

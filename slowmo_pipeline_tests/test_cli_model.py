@@ -91,8 +91,6 @@ def test_what_renders_nothing_is_not_kept(models: Path, tmp_path: Path, film: Pa
     [
         (["fetch", "nowhere"], "nowhere does not exist"),
         (["fetch", "http://127.0.0.1:1/film.zip"], "could not be downloaded: [Errno"),
-        (["fetch", "nowhere", "--sha256", "abc"], "'abc' is no SHA-256"),
-        (["fetch", "nowhere", "--name", "a/b"], "'a/b' is no name of a model"),
         (["info"], "`slowmo model fetch`"),
         (["info", "nowhere"], "there are: none"),
         (["package", "nowhere", "-o", "model.tar.gz"], "there are: none"),

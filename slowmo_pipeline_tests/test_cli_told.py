@@ -81,6 +81,11 @@ def test_crf_belongs_to_the_codecs_that_have_one() -> None:
         ["endpoint", "deploy", "model.tar.gz", "--name", "not_a_name", "--role", "r", "--image-uri", "i"],
         ["endpoint", "deploy", "model.tar.gz", "--environment", "novalue"],
         ["run", "-odd.mp4"],
+        ["up", "--port", "99999"],
+        ["endpoint", "serve", "--port", "-5"],
+        ["cost", "a.mp4", "--seconds-per-megapixel", "0"],
+        ["model", "fetch", "nowhere", "--name", "a/b"],
+        ["model", "fetch", "nowhere", "--sha256", "abc"],
     ],
     ids=" ".join,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.errors import DiskFullError, HomeError, ModelError
+from slowmo_pipeline.errors import DiskFullError, HomeError, ModelError, SettingsError
 from slowmo_pipeline.locks import lock, opened
 from slowmo_pipeline.models import FetchedModel, fetch_model, resolve_model
 from slowmo_pipeline_tests.model_sources import BESIDE, MODEL, folder_of, model_server, tar_of, zip_of
@@ -132,7 +132,7 @@ def test_what_is_no_sha256_is_refused_before_anything_is_fetched(home: Home, sha
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp/x", ".incoming", "film.json", "film\n"])
 def test_a_name_that_could_lead_elsewhere_is_refused(home: Home, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelError, match="is no name of a model"):
+    with pytest.raises(SettingsError, match="is no name of a model"):
         fetched(home, folder_of(tmp_path / "source", MODEL), name)
 
 
