@@ -108,20 +108,26 @@ def upload(clips: Clips) -> None:
 
 
 @app.command()
-def status(video: OneVideo = None) -> None:
+def status(
+    video: OneVideo = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only what an older model made than is served now.")
+    ] = False,
+) -> None:
     """Show where each video stands: its result with what was lost, a newer model of its endpoint, or why it failed."""
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import failure_of
-    from slowmo_pipeline.steps.overview import FINISHED, OUTDATED, known_videos, overview
+    from slowmo_pipeline.steps.overview import FINISHED, NONE_OUTDATED, OUTDATED, is_outdated, known_videos, overview
     from slowmo_pipeline.storage.opening import open_storage
 
     storage = open_storage(current_home().storage_url)
     rows: list[Overview] = []
     for video_id in [video] if video else known_videos(storage):
         with _told_on_stderr(video_id, go_on=video is None):
-            rows.append(overview(storage, video_id))
+            if not outdated or is_outdated(storage, video_id):
+                rows.append(overview(storage, video_id))
     if not rows:
-        print("No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
+        print(NONE_OUTDATED if outdated else "No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
         return
     with open_instance(current_home()) as instance:
         unfinished = [row.video_id for row in rows if row.state not in (FINISHED, OUTDATED)]

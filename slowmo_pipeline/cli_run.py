@@ -1,40 +1,34 @@
 """`slowmo run`: clips in, slow motion out, and told what came of each."""
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from itertools import chain
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from slowmo_pipeline.cli_cost import GivenLimits
-from slowmo_pipeline.cli_local import Model, Workers, check_for_film, local_endpoints
+from slowmo_pipeline.cli_local import Model, Workers
+from slowmo_pipeline.cli_making import NOT_WHOLE, Needed, Task, make_all
 from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, Precision
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import usage
+from slowmo_pipeline.errors import UsageError, usage
 
 if TYPE_CHECKING:
+    from slowmo_pipeline.console import Failures
+    from slowmo_pipeline.outcome import Outcome
+    from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.running import Pipeline
     from slowmo_pipeline.settings import SlowMotionSettings
+    from slowmo_pipeline.storage.base import Storage
 
-NOT_WHOLE = 3
-"""The exit code of `--strict` when frames or sound were lost, or a check failed."""
-
-Clips = Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)]
+_CLIPS = typer.Argument(help="Video files.", show_default=False, readable=False)
+Clips = Annotated[list[Path], _CLIPS]
 """Whether each can be read is told of each, while the others go on."""
 
 
-class _Task(NamedTuple):
-    clip: Path
-    settings: dict[str, object]
-    place: Path | None
-    """Of `--output`."""
-
-
 def run(
-    clips: Clips,
+    clips: Annotated[list[Path] | None, _CLIPS] = None,
     slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
     frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
     output: Annotated[
@@ -47,6 +41,13 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --output replace a file.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 when frames or sound were lost, or a check failed.")
+    ] = False,
+    outdated: Annotated[
+        bool,
+        typer.Option(
+            "--outdated",
+            help="Instead of clips: make anew what an older model made than is served now, each with its settings.",
+        ),
     ] = False,
     codec: Annotated[str | None, typer.Option(help="h264, h265 (MP4), prores (MOV) or ffv1 (MKV).")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality of h264 and h265, of no other; lower is better.")] = None,
@@ -67,7 +68,7 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
     clips; options win over both.
     """
-    from slowmo_pipeline.console import INTERRUPTED, Failures, shown_progress, stderr, tell
+    from slowmo_pipeline.console import Failures
     from slowmo_pipeline.destination import Output
     from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.probe import defaults
@@ -86,69 +87,58 @@ def run(
     with usage():
         given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
         parse_settings(given, origin="The options")
-        copies = None if output is None else Output(output, tuple(clips), overwrite)
-    common = defaults(open_storage(current_home().storage_url))
-    failures, used, not_whole = Failures(), set[str](), 0
-    tasks: list[_Task] = []
-    endpoints: dict[str, list[str]] = {}
-    for clip in clips:
+        copies = None if output is None else Output(output, tuple(clips or ()), overwrite)
+    if outdated and (clips or given or copies):
+        raise UsageError("--outdated makes videos anew as they were: it takes no clips, no settings and no --output.")
+    if not (outdated or clips):
+        raise UsageError("Give a video file, or --outdated.")
+    storage, failures = open_storage(current_home().storage_url), Failures()
+    needed = Needed(model, block_height, block_width, precision)
+    tasks = _outdated(storage, needed, failures) if outdated else []
+    common = defaults(storage)
+    for clip in clips or ():
         with failures.told(clip.name):
             file_size(clip)
             settings = _spelled_out(settings_of(clip, defaults=common, options=given))
             place = copies.of(clip, codec=str(settings["codec"])) if copies else None
-            name = str(settings["interpolator"])
-            used.add(name)
-            if name not in endpoints:
-                wanted = {name} - _deployed({name})
-                with usage() if interpolator else nullcontext():
-                    endpoints[name] = local_endpoints(wanted, model, block_height, block_width, precision)
-            tasks.append(_Task(clip, settings, place))
-    if tasks:
-        check_for_film(used - _deployed(used), model, block_height, block_width, precision)
-        with _pipeline(workers, [*chain(*endpoints.values())]) as pipeline:
-            for clip, settings, place in tasks:
-                try:
-                    with failures.told(clip.name):
-                        began = time.monotonic()
-                        with shown_progress(clip.name) as progress:
-                            outcome = pipeline.run_clip(clip, settings, progress)
-                        tell(clip.name, outcome, seconds=time.monotonic() - began)
-                        not_whole += bool(outcome.grave)
-                        if copies and place:
-                            copies.deliver(pipeline.storage, outcome.key, place)
-                        print(place or pipeline.storage.display_path(outcome.key), flush=True)
-                except KeyboardInterrupt:
-                    stderr.print("Interrupted. The same command goes on where this one was.")
-                    raise typer.Exit(INTERRUPTED) from None
-    failures.end(len(clips))
+            with usage() if interpolator else nullcontext():
+                needed.add(str(settings["interpolator"]))
+            tasks.append(_of_clip(clip, settings, place))
+    count = len(tasks) + failures.count
+    not_whole = make_all(tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
+    failures.end(count)
     if strict and not_whole:
         raise typer.Exit(NOT_WHOLE)
 
 
-def _deployed(interpolators: Iterable[str]) -> set[str]:
-    """Those that Amazon SageMaker runs for the storage."""
-    from slowmo_pipeline.endpoint_record import is_deployed
-    from slowmo_pipeline.storage.opening import open_storage
+def _of_clip(clip: Path, settings: dict[str, Any], place: Path | None) -> Task:
+    def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
+        return pipeline.run_clip(clip, settings, progress)
 
-    storage = open_storage(current_home().storage_url)
-    return {name for name in interpolators if is_deployed(storage, name)}
+    return Task(clip.name, make, place)
 
 
-@contextmanager
-def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
-    # Imports Dagster, which takes a second: not for --help.
-    from slowmo_pipeline.home import open_instance
-    from slowmo_pipeline.running import Pipeline
-    from slowmo_pipeline.serving.owner import use_endpoint
-    from slowmo_pipeline.storage.opening import open_storage
+def _made_anew(video_id: str) -> Task:
+    def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
+        return pipeline.run_again(video_id, progress)
 
-    home = current_home()
-    storage = open_storage(home.storage_url)
-    served = (
-        use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints) if endpoints else nullcontext()
-    )
-    with open_instance(home) as instance, served:
-        yield Pipeline(home, instance, storage)
+    return Task(video_id, make)
+
+
+def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[Task]:
+    """The videos that an older model made than their endpoint runs now."""
+    from slowmo_pipeline.steps.overview import NONE_OUTDATED, known_videos, maker
+
+    tasks = []
+    for video_id in known_videos(storage):
+        with failures.told(video_id):
+            made = maker(storage, video_id)
+            if made and made.is_outdated:
+                needed.add(made.interpolator)
+                tasks.append(_made_anew(video_id))
+    if not tasks:
+        print(NONE_OUTDATED, file=sys.stderr)
+    return tasks
 
 
 def _spelled_out(settings: "SlowMotionSettings") -> dict[str, object]:

@@ -26,7 +26,7 @@ def by_served_model(storage: Storage, video_id: str) -> dg.AssetCheckResult | No
     made = maker(storage, video_id)
     if made is None:
         return None
-    anew = f"It is {made.served} that {made.interpolator} runs now. Run the video again."
+    anew = f"It is {made.served} that {made.interpolator} runs now. Run the video again, or `slowmo run --outdated`."
     return dg.AssetCheckResult(
         asset_key=BY_SERVED_MODEL.asset_key,
         check_name=BY_SERVED_MODEL.name,

@@ -46,6 +46,11 @@ class Pipeline:
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
         return self.run(video_id, settings, progress)
 
+    def run_again(self, video_id: str, progress: RunProgress) -> Outcome:
+        """Run a video that is known, with the settings in force, by the model that is served now."""
+        self.instance.add_dynamic_partitions(str(videos.name), [video_id])
+        return self.run(video_id, {}, progress)
+
     def run(self, video_id: str, settings: Mapping[str, Any], progress: RunProgress) -> Outcome:
         """Materialise the four assets of a video.
 

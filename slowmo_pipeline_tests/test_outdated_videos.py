@@ -1,4 +1,4 @@
-"""Videos that an older model made, found in Dagster."""
+"""Videos that an older model made: found in Dagster and on the command line, and made anew."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,10 @@ from dagster import DagsterRunStatus, RunsFilter
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.serving.owner import live_endpoint
+from slowmo_pipeline.steps.overview import maker
 from slowmo_pipeline_tests.daemon import daemon
 from slowmo_pipeline_tests.dagster_ui import dagster_ui
+from slowmo_pipeline_tests.forked import slowmo
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline
 
@@ -71,3 +73,43 @@ def test_the_sensor_tells_the_check_of_them(archive: Archive) -> None:
     assert told["severity"] == "WARN"
     assert told["description"].startswith("It is fade-2 that flow runs now.")
     assert filled == {"numMaterialized": 2, "numFailed": 0, "numPartitions": 2}
+
+
+def test_status_lists_them_alone(archive: Archive) -> None:
+    with archive.serving("Fade"):
+        none = slowmo("status", "--outdated")
+    with archive.serving("FadeNext"):
+        some = slowmo("status", "--outdated")
+
+    assert (none.stdout, none.stderr) == (
+        "",
+        "No video is outdated.\n",
+    )
+    assert [line.split()[0] for line in some.stdout.splitlines()] == [archive.finished]
+
+
+@pytest.mark.parametrize("arguments", [["clip.mp4"], ["--slowdown", "3"], ["--output", "slow.mp4"]])
+def test_their_settings_and_uploads_are_known_already(archive: Archive, arguments: list[str]) -> None:
+    done = slowmo("run", "--outdated", *arguments)
+    assert done.returncode == 2
+    assert "--outdated" in done.stderr
+
+
+def test_without_any_there_must_be_a_clip() -> None:
+    done = slowmo("run")
+    assert done.returncode == 2
+    assert "Give a video file, or --outdated." in done.stderr
+
+
+def test_run_makes_them_anew_and_nothing_else(archive: Archive) -> None:
+    with archive.serving("FadeNext") as pipeline:
+        done = slowmo("run", "--outdated")
+        again = slowmo("run", "--outdated")
+        made = maker(pipeline.storage, archive.finished)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{pipeline.final_path(archive.finished)}\n"
+    assert made is not None
+    assert made.model_id == "fade-2"
+    assert not pipeline.final_path(archive.submitted).exists()
+    assert (again.returncode, again.stdout) == (0, "")

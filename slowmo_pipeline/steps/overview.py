@@ -10,6 +10,7 @@ from slowmo_pipeline.storage.base import Storage
 
 FINISHED = "finished"
 OUTDATED = "finished, with an older model"
+NONE_OUTDATED = "No video is outdated."
 
 
 @dataclass(frozen=True)

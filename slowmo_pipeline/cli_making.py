@@ -1,0 +1,101 @@
+"""Making videos on the command line, one after the other, while a local endpoint serves what they need."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from slowmo_pipeline.cli_local import check_for_film, local_endpoints
+from slowmo_pipeline.environment import current_home
+
+if TYPE_CHECKING:
+    from slowmo_pipeline.console import Failures
+    from slowmo_pipeline.destination import Output
+    from slowmo_pipeline.outcome import Outcome
+    from slowmo_pipeline.progress import RunProgress
+    from slowmo_pipeline.running import Pipeline
+
+NOT_WHOLE = 3
+"""The exit code of `--strict` when frames or sound were lost, or a check failed."""
+
+
+class Task(NamedTuple):
+    """One video to make."""
+
+    name: str
+    """Under which it is told: its clip's, or the id of a video that is made anew."""
+    make: "Callable[[Pipeline, RunProgress], Outcome]"
+    place: Path | None = None
+    """Of `--output`."""
+
+
+class Needed:
+    """The interpolators that tasks need; what each of them takes is looked up once."""
+
+    def __init__(
+        self, model: str | None, block_height: int | None, block_width: int | None, precision: str | None
+    ) -> None:
+        self._film_options = (model, block_height, block_width, precision)
+        self._local: set[str] = set()
+        self._endpoints: dict[str, list[str]] = {}
+
+    def add(self, name: str) -> None:
+        """Raises SlowmoError when there is no such interpolator, nor what it needs."""
+        from slowmo_pipeline.endpoint_record import is_deployed
+        from slowmo_pipeline.storage.opening import open_storage
+
+        if name in self._endpoints:
+            return
+        local = set() if is_deployed(open_storage(current_home().storage_url), name) else {name}
+        self._local |= local
+        self._endpoints[name] = local_endpoints(local, *self._film_options)
+
+    def served(self) -> list[str]:
+        """What the local endpoint has to serve. Raises UsageError for options of a film that nobody needs."""
+        check_for_film(self._local, *self._film_options)
+        return [entry for entries in self._endpoints.values() for entry in entries]
+
+
+def make_all(
+    tasks: Sequence[Task], served: Sequence[str], failures: "Failures", *, workers: int | None, copies: "Output | None"
+) -> int:
+    """Make them, print where the results lie, and tell of each; returns how many are not whole."""
+    from slowmo_pipeline.console import INTERRUPTED, shown_progress, stderr, tell
+
+    not_whole = 0
+    with _pipeline(workers, served) as pipeline:
+        for name, make, place in tasks:
+            try:
+                with failures.told(name):
+                    began = time.monotonic()
+                    with shown_progress(name) as progress:
+                        outcome = make(pipeline, progress)
+                    tell(name, outcome, seconds=time.monotonic() - began)
+                    not_whole += bool(outcome.grave)
+                    if copies and place:
+                        copies.deliver(pipeline.storage, outcome.key, place)
+                    print(place or pipeline.storage.display_path(outcome.key), flush=True)
+            except KeyboardInterrupt:
+                stderr.print("Interrupted. The same command goes on where this one was.")
+                raise typer.Exit(INTERRUPTED) from None
+    return not_whole
+
+
+@contextmanager
+def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
+    # Imports Dagster, which takes a second: not for --help.
+    from slowmo_pipeline.home import open_instance
+    from slowmo_pipeline.running import Pipeline
+    from slowmo_pipeline.serving.owner import use_endpoint
+    from slowmo_pipeline.storage.opening import open_storage
+
+    home = current_home()
+    storage = open_storage(home.storage_url)
+    served = (
+        use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints) if endpoints else nullcontext()
+    )
+    with open_instance(home) as instance, served:
+        yield Pipeline(home, instance, storage)
