@@ -78,6 +78,10 @@ def slowmo(
 def _parent(imported: tuple[str, ...]) -> "subprocess.Popen[str]":
     """A process that has imported this, and ends with the tests."""
     command = [sys.executable, "-c", _PARENT, *imported]
-    parent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # Of no home: what is found in the environment of a test is ended with its home.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SLOWMO_")}
+    parent = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True
+    )
     atexit.register(parent.communicate)
     return parent
