@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 
@@ -32,14 +31,8 @@ _TELL_SECONDS = 30
 @contextmanager
 def dagster_processes(home: Home, *, port: int, allowed_hosts: Sequence[str]) -> Iterator["DagsterProcesses"]:
     """Dagster's processes, started; they end with the block. Raises HomeError when one ends before it is ready."""
-    with (
-        # A new one each time: runs are known by their server's address, and those of a server that is gone are dead.
-        # It goes last: runs have files there, and one that lost them would fail before the guard ends it.
-        TemporaryDirectory(prefix="slowmo-") as private,
-        guarded(home.root),
-        home.dagster_log.open("wb") as log,
-    ):
-        processes = DagsterProcesses(home, Path(private), log.fileno())
+    with guarded(home.root) as private, home.dagster_log.open("wb") as log:
+        processes = DagsterProcesses(home, private, log.fileno())
         try:
             processes.start(port, allowed_hosts)
             yield processes
@@ -50,7 +43,8 @@ def dagster_processes(home: Home, *, port: int, allowed_hosts: Sequence[str]) ->
 class DagsterProcesses:
     """A code server, and what it serves: the daemon and the web server.
 
-    The code server listens on a socket in the folder `private`, where neither web pages nor other users reach it.
+    The code server listens on a socket in the folder `private`, where neither web pages nor other users reach it. The
+    folder is new each time: runs are known by their server's address, and those of a server that is gone are dead.
     """
 
     def __init__(self, home: Home, private: Path, log: int) -> None:

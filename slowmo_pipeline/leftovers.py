@@ -1,12 +1,14 @@
 """The processes of Dagster below `slowmo up`, and their end: none outlives it, not even when it is killed.
 
 Left alone, a daemon would go on starting runs, and each would fail since the endpoint has ended with its last user.
-The guard, `main` with the home as its argument, is a process that waits for the end of its standard input.
+The guard, `main` with the home and a folder as arguments, is a process that waits for the end of its standard input.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,15 +24,19 @@ _GONE_SECONDS = 10
 
 
 @contextmanager
-def guarded(root: Path) -> Iterator[None]:
-    """End what carries the mark of this home when the block ends, and also when this process is killed inside it."""
+def guarded(root: Path) -> Iterator[Path]:
+    """End what carries the mark of this home when the block ends, and also when this process is killed inside it.
+
+    Yields an empty folder of this user alone, for their sockets and temporary files; it goes after them.
+    """
+    folder = tempfile.mkdtemp(prefix="slowmo-")
     guard = subprocess.Popen(
-        running("slowmo_pipeline.leftovers", str(root)),
+        running("slowmo_pipeline.leftovers", str(root), folder),
         stdin=subprocess.PIPE,  # which the kernel closes with this process, SIGKILL included
         start_new_session=True,  # Ctrl-C is not for the guard
     )
     try:
-        yield
+        yield Path(folder)
     finally:
         guard.communicate()
 
@@ -59,6 +65,8 @@ def _is_marked(process: psutil.Process, root: Path) -> bool:
 
 
 def main() -> None:
-    """Wait for the end of `slowmo up`, and end what it leaves."""
+    """Wait for the end of `slowmo up`, and end what it leaves, then their files."""
+    root, folder = map(Path, sys.argv[1:])
     sys.stdin.read()
-    end_leftovers(Path(sys.argv[1]))
+    end_leftovers(root)
+    shutil.rmtree(folder)
