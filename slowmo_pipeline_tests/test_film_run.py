@@ -14,10 +14,12 @@ import pytest
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.serving.owner import use_endpoint
+from slowmo_pipeline.serving.server_state import ServerState
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.film_models import average, average_film
 from slowmo_pipeline_tests.forked import slowmo
+from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.media import write_clip
 from slowmo_pipeline_tests.pipeline import LIMITS
 
@@ -34,6 +36,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SLOWMO_HOME", str(folder))
         patch.delenv("SLOWMO_STORAGE", raising=False)
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def _no_server_is_left(home: Path) -> Iterator[None]:
+    """A server outlives its last user by a moment, and serves its film to the next one."""
+    yield
+    eventually(lambda: not ServerState(home / "endpoint").has_server)
 
 
 def noise(count: int, *, height: int, width: int, depth: int) -> list[Frame]:

@@ -190,9 +190,9 @@ def test_upload_and_fetch_are_each_others_inverse(storage: Storage, tmp_path: Pa
 def test_download_to_a_place_that_cannot_be_written_is_told(storage: Storage, tmp_path: Path) -> None:
     storage.write("a/b", b"1")
     (tmp_path / "folder").mkdir()
-    for place in (tmp_path / "missing" / "copy", tmp_path / "folder"):
-        with pytest.raises(StorageError, match=f"{place} cannot be written: .* Choose another place"):
-            storage.download("a/b", place)
+    for place, why in (("missing/copy", "cannot be written: .*"), ("folder", "is there and no regular file: .*")):
+        with pytest.raises(StorageError, match=f"{tmp_path / place} {why} Choose another place"):
+            storage.download("a/b", tmp_path / place)
 
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
