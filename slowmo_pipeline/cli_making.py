@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from slowmo_pipeline.outcome import Outcome
     from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.running import Pipeline
+    from slowmo_pipeline.storage.base import Storage
 
 NOT_WHOLE = 3
 """The exit code of `--strict` when frames or sound were lost, or a check failed."""
@@ -36,8 +37,14 @@ class Needed:
     """The interpolators that tasks need; what each of them takes is looked up once."""
 
     def __init__(
-        self, model: str | None, block_height: int | None, block_width: int | None, precision: str | None
+        self,
+        storage: "Storage",
+        model: str | None,
+        block_height: int | None,
+        block_width: int | None,
+        precision: str | None,
     ) -> None:
+        self._storage = storage
         self._film_options = (model, block_height, block_width, precision)
         self._local: set[str] = set()
         self._endpoints: dict[str, list[str]] = {}
@@ -45,11 +52,10 @@ class Needed:
     def add(self, name: str) -> None:
         """Raises SlowmoError when there is no such interpolator, nor what it needs."""
         from slowmo_pipeline.endpoint_record import is_deployed
-        from slowmo_pipeline.storage.opening import open_storage
 
         if name in self._endpoints:
             return
-        local = set() if is_deployed(open_storage(current_home().storage_url), name) else {name}
+        local = set() if is_deployed(self._storage, name) else {name}
         self._local |= local
         self._endpoints[name] = local_endpoints(local, *self._film_options)
 
@@ -60,13 +66,19 @@ class Needed:
 
 
 def make_all(
-    tasks: Sequence[Task], served: Sequence[str], failures: "Failures", *, workers: int | None, copies: "Output | None"
+    storage: "Storage",
+    tasks: Sequence[Task],
+    served: Sequence[str],
+    failures: "Failures",
+    *,
+    workers: int | None,
+    copies: "Output | None",
 ) -> int:
     """Make them, print where the results lie, and tell of each; returns how many are not whole."""
     from slowmo_pipeline.console import INTERRUPTED, shown_progress, stderr, tell
 
     not_whole = 0
-    with _pipeline(workers, served) as pipeline:
+    with _pipeline(storage, workers, served) as pipeline:
         for name, make, place in tasks:
             try:
                 with failures.told(name):
@@ -85,15 +97,13 @@ def make_all(
 
 
 @contextmanager
-def _pipeline(workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
+def _pipeline(storage: "Storage", workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
     # Imports Dagster, which takes a second: not for --help.
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import Pipeline
     from slowmo_pipeline.serving.owner import use_endpoint
-    from slowmo_pipeline.storage.opening import open_storage
 
     home = current_home()
-    storage = open_storage(home.storage_url)
     served = (
         use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints) if endpoints else nullcontext()
     )

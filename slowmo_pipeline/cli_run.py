@@ -93,7 +93,7 @@ def run(
     if not (outdated or clips):
         raise UsageError("Give a video file, or --outdated.")
     storage, failures = open_storage(current_home().storage_url), Failures()
-    needed = Needed(model, block_height, block_width, precision)
+    needed = Needed(storage, model, block_height, block_width, precision)
     tasks = _outdated(storage, needed, failures) if outdated else []
     common = defaults(storage)
     for clip in clips or ():
@@ -105,7 +105,7 @@ def run(
                 needed.add(str(settings["interpolator"]))
             tasks.append(_of_clip(clip, settings, place))
     count = len(tasks) + failures.count
-    not_whole = make_all(tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
+    not_whole = make_all(storage, tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
     failures.end(count)
     if strict and not_whole:
         raise typer.Exit(NOT_WHOLE)

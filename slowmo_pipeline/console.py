@@ -31,7 +31,7 @@ def shown_progress(title: str) -> Iterator[RunProgress]:
         log.addHandler(handler)
         yield LogProgress(log)
         return
-    stderr.print(title, style="bold", markup=False)
+    stderr.print(title, style="bold")
     with Bars(
         TextColumn("{task.description:<12}"),
         BarColumn(),
@@ -46,11 +46,11 @@ def shown_progress(title: str) -> Iterator[RunProgress]:
 
 def tell(clip: str, outcome: Outcome, *, seconds: float) -> None:
     """Tell of a finished video: a line on the whole, and one for each thing worth knowing, what was lost at the end."""
-    stderr.print(f"{clip}: {outcome.summary}, made in {seconds:.1f} s", markup=False)
+    stderr.print(f"{clip}: {outcome.summary}, made in {seconds:.1f} s")
     for note in outcome.notes:
-        stderr.print(f"{clip}: note: {note}", style="yellow", markup=False)
+        stderr.print(f"{clip}: note: {note}", style="yellow")
     for grave in outcome.grave:
-        stderr.print(f"{clip}: NOT WHOLE: {grave}", style="bold red", markup=False)
+        stderr.print(f"{clip}: NOT WHOLE: {grave}", style="bold red")
 
 
 class Failures:
@@ -68,7 +68,7 @@ class Failures:
             raise  # of the command, not of the clip
         except SlowmoError as error:
             self.count += 1
-            stderr.print(f"{clip}: {error}", style="red", markup=False)
+            stderr.print(f"{clip}: {error}", style="red")
 
     def end(self, clips: int) -> None:
         """End the command with exit code 1 when some of its clips failed."""
@@ -93,4 +93,4 @@ class _StageBars:
 
     def note(self, message: str) -> None:
         """See RunProgress."""
-        self._bars.console.print(message, style="yellow", markup=False)
+        self._bars.console.print(message, style="yellow")

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,8 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.test.utils import execute_dagster_graphql
+
+from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline
 
 _LOCATION = "slowmo_pipeline"
 _REPOSITORY = {"repositoryLocationName": _LOCATION, "repositoryName": "__repository__"}
@@ -179,8 +182,11 @@ class DagsterUi:
 
 
 @contextmanager
-def launching_instance() -> Iterator[dg.DagsterInstance]:
-    """An instance that executes at once, in this process, what the interface launches. One in memory has none."""
+def launching_pipeline(folder: Path) -> Iterator[TestPipeline]:
+    """A pipeline whose instance executes at once, in this process, what the interface launches.
+
+    An instance in memory launches nothing.
+    """
     at_once = {
         "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
         "run_launcher": {
@@ -188,8 +194,8 @@ def launching_instance() -> Iterator[dg.DagsterInstance]:
             "class": "SyncInMemoryRunLauncher",
         },
     }
-    with dg.instance_for_test(overrides=at_once) as instance:
-        yield instance
+    with fade_pipeline(folder) as pipeline, dg.instance_for_test(overrides=at_once) as instance:
+        yield replace(pipeline, instance=instance)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.steps.overview import overview
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_instance
+from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_pipeline
 from slowmo_pipeline_tests.earlier_home import earlier_home
 from slowmo_pipeline_tests.media import cut_off, damaged, grey_frames, write_clip
-from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.pipeline import TestPipeline
 from slowmo_pipeline_tests.stored import root_of
 
 CHECKS = [DECODES, FRAME_COUNT.key, IN_PLACE.key, BY_SERVED_MODEL]
@@ -26,8 +25,8 @@ CHECKS = [DECODES, FRAME_COUNT.key, IN_PLACE.key, BY_SERVED_MODEL]
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
-    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline, launching_instance() as instance:
-        yield replace(pipeline, instance=instance)
+    with launching_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+        yield pipeline
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,19 @@
 """What Dagster's pages show of a video that failed, and what ends that."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from slowmo_pipeline_tests.dagster_ui import ASSETS, DagsterUi, dagster_ui, launching_instance
+from slowmo_pipeline_tests.dagster_ui import ASSETS, DagsterUi, dagster_ui, launching_pipeline
 from slowmo_pipeline_tests.media import cut_off
-from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.pipeline import TestPipeline
 from slowmo_pipeline_tests.stored import root_of
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
-    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline, launching_instance() as instance:
-        yield replace(pipeline, instance=instance)
+    with launching_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+        yield pipeline
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the launchpad takes: held against Dagster's own validation, and against the video that becomes of it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +8,8 @@ import yaml
 
 from slowmo_pipeline.assets import RawVideoConfig
 from slowmo_pipeline.settings import SlowMotionSettings
-from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_instance
-from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_pipeline
+from slowmo_pipeline_tests.pipeline import TestPipeline
 
 
 def config(**settings: Any) -> dict[str, Any]:
@@ -19,8 +18,8 @@ def config(**settings: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
-    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline, launching_instance() as instance:
-        yield replace(pipeline, instance=instance)
+    with launching_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+        yield pipeline
 
 
 @pytest.fixture(scope="module")
