@@ -15,13 +15,13 @@ from pathlib import Path
 from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
 from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.interpolation.catalog import recipe_of
-from slowmo_pipeline.keys import PlanKeys, ResultKeys, VideoKeys
+from slowmo_pipeline.keys import PlanKeys, ResultKeys
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.worker import run
 from slowmo_pipeline.steps.assemble import assemble
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.steps.records import read_current
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
+from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.video.binary import ffmpeg_binary
@@ -66,16 +66,14 @@ def prepared(folder: str, slowdown: int) -> str:
     subprocess.run([*command, str(clip)], check=True)
     write_served(storage, "flow", Served(model_id=recipe_of("flow").make().model_id, max_body_bytes=10**9))
     video_id = register(storage, upload_clip(storage, clip, _unseen, with_sidecar=False))
-    look(storage, video_id, chosen={"slowdown": slowdown}, progress=_unseen)
+    inspect_upload(storage, video_id, chosen={"slowdown": slowdown}, progress=_unseen)
     cut(storage, video_id, progress=_unseen)
     return video_id
 
 
 def keys_of(folder: str, video_id: str) -> tuple[PlanKeys, ResultKeys]:
-    current = read_current(FolderStorage(Path(folder)), video_id)
-    assert current is not None
-    keys = VideoKeys(video_id).plan(current.plan)
-    return keys, keys.model(current.model_id)
+    active = read_active_plan(FolderStorage(Path(folder)), video_id)
+    return active.keys, active.result_keys
 
 
 def handled(folder: str, video_id: str) -> float:
@@ -119,7 +117,8 @@ def served(folder: str, video_id: str) -> float:
 def assembled(folder: str, video_id: str) -> float:
     """Assembly: results and originals into the final video."""
     forget_peak_memory()
-    assemble(FolderStorage(Path(folder)), video_id, progress=_unseen)
+    storage = FolderStorage(Path(folder))
+    assemble(storage, read_active_plan(storage, video_id), progress=_unseen)
     return peak_memory()
 
 

@@ -28,8 +28,8 @@ from slowmo_pipeline.running import Pipeline
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.serving.workers import usable_cores
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.inspect_upload import limits_of
 from slowmo_pipeline.steps.planning import plan_of
-from slowmo_pipeline.steps.probe import limits_of
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline.video.writer import encode

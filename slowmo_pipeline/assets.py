@@ -19,10 +19,9 @@ from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.assemble import CAPTION, assemble
 from slowmo_pipeline.steps.at_once import come_at_once
 from slowmo_pipeline.steps.cut import chunk_table, cut
-from slowmo_pipeline.steps.ensure import Ensurer
-from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.steps.speed import made_on
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
+from slowmo_pipeline.steps.interpolate import Interpolation
+from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
@@ -62,7 +61,7 @@ class InterpolatedChunksConfig(dg.Config):
 
 
 @contextmanager
-def told_as_failure() -> Iterator[None]:
+def errors_as_failure() -> Iterator[None]:
     """Turn an expected error into a failure that Dagster shows with its message alone and does not retry."""
     try:
         yield
@@ -80,9 +79,9 @@ def raw_video(
     """The upload: what it holds, and the settings in force."""
     chosen = {name: value for name, value in config.model_dump().items() if value is not None}
     video_id = context.partition_key
-    with told_as_failure():
+    with errors_as_failure():
         try:
-            source, info = look(storage.open(), video_id, chosen=chosen, progress=progress(context.log))
+            source, info = inspect_upload(storage.open(), video_id, chosen=chosen, progress=progress(context.log))
         except UnreadableVideoError as error:
             # Dagster skips the check's own step now.
             yield evaluation(context.instance, video_id, undecodable(error))
@@ -108,12 +107,14 @@ def frame_chunks(
     context: dg.AssetExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> dg.MaterializeResult[None]:
     """The plan, and the frames cut into chunks with the positions wanted between them."""
-    with told_as_failure():
+    with errors_as_failure():
         done = cut(storage.open(), context.partition_key, progress=progress(context.log))
-    plan, timeline = done.plan, done.plan.timeline
+    storage.activate(done.active)
+    plan, versions = done.active.plan, done.active.versions
+    timeline = plan.timeline
     return dg.MaterializeResult(
         metadata={
-            "plan": done.current.plan,
+            "plan": versions.plan,
             "chunks": len(plan.chunks),
             "chunks_written": done.written,
             "frames": timeline.source.count,
@@ -127,7 +128,7 @@ def frame_chunks(
             "seconds": round(float(timeline.duration), 3),
             "chunk_table": _table(chunk_table(plan)),
         },
-        data_version=dg.DataVersion(done.current.plan),
+        data_version=dg.DataVersion(versions.plan),
     )
 
 
@@ -146,38 +147,38 @@ def interpolated_chunks(
     progress: dg.ResourceParam[ProgressFor],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The new frames, made by the endpoint. Submits only what is neither there nor under way."""
-    with told_as_failure():
+    with errors_as_failure():
         opened = storage.open()
-        in_force = read_in_force(opened, context.partition_key)
-        ensurer = Ensurer(
+        active = storage.active_plan(context.partition_key)
+        interpolation = Interpolation(
             opened,
             lambda name: endpoint.connect(name, opened),
-            context.partition_key,
+            active,
             max_attempts=endpoint.max_attempts,
             progress=progress(context.log),
         )
-        ensured = ensurer.ensure(wait=config.wait)
-        submitted, patience = ensured.submitted, config.patience_seconds
-        is_local = served(opened, in_force.current.interpolator).sagemaker_endpoint is None
-        looks_on = patience > 0 and is_local and not ensured.complete
-        if looks_on and come_at_once(opened, context.partition_key, in_force, seconds=patience):
-            ensured = ensurer.ensure(wait=False)
-    if not ensured.complete:
+        done = interpolation.run(wait=config.wait)
+        submitted, patience = done.submitted, config.patience_seconds
+        is_local = served(opened, active.versions.interpolator).sagemaker_endpoint is None
+        looks_on = patience > 0 and is_local and not done.complete
+        if looks_on and come_at_once(opened, active, seconds=patience):
+            done = interpolation.run(wait=False)
+    if not done.complete:
         context.log.info(
             "%d of %d chunks submitted now; the sensor completed_outputs finishes the video.",
             submitted,
-            ensured.chunks,
+            done.chunks,
         )
         return
     yield dg.MaterializeResult(
         metadata={
-            "model": in_force.current.model_id,
-            "chunks": ensured.chunks,
+            "model": active.versions.model_id,
+            "chunks": done.chunks,
             "chunks_submitted": submitted,
-            "new_frames": in_force.plan.new_frame_count,
+            "new_frames": active.plan.new_frame_count,
         },
-        data_version=dg.DataVersion(f"{in_force.current.plan}-{in_force.current.model_id}"),
-        tags=made_with(context, opened, in_force.current),
+        data_version=dg.DataVersion(f"{active.versions.plan}-{active.versions.model_id}"),
+        tags=made_with(context, opened, active.versions),
     )
 
 
@@ -189,14 +190,14 @@ def final_video(
     # pandas takes half a second to import: not before there is something to report.
     from slowmo_pipeline.steps.report import chunk_frame, write_report
 
-    with told_as_failure():
+    with errors_as_failure():
         opened = storage.open()
-        in_force = read_in_force(opened, context.partition_key)
+        active = storage.active_plan(context.partition_key)
         # Before assembling, which may delete the receipts that tell it.
-        instance_type = made_on(opened, context.partition_key, in_force)
-        final, made = assemble(opened, context.partition_key, progress=progress(context.log))
-        report = write_report(opened, context.partition_key, in_force, final, instance_type=instance_type)
-    timeline = in_force.plan.timeline
+        instance_type = made_on(opened, active)
+        final, made = assemble(opened, active, progress=progress(context.log))
+        report = write_report(opened, active, final, instance_type=instance_type)
+    timeline = active.plan.timeline
     seconds = sum(final.chunk_seconds)
     return dg.MaterializeResult(
         metadata={
@@ -205,15 +206,15 @@ def final_video(
             "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})\n\n{CAPTION}"),
             "bytes": final.bytes,
             "frames": final.frame_count,
-            "new_frames": in_force.plan.new_frame_count,
+            "new_frames": active.plan.new_frame_count,
             "seconds": round(float(timeline.duration), 3),
             "endpoint_seconds": round(seconds, 3),
-            "endpoint_seconds_per_new_frame": round(seconds / max(in_force.plan.new_frame_count, 1), 4),
+            "endpoint_seconds_per_new_frame": round(seconds / max(active.plan.new_frame_count, 1), 4),
             **_estimated_cost(seconds, instance_type),
-            "model": in_force.current.model_id,
+            "model": active.versions.model_id,
             "made_now": made,
             **_told(notes=final.notes, losses=final.losses),
-            "chunk_table": _table(chunk_frame(in_force, final).to_dict("records")),
+            "chunk_table": _table(chunk_frame(active, final).to_dict("records")),
         },
         data_version=dg.DataVersion(final.sha256[:16]),
     )

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from slowmo_pipeline.assets import final_video, raw_video, told_as_failure
+from slowmo_pipeline.assets import errors_as_failure, final_video, raw_video
 from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
 from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES, by_served_model, evaluation, undecodable
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor
-from slowmo_pipeline.steps.probe import peek
+from slowmo_pipeline.steps.inspect_upload import probe_upload
 from slowmo_pipeline.steps.records import read_final
 from slowmo_pipeline.steps.verify import Verified, verify
 from slowmo_pipeline.storage.base import Storage
@@ -56,7 +56,7 @@ def upload_decodes(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> Iterator[dg.AssetCheckResult]:
     """From what the last look at the upload found, if it still lies there; else from another look."""
-    with told_as_failure():
+    with errors_as_failure():
         result = _upload(storage.open(), _video(context), progress(context.log))
     yield result
 
@@ -66,11 +66,12 @@ def final_video_as_planned(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckResult]:
     """Both checks from one look at the final video."""
-    with told_as_failure():
+    with errors_as_failure():
         opened, video_id = storage.open(), _video(context)
-        if read_final(opened, video_id) is None:
+        final = read_final(opened, video_id)
+        if final is None:
             raise _unfinished(video_id)
-        found = verify(opened, video_id)
+        found = verify(opened, storage.active_plan(video_id), final)
     for spec, result in ((FRAME_COUNT, _frame_count(found)), (IN_PLACE, _in_place(found))):
         if spec.key in context.selected_asset_check_keys:
             yield result
@@ -81,7 +82,7 @@ def made_by_served_model(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckResult]:
     """From what the records say."""
-    with told_as_failure():
+    with errors_as_failure():
         video_id = _video(context)
         result = by_served_model(storage.open(), video_id)
         if result is None:
@@ -95,13 +96,14 @@ def check_stored(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Check the upload, and the final video if there is one."""
     video_id = context.partition_key
-    with told_as_failure():
+    with errors_as_failure():
         opened = storage.open()
         yield evaluation(context.instance, video_id, _upload(opened, video_id, progress(context.log)))
+        final = read_final(opened, video_id)
         by_model = by_served_model(opened, video_id)
-        if by_model is not None:
+        if final is not None and by_model is not None:
             yield evaluation(context.instance, video_id, by_model)
-            found = verify(opened, video_id)
+            found = verify(opened, storage.active_plan(video_id), final)
             yield evaluation(context.instance, video_id, _frame_count(found))
             yield evaluation(context.instance, video_id, _in_place(found))
 
@@ -127,7 +129,7 @@ def _unfinished(video_id: str) -> UnknownVideoError:
 
 def _upload(storage: Storage, video_id: str, progress: Progress) -> dg.AssetCheckResult:
     try:
-        info = peek(storage, video_id, progress=progress)
+        info = probe_upload(storage, video_id, progress=progress)
     except UnreadableVideoError as error:
         return undecodable(error)
     return dg.AssetCheckResult(

@@ -19,7 +19,7 @@ from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.steps.overview import Overview
+    from slowmo_pipeline.steps.video_status import VideoStatus
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,23 +115,21 @@ def status(
     ] = False,
 ) -> None:
     """Show where each video stands: its result with what was lost, a newer model of its endpoint, or why it failed."""
-    from slowmo_pipeline.home import open_instance
-    from slowmo_pipeline.running import failure_of
-    from slowmo_pipeline.steps.overview import FINISHED, NONE_OUTDATED, OUTDATED, is_outdated, known_videos, overview
+    from slowmo_pipeline.steps.video_status import NONE_OUTDATED, VideoStatuses
     from slowmo_pipeline.storage.opening import open_storage
 
     storage = open_storage(current_home().storage_url)
-    rows: list[Overview] = []
-    for video_id in [video] if video else known_videos(storage):
+    statuses = VideoStatuses(storage, only=video)
+    rows: list[VideoStatus] = []
+    for video_id in [video] if video else statuses.video_ids:
         with _told_on_stderr(video_id, go_on=video is None):
-            if not outdated or is_outdated(storage, video_id):
-                rows.append(overview(storage, video_id))
+            status = statuses.of(video_id)
+            if status.is_outdated or not outdated:
+                rows.append(status)
     if not rows:
         print(NONE_OUTDATED if outdated else "No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
         return
-    with open_instance(current_home()) as instance:
-        unfinished = [row.video_id for row in rows if row.state not in (FINISHED, OUTDATED)]
-        failures = {video_id: failure_of(instance, video_id) for video_id in unfinished}
+    failures = _failures([row.video_id for row in rows if not row.is_finished])
     print_columns(
         (row.video_id, "failed", reason)
         if (reason := failures.get(row.video_id))
@@ -140,7 +138,18 @@ def status(
     )
 
 
-def _state(row: "Overview") -> str:
+def _failures(video_ids: Sequence[str]) -> dict[str, str | None]:
+    """Why the last run of each failed, as Dagster knows: it is opened only if there is something to ask."""
+    if not video_ids:
+        return {}
+    from slowmo_pipeline.home import open_instance
+    from slowmo_pipeline.running import failure_of
+
+    with open_instance(current_home()) as instance:
+        return {video_id: failure_of(instance, video_id) for video_id in video_ids}
+
+
+def _state(row: "VideoStatus") -> str:
     """With how much there is to read in the report."""
     counts = [_counted(row.losses, "loss", "losses"), _counted(row.notes, "note", "notes")]
     return ", ".join((row.state, *filter(None, counts)))
@@ -155,8 +164,8 @@ def clean(video: OneVideo = None) -> None:
     """Delete what can be made again: chunks and results of finished videos, plans no longer in force, leftovers."""
     from rich.filesize import decimal
 
-    from slowmo_pipeline.steps.overview import clean as clean_video
-    from slowmo_pipeline.steps.overview import known_videos
+    from slowmo_pipeline.steps.cleaning import clean as clean_video
+    from slowmo_pipeline.steps.video_status import known_videos
     from slowmo_pipeline.storage.opening import open_storage
 
     storage = open_storage(current_home().storage_url)

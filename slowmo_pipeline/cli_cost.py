@@ -53,7 +53,7 @@ def cost(
     """
     from slowmo_pipeline.cost import check_speed, known_price, packaged_prices, read_prices
     from slowmo_pipeline.settings import parse_limits, parse_settings
-    from slowmo_pipeline.steps.probe import defaults
+    from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.storage.opening import open_storage
 
     options = {"slowdown": slowdown, "frame_rate": frame_rate}
@@ -102,7 +102,7 @@ def _idle_tail() -> str:
 
 def _speed(given: float | None, storage: "Storage", interpolator: str, instance_type: str) -> tuple[float, str]:
     """Seconds a megapixel, and where they come from."""
-    from slowmo_pipeline.steps.speed import measured_speed
+    from slowmo_pipeline.steps.measured_speed import measured_speed
 
     if given is not None:
         return given, "as given"
@@ -115,8 +115,8 @@ def _estimate(
 ) -> "Estimate":
     from slowmo_pipeline.console import shown_progress
     from slowmo_pipeline.cost import estimate
+    from slowmo_pipeline.steps.inspect_upload import limits_of
     from slowmo_pipeline.steps.planning import plan_of
-    from slowmo_pipeline.steps.probe import limits_of
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.video.probing import probe_apart

@@ -71,7 +71,7 @@ def run(
     from slowmo_pipeline.console import Failures
     from slowmo_pipeline.destination import Output
     from slowmo_pipeline.settings import parse_limits, parse_settings
-    from slowmo_pipeline.steps.probe import defaults
+    from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.storage.opening import open_storage
@@ -127,7 +127,7 @@ def _made_anew(video_id: str) -> Task:
 
 def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[Task]:
     """The videos that an older model made than their endpoint runs now."""
-    from slowmo_pipeline.steps.overview import NONE_OUTDATED, known_videos, maker
+    from slowmo_pipeline.steps.video_status import NONE_OUTDATED, known_videos, maker
 
     tasks = []
     for video_id in known_videos(storage):

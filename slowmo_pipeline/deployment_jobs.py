@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from slowmo_pipeline.assets import told_as_failure
+from slowmo_pipeline.assets import errors_as_failure
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor
 
@@ -47,7 +47,7 @@ def deploy_to_sagemaker(
     from slowmo_pipeline.serving.package import packaged_model_id
     from slowmo_pipeline.steps.under_way import under_way
 
-    with told_as_failure():
+    with errors_as_failure():
         settings, opened = parse_deployment(config.model_dump()), storage.open()
         for line in under_way(opened, settings.interpolator, packaged_model_id(settings.package)):
             context.log.info(line)
@@ -72,7 +72,7 @@ def delete_from_sagemaker(
     """Delete an endpoint with everything that was made for it."""
     from slowmo_pipeline.deployment.delete import delete
 
-    with told_as_failure():
+    with errors_as_failure():
         delete(storage.open(), config.name, told=context.log.info, progress=progress(context.log))
 
 

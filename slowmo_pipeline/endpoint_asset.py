@@ -18,13 +18,12 @@ SageMaker. Nothing here changes or wakes one.
 
 import dagster as dg
 
-from slowmo_pipeline.endpoint_record import Served
+from slowmo_pipeline.endpoint_record import Served, served_now
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.hosted import status_of
 from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.steps.records import Current
+from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.storage.base import Storage
 
 GROUP = "slow_motion"
@@ -43,13 +42,13 @@ endpoint = dg.AssetSpec(
 )
 
 
-def made_with(context: dg.AssetExecutionContext, storage: Storage, current: Current) -> dict[str, str]:
+def made_with(context: dg.AssetExecutionContext, storage: Storage, versions: ActiveVersions) -> dict[str, str]:
     """Tags for a materialisation of `interpolated_chunks` that bind it to the model that made its new frames.
 
     By itself Dagster would bind it to whatever was observed when the step began: nothing yet, or a model that was
     deployed while this one's last results were awaited.
     """
-    video_id, interpolator, model_id = context.partition_key, current.interpolator, current.model_id
+    video_id, interpolator, model_id = context.partition_key, versions.interpolator, versions.model_id
     now = served_now(storage, interpolator)
     status = told_status(now)
     for event in seen(video_id, interpolator, model_id, now, status):

@@ -52,6 +52,14 @@ def served(storage: Storage, name: str) -> Served:
     return found
 
 
+def served_now(storage: Storage, name: str) -> Served | None:
+    """What the endpoint of that name runs; None when there is none, or no longer: nothing newer is known then."""
+    try:
+        return served(storage, name)
+    except EndpointError:
+        return None
+
+
 def is_deployed(storage: Storage, name: str) -> bool:
     """Whether the endpoint of that name is one of Amazon SageMaker."""
     torn = f"Whether {name} is an endpoint of Amazon SageMaker is not known. {_WRITTEN_ANEW}"

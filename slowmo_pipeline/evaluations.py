@@ -4,7 +4,7 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from slowmo_pipeline.errors import UnreadableVideoError
-from slowmo_pipeline.steps.overview import maker
+from slowmo_pipeline.steps.video_status import maker
 from slowmo_pipeline.storage.base import Storage
 
 DECODES = dg.AssetCheckKey(dg.AssetKey("raw_video"), "upload_decodes")

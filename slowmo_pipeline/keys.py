@@ -37,6 +37,11 @@ def is_video_id(name: str) -> bool:
     return re.fullmatch(r"[a-z0-9_-]+", name) is not None
 
 
+def video_id_below(key: str) -> str:
+    """The video id of what lies below VIDEOS."""
+    return key.removeprefix(VIDEOS).partition("/")[0]
+
+
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:48] or "video"
 

@@ -13,17 +13,16 @@ from pathlib import PurePosixPath
 import dagster as dg
 from pydantic import Field
 
-from slowmo_pipeline.assets import told_as_failure
+from slowmo_pipeline.assets import errors_as_failure
 from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.endpoint_asset import seen, told_status
-from slowmo_pipeline.endpoint_record import Served
+from slowmo_pipeline.endpoint_record import Served, served_now
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.evaluations import by_served_model, evaluation
 from slowmo_pipeline.keys import ENDPOINTS, FINALS
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.steps.records import read_current
+from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
 
 VIDEOS_A_TICK = 100
@@ -44,7 +43,7 @@ def compare_models(
     context: dg.OpExecutionContext, config: FinishedVideos, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Say of each video whether the model that is served now made it. One that cannot be looked at stops no other."""
-    with told_as_failure():
+    with errors_as_failure():
         opened = storage.open()
     for video_id in config.videos:
         try:
@@ -105,11 +104,11 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
         if len(observed) == VIDEOS_A_TICK or time.monotonic() - began > TICK_SECONDS:
             break
         try:
-            current = read_current(opened, video_id)
+            versions = read_active_versions(opened, video_id)
         except StorageError as error:
             context.log.warning("The endpoint of %s is not observed. %s", video_id, error)
-            current = None
-        name = current.interpolator if current else None
+            versions = None
+        name = versions.interpolator if versions else None
         if name in cursor.changed and name in now:
             events += seen(video_id, name, now[name].model_id, now[name], status(now[name]))
             observed.append(video_id)

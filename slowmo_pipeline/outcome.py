@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from rich.filesize import decimal
 
-from slowmo_pipeline.steps.records import Final, InForce, read_final, read_in_force
+from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
 from slowmo_pipeline.storage.base import Storage
 
 
@@ -31,17 +31,17 @@ def outcome_of(storage: Storage, video_id: str, *, failed_checks: tuple[str, ...
     failed = (f"The check {name} failed: `slowmo up` shows what it found." for name in failed_checks)
     return Outcome(
         key=final.key,
-        summary=_summary(read_in_force(storage, video_id), final),
+        summary=_summary(read_active_plan(storage, video_id), final),
         notes=final.notes,
         grave=(*final.losses, *failed),
     )
 
 
-def _summary(in_force: InForce, final: Final) -> str:
-    timeline, size = in_force.plan.timeline, f"{in_force.info.width}x{in_force.info.height}"
+def _summary(active: ActivePlan, final: Final) -> str:
+    timeline, size = active.plan.timeline, f"{active.info.width}x{active.info.height}"
     source = _frames(timeline.source.count, timeline.source.nominal_rate, timeline.source.duration)
     result = _frames(timeline.output_count, timeline.frame_rate, timeline.duration)
-    return f"{size}, {source} -> {result}, {in_force.plan.new_frame_count} of them new, {decimal(final.bytes)}"
+    return f"{size}, {source} -> {result}, {active.plan.new_frame_count} of them new, {decimal(final.bytes)}"
 
 
 def _frames(count: int, rate: Fraction, seconds: Fraction) -> str:

@@ -13,6 +13,7 @@ from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.serving.local_client import Held, held_at
 from slowmo_pipeline.serving.owner import live_endpoint, live_server
+from slowmo_pipeline.steps.records import ActivePlan, read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 
@@ -26,6 +27,7 @@ class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the
     )
 
     _opened: Storage | None = PrivateAttr(None)
+    _active: dict[str, ActivePlan] = PrivateAttr(default_factory=dict)
 
     def open(self) -> Storage:
         """The storage, made ready to use: one for all steps of a run, which so share its local copies."""
@@ -33,8 +35,19 @@ class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the
             self._opened = open_storage(self.url or current_home().storage_url)
         return self._opened
 
+    def active_plan(self, video_id: str) -> ActivePlan:
+        """The plan that a video is made with, read once a run. Raises what `read_active_plan` raises."""
+        if video_id not in self._active:
+            self._active[video_id] = read_active_plan(self.open(), video_id)
+        return self._active[video_id]
+
+    def activate(self, active: ActivePlan) -> None:
+        """Take a plan that was just made for the one of its video, instead of reading it."""
+        self._active[active.video_id] = active
+
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Let go of the local copies at the end of a run."""
+        """Let go of plans and local copies at the end of a run."""
+        self._active.clear()
         if self._opened is not None:
             self._opened.close()
 

@@ -20,10 +20,10 @@ from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sid
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, held_here, local_model
 from slowmo_pipeline.steps.changes import Change, change_of, noted
-from slowmo_pipeline.steps.overview import is_made_of
-from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
+from slowmo_pipeline.steps.pending_marker import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_ids import video_ids_for
+from slowmo_pipeline.steps.video_status import is_made_of
 from slowmo_pipeline.storage.base import Entry, Storage
 
 VIDEO_SUFFIXES = frozenset(

@@ -109,7 +109,7 @@ class SlowMotionSettings(BaseModel):
         return value
 
     @property
-    def of_plan(self) -> dict[str, Any]:
+    def plan_settings(self) -> dict[str, Any]:
         """The settings that decide a plan, as JSON: what changes them makes new chunks."""
         return self.model_dump(mode="json", include={"slowdown", "frame_rate", "images"})
 
@@ -119,7 +119,7 @@ class SlowMotionSettings(BaseModel):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
 
     @property
-    def of_encoding(self) -> dict[str, Any]:
+    def encoding_settings(self) -> dict[str, Any]:
         """The settings that decide the encoded file, as JSON."""
         return self.model_dump(mode="json", include={"codec", "crf", "sound", "encoder_threads"})
 

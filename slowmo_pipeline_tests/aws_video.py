@@ -12,9 +12,9 @@ from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint
-from slowmo_pipeline.steps.ensure import Ensured, Ensurer
-from slowmo_pipeline.steps.pending import needed_run, read_pending
-from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
+from slowmo_pipeline.steps.pending_marker import needed_run, read_pending
+from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Stage
@@ -47,22 +47,22 @@ class Video:
 
     @cached_property
     def chunks(self) -> PlanKeys:
-        return VideoKeys(self.video_id).plan(read_in_force(self.storage, self.video_id).current.plan)
+        return read_active_plan(self.storage, self.video_id).keys
 
     @cached_property
     def results(self) -> ResultKeys:
         return self.chunks.model(FOUND.model_id)
 
-    def ensure(self, *, wait: bool = True, max_attempts: int = 3) -> Ensured:
+    def interpolate(self, *, wait: bool = True, max_attempts: int = 3) -> Interpolated:
         """One run: whatever it knows, it has from the storage."""
         resource = SageMakerAsyncEndpoint(timeout_seconds=3600, max_attempts=max_attempts)
-        return Ensurer(
+        return Interpolation(
             self.storage,
             lambda name: resource.connect(name, self.storage),
-            self.video_id,
+            read_active_plan(self.storage, self.video_id),
             max_attempts=max_attempts,
             progress=quiet,
-        ).ensure(wait=wait)
+        ).run(wait=wait)
 
     def expire(self) -> None:
         """Let the deadline of all that was submitted pass."""

@@ -5,8 +5,8 @@ from fractions import Fraction
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import make_plan
-from slowmo_pipeline.steps.pending import Pending
-from slowmo_pipeline.steps.records import Current
+from slowmo_pipeline.steps.pending_marker import Pending
+from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.timeline import ConstantRate, TimeLine
@@ -26,7 +26,7 @@ def submitted(storage: Storage, video_id: str, *, interpolator: str, model_id: s
     """Store what a run leaves that submitted so many chunks and did not wait; the keys of what the model makes."""
     keys = VideoKeys(video_id)
     results = keys.plan(PLAN).model(model_id)
-    write_record(storage, keys.current, Current(plan=PLAN, interpolator=interpolator, model_id=model_id))
+    write_record(storage, keys.current, ActiveVersions(plan=PLAN, interpolator=interpolator, model_id=model_id))
     write_record(storage, keys.pending, Pending(plan=PLAN, model_id=model_id, submitted_at=1.0, deadline=4e9))
     for chunk in range(chunks):
         receipt = Receipt(

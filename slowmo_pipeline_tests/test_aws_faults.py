@@ -18,8 +18,8 @@ from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, StorageError
 from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.ensure import Ensured
-from slowmo_pipeline.steps.probe import look
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
+from slowmo_pipeline.steps.interpolate import Interpolated
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Held, Stage, aws_stage, fail, fail_besides, swallow
 from slowmo_pipeline_tests.aws_video import CHUNKS, ENDPOINT, FOUND, Video, chunk_of
@@ -96,12 +96,12 @@ def video(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Video:
     # Pauses of botocore's retries, and between them: the order of things is tested, not the patience.
     unhurried = types.SimpleNamespace(sleep=lambda seconds: None, time=time.time)
     monkeypatch.setattr("botocore.endpoint.time", unhurried)
-    monkeypatch.setattr("slowmo_pipeline.steps.ensure._BUSY_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("slowmo_pipeline.steps.interpolate._BUSY_PAUSE_SECONDS", 0)
     storage = stage.storage("videos")
     video_id = upload(storage, key=f"uploads/{uuid.uuid4()}.mp4")
     write_served(storage, "flow", FOUND)
-    look(storage, video_id, chosen={}, progress=quiet)
-    assert len(cut(storage, video_id, progress=quiet).plan.chunks) == CHUNKS
+    inspect_upload(storage, video_id, chosen={}, progress=quiet)
+    assert len(cut(storage, video_id, progress=quiet).active.plan.chunks) == CHUNKS
     stage.aws.forget()
     stage.runtime.forget()
     return Video(stage, storage, video_id)
@@ -109,11 +109,11 @@ def video(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Video:
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slowmo_pipeline.steps.ensure.BUSY_SECONDS", -1)
+    monkeypatch.setattr("slowmo_pipeline.steps.interpolate.BUSY_SECONDS", -1)
 
 
 def test_without_faults_every_chunk_is_computed_once(video: Video) -> None:
-    assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=4, chunks=4)
     assert video.computed == [0, 1, 2, 3]
     assert video.results_are_right()
 
@@ -124,7 +124,7 @@ def test_without_faults_every_chunk_is_computed_once(video: Video) -> None:
 @pytest.mark.parametrize("times", [2, 7], ids=["a little", "longer than one request is tried"])
 def test_trouble_that_passes_is_sat_out(video: Video, fault: Fault, times: int) -> None:
     video.runtime.inject(fault, times=times)
-    video.ensure()
+    video.interpolate()
 
     assert video.computed == [0, 1, 2, 3]
     assert video.results_are_right()
@@ -138,10 +138,10 @@ def test_trouble_that_stays_ends_the_run_and_the_next_goes_on(video: Video, faul
     with pytest.raises(
         EndpointUnreachableError, match=f"The endpoint {ENDPOINT} (is busy or broken: run again|cannot be reached)"
     ):
-        video.ensure(wait=wait)
+        video.interpolate(wait=wait)
     assert video.computed == [0, 1]
     video.runtime.heal()
-    video.ensure()
+    video.interpolate()
 
     assert video.computed == [0, 1, 2, 3]
     assert video.results_are_right()
@@ -160,17 +160,17 @@ def test_trouble_that_stays_ends_the_run_and_the_next_goes_on(video: Video, faul
 def test_refusal_is_told_at_once_with_the_next_step(video: Video, fault: Fault, advice: str) -> None:
     video.runtime.inject(fault, meant=chunk(2))
     with pytest.raises(EndpointError, match=advice):
-        video.ensure()
+        video.interpolate()
     assert video.submitted == [0, 1, 2]
 
-    video.ensure()
+    video.interpolate()
     assert video.computed == [0, 1, 2, 3]
 
 
 def test_lost_answer_costs_one_more_inference(video: Video) -> None:
     """The client cannot know that the request was accepted."""
     video.runtime.inject(drop_answer, meant=chunk(1))
-    video.ensure()
+    video.interpolate()
 
     assert sorted(video.computed) == [0, 1, 1, 2, 3]
     assert video.results_are_right()
@@ -179,24 +179,24 @@ def test_lost_answer_costs_one_more_inference(video: Video) -> None:
 def test_request_that_runs_twice_does_no_harm(video: Video) -> None:
     video.runtime.inject(twice, times=CHUNKS)
 
-    assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=4, chunks=4)
     assert video.results_are_right()
 
 
 def test_late_answer_is_waited_for(video: Video) -> None:
     video.runtime.inject(late(0.5))
-    video.ensure()
+    video.interpolate()
 
     assert video.submitted == video.computed == [0, 1, 2, 3]
 
 
 def test_request_of_which_nothing_is_heard_is_sent_again_after_its_deadline(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), meant=chunk(1))
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     video.wait_for_results(CHUNKS - 1)
     video.expire()
 
-    assert video.ensure().complete
+    assert video.interpolate().complete
     assert video.submitted == [0, 1, 2, 3, 1]
     assert video.results_are_right()
 
@@ -204,35 +204,35 @@ def test_request_of_which_nothing_is_heard_is_sent_again_after_its_deadline(vide
 def test_silence_comes_to_an_end(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), times=99, meant=chunk(1))
     for _ in range(2):
-        video.ensure(wait=False, max_attempts=2)
+        video.interpolate(wait=False, max_attempts=2)
         video.wait_for_results(CHUNKS - 1)
         video.expire()
     with pytest.raises(
         InterpolationFailedError, match=r"1 of 4 chunks .* after attempt 2: neither a result nor a fail"
     ):
-        video.ensure(max_attempts=2)
+        video.interpolate(max_attempts=2)
 
     assert sorted(video.submitted) == [0, 1, 1, 2, 3]
 
 
 def test_silence_is_noticed_by_the_completion_sensor(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), meant=chunk(1))
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     assert video.why_run is None
     video.expire()
 
     assert video.why_run == OVERDUE
-    assert video.ensure().complete
+    assert video.interpolate().complete
 
 
 def test_bad_chunk_is_not_tried_again_and_the_others_are_kept(video: Video) -> None:
     video.runtime.inject(fail(video.storage, failure(400, "config.json: no")), meant=chunk(1))
     with pytest.raises(InterpolationFailedError, match=r"Chunk 1, after attempt 1: config.json: no\."):
-        video.ensure()
+        video.interpolate()
     video.wait_for_results(CHUNKS - 1)
     assert video.submitted == [0, 1, 2, 3]
 
-    video.ensure()
+    video.interpolate()
     assert video.computed == [0, 2, 3, 1]
     assert video.results_are_right()
 
@@ -244,7 +244,7 @@ def test_bad_chunk_is_not_tried_again_and_the_others_are_kept(video: Video) -> N
 )
 def test_failure_of_the_machine_is_tried_again(video: Video, body: bytes) -> None:
     video.runtime.inject(fail(video.storage, body), times=2, meant=chunk(1))
-    video.ensure(max_attempts=3)
+    video.interpolate(max_attempts=3)
 
     assert sorted(video.submitted) == [0, 1, 1, 1, 2, 3]
     assert sorted(video.computed) == [0, 1, 2, 3]
@@ -256,7 +256,7 @@ def test_failure_of_the_machine_is_tried_again(video: Video, body: bytes) -> Non
 def test_failures_of_the_machine_come_to_an_end(video: Video, max_attempts: int) -> None:
     video.runtime.inject(fail(video.storage, b"CUDA error"), times=99, meant=chunk(1))
     with pytest.raises(InterpolationFailedError, match=f"after attempt {max_attempts}: CUDA error"):
-        video.ensure(max_attempts=max_attempts)
+        video.interpolate(max_attempts=max_attempts)
 
     assert video.submitted.count(1) == max_attempts
 
@@ -265,14 +265,14 @@ def test_result_of_an_attempt_that_was_given_up_counts(video: Video) -> None:
     held = Held(video.storage, video.runtime)
     video.runtime.inject(fail(video.storage, failure(500)), meant=chunk(1))
     video.runtime.inject(held, meant=chunk(1))
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     eventually(lambda: video.why_run == ENDED)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     assert (video.submitted, len(held.requests)) == ([0, 1, 2, 3, 1], 1)
 
     first = next(asked for asked in video.runtime.asked if chunk_of(asked) == 1)
     video.runtime.forward(first)
-    assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=0, chunks=4)
 
     held.release(0)  # and the second result changes nothing
     eventually(video.results_are_right)
@@ -281,40 +281,40 @@ def test_result_of_an_attempt_that_was_given_up_counts(video: Video) -> None:
 def test_failure_beside_a_result_is_nobodys(video: Video) -> None:
     """One of two runs of the same request failed."""
     video.runtime.inject(fail_besides(video.storage, failure(400)), times=CHUNKS)
-    eventually(lambda: video.ensure(wait=False).submitted == CHUNKS)
+    eventually(lambda: video.interpolate(wait=False).submitted == CHUNKS)
     video.wait_for_results(CHUNKS)
 
     assert video.why_run == ENDED
-    assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=0, chunks=4)
     assert video.computed == [0, 1, 2, 3]
 
 
 def test_results_may_come_in_any_order(video: Video) -> None:
     held = Held(video.storage, video.runtime)
     video.runtime.inject(held, times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     assert video.why_run is None
     held.release(2, 0, 3, 1)
 
-    assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=0, chunks=4)
     assert video.computed == [2, 0, 3, 1]
     assert video.results_are_right()
 
 
 def test_endpoint_deleted_under_the_chunks_is_told_and_they_go_to_the_next(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     forget_served(video.storage, "flow")
     assert video.why_run == "no endpoint"
     with pytest.raises(EndpointError, match=r"No endpoint named 'flow' .* deploy one with `slowmo endpoint deploy`"):
-        video.ensure()
+        video.interpolate()
 
     deployed_at = time.time()
     write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": deployed_at}))
     assert video.why_run == f"another endpoint, fade-1 of {deployed_at}", (
         "another reason than before, or the sensor starts no run"
     )
-    assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=4, chunks=4)
     assert video.computed == [0, 1, 2, 3]
 
 
@@ -344,16 +344,16 @@ def is_description(asked: Asked) -> bool:
 def test_endpoint_lost_behind_the_pipelines_back_is_told(video: Video, fault: Fault, advice: str, wait: bool) -> None:
     """Its record is still there: somebody used the console."""
     video.runtime.inject(swallow(video.storage), times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     assert video.why_run is None
     video.stage.aws.inject(fault, times=99, meant=is_description)
     assert video.why_run == "no endpoint"
     with pytest.raises(EndpointError, match=advice):
-        video.ensure(wait=wait)
+        video.interpolate(wait=wait)
 
     video.stage.aws.forget()
     write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time()}))
-    assert video.ensure() == Ensured(complete=True, submitted=4, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=4, chunks=4)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_waiting_goes_on_when_sagemaker_does_not_tell(
 ) -> None:
     held = Held(video.storage, video.runtime)
     video.runtime.inject(held, times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     video.stage.aws.inject(fault, times=99, meant=is_description)
     check_hosted = AsyncEndpoint.check_alive
 
@@ -374,7 +374,7 @@ def test_waiting_goes_on_when_sagemaker_does_not_tell(
         video.stage.aws.forget()
 
     monkeypatch.setattr(AsyncEndpoint, "check_alive", check_and_release)
-    assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=0, chunks=4)
 
 
 def test_sagemaker_is_asked_for_its_endpoint_now_and_then(video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,18 +391,18 @@ def test_endpoint_that_was_updated_in_place_keeps_its_queue(video: Video) -> Non
     held = Held(video.storage, video.runtime)
     write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time()}))
     video.runtime.inject(held, times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time() - 60}))
     assert video.why_run is None
     held.release(0, 1, 2, 3)
 
-    assert video.ensure().submitted == 0
+    assert video.interpolate().submitted == 0
 
 
 @pytest.mark.parametrize("fault", [refuse_as_s3(503, "SlowDown"), drop, drop_answer], ids=["503", "drop", "no answer"])
 def test_busy_bucket_costs_nothing_but_time(video: Video, fault: Fault) -> None:
     video.stage.aws.inject(fault, times=3)
-    video.ensure()
+    video.interpolate()
 
     assert video.computed == [0, 1, 2, 3]
     assert video.results_are_right()
@@ -411,13 +411,13 @@ def test_busy_bucket_costs_nothing_but_time(video: Video, fault: Fault) -> None:
 def test_credentials_that_end_while_waiting_lose_nothing(video: Video) -> None:
     held = Held(video.storage, video.runtime)
     video.runtime.inject(held, times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     video.stage.aws.inject(refuse_as_s3(400, "ExpiredToken"), meant=lambda asked: "list-type" in asked.path)
     with pytest.raises(StorageError, match=r"\(ExpiredToken\): sign in again"):
-        video.ensure()
+        video.interpolate()
     held.release(0, 1, 2, 3)
 
-    assert video.ensure() == Ensured(complete=True, submitted=0, chunks=4)
+    assert video.interpolate() == Interpolated(complete=True, submitted=0, chunks=4)
 
 
 def test_receipt_that_was_not_written_costs_one_more_inference(video: Video) -> None:
@@ -426,8 +426,8 @@ def test_receipt_that_was_not_written_costs_one_more_inference(video: Video) -> 
 
     video.stage.aws.inject(refuse_as_s3(403, "AccessDenied"), meant=is_receipt)
     with pytest.raises(StorageError, match=r"policy of deploy/cloudformation\.yaml"):
-        video.ensure(wait=False)
-    video.ensure()
+        video.interpolate(wait=False)
+    video.interpolate()
 
     assert sorted(video.computed) in ([0, 1, 2, 3], [0, 1, 1, 2, 3])  # its result may be there before the next look
     assert video.results_are_right()
@@ -439,10 +439,10 @@ def listings(asked: list[Asked]) -> list[str]:
 
 
 def test_finishing_run_reads_no_receipt_and_lists_once(video: Video) -> None:
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     video.wait_for_results(CHUNKS)
     video.stage.aws.forget()
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
 
     assert len(listings(video.stage.aws.asked)) == 1
     assert not [one for one in video.stage.aws.asked if "receipts" in one.path and "list-type" not in one.path]
@@ -451,7 +451,7 @@ def test_finishing_run_reads_no_receipt_and_lists_once(video: Video) -> None:
 def test_look_with_news_is_one_request(video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(video.storage, video.runtime)
     video.runtime.inject(held, times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     looks: list[list[Asked]] = []
 
     def pause(endpoint: AsyncEndpoint) -> float:
@@ -463,7 +463,7 @@ def test_look_with_news_is_one_request(video: Video, monkeypatch: pytest.MonkeyP
         return 0
 
     monkeypatch.setattr(AsyncEndpoint, "poll_seconds", property(pause))
-    video.ensure()
+    video.interpolate()
 
     # Of all looks together one asks SageMaker for the endpoint.
     assert [sum(not is_description(one) for one in asked) for asked in looks[1:]] == [1] * (CHUNKS - 1)
@@ -472,7 +472,7 @@ def test_look_with_news_is_one_request(video: Video, monkeypatch: pytest.MonkeyP
 
 def test_completion_sensor_lists_once_for_each_video(video: Video) -> None:
     video.runtime.inject(swallow(video.storage), times=CHUNKS)
-    video.ensure(wait=False)
+    video.interpolate(wait=False)
     video.stage.aws.forget()
     assert video.why_run is None
 

@@ -19,8 +19,8 @@ from slowmo_pipeline.errors import EndpointError, StorageError
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
-from slowmo_pipeline.steps.pending import read_pending
-from slowmo_pipeline.steps.records import read_current, read_final
+from slowmo_pipeline.steps.pending_marker import read_pending
+from slowmo_pipeline.steps.records import read_active_versions, read_final
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests import interpolators
@@ -126,7 +126,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 def plan_keys(storage: Storage, video_id: str) -> PlanKeys:
-    current = read_current(storage, video_id)
+    current = read_active_versions(storage, video_id)
     assert current
     return VideoKeys(video_id).plan(current.plan)
 

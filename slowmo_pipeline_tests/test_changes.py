@@ -19,7 +19,7 @@ from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.steps.changes import Change, noted
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.probe import look
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
@@ -63,7 +63,7 @@ class Upload:
     def finish(self) -> None:
         """Leave a finished video, as another home may have."""
         serve(self.storage)
-        look(self.storage, register(self.storage, self.key), chosen={}, progress=quiet)
+        inspect_upload(self.storage, register(self.storage, self.key), chosen={}, progress=quiet)
         cut(self.storage, self.video_id, progress=quiet)
         finish(self.storage, self.video_id)
 

@@ -12,7 +12,7 @@ from slowmo_pipeline.checks import FRAME_COUNT, IN_PLACE
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.steps.overview import overview
+from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_pipeline
 from slowmo_pipeline_tests.earlier_home import earlier_home
@@ -167,7 +167,7 @@ def test_evaluations_from_before_checks_had_partitions_are_no_obstacle(
         before = ui.checks("final_video")["originals_in_place"]
         done = defs.resolve_job_def("check_video").execute_in_process(instance=instance, partition_key=earlier.FINISHED)
         after = ui.checks("final_video")["originals_in_place"]
-        assert overview(open_storage(earlier.home.storage_url), earlier.FINISHED).state == "finished"
+        assert VideoStatuses(open_storage(earlier.home.storage_url)).of(earlier.FINISHED).state == "finished"
 
     assert before["executionForLatestMaterialization"] is not None
     assert before["partitionStatuses"]["succeededPartitions"] == []

@@ -11,7 +11,7 @@ from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.keys import SETTINGS, VideoKeys
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.probe import look
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import Fade
@@ -146,9 +146,9 @@ def test_the_speed_is_taken_from_what_the_endpoint_finished(clip: Path, storage:
         ),
     )
     video_id = drop(storage)
-    look(storage, video_id, chosen={}, progress=quiet)
+    inspect_upload(storage, video_id, chosen={}, progress=quiet)
     done = cut(storage, video_id, progress=quiet)
-    write_json(storage, VideoKeys(video_id).plan(done.current.plan).model(Fade.model_id).receipt(0), {})
+    write_json(storage, VideoKeys(video_id).plan(done.active.versions.plan).model(Fade.model_id).receipt(0), {})
     finish(storage, video_id)  # in 1.5 seconds
     told = slowmo_cost(clip, "--interpolator", "flow")
     assert table(told)["clip.mp4"][2] == "1.5"  # the very same frames

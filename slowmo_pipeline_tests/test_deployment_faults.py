@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 import pytest
 
-from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.scaling import ensure_scaling, remove_scaling
 from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, SlowmoError, StorageError
@@ -150,7 +150,7 @@ def test_a_delete_refused_anywhere_is_completed_by_the_next(stage: Stage) -> Non
 def change_scaling(stage: Stage, *, made: bool) -> None:
     """Make or remove the scaling alone."""
     told: list[str] = []
-    with told_plainly():
+    with errors_as_endpoint_error():
         if made:
             ensure_scaling(Aws(), stage.names, stage.settings(), told.append)
         else:
@@ -196,7 +196,7 @@ def test_an_endpoint_always_scales_once_a_deploy_is_over(stage: Stage) -> None:
 def _told(code: str, message: str) -> str:
     """What people are told for an error of AWS."""
     refusal = SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
-    with answered_by(lambda **_: refusal), pytest.raises(SlowmoError) as caught, told_plainly():
+    with answered_by(lambda **_: refusal), pytest.raises(SlowmoError) as caught, errors_as_endpoint_error():
         Aws().sagemaker.list_models()
     assert "\n" not in str(caught.value)
     return str(caught.value)

@@ -14,8 +14,9 @@ from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.steps.assemble import assemble
-from slowmo_pipeline.steps.ensure import Ensurer
-from slowmo_pipeline.steps.overview import overview
+from slowmo_pipeline.steps.interpolate import Interpolation
+from slowmo_pipeline.steps.records import read_active_plan
+from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.earlier_home import EarlierHome, earlier_home
@@ -52,7 +53,7 @@ def cursor_of(instance: dg.DagsterInstance, sensor: str) -> str | None:
 def test_every_video_is_where_it_was(earlier: EarlierHome, storage: Storage) -> None:
     ids = (earlier.FINISHED, earlier.DROPPED, earlier.UNDER_WAY, earlier.WAITING)
 
-    assert [overview(storage, video_id).state for video_id in ids] == [
+    assert [VideoStatuses(storage).of(video_id).state for video_id in ids] == [
         *("finished", "finished", "0 of 3 chunks interpolated", "registered")
     ]
 
@@ -96,17 +97,18 @@ def test_what_was_finished_is_made_by_nobody(earlier: EarlierHome, storage: Stor
 
 def test_what_was_under_way_is_finished_from_what_was_accepted(earlier: EarlierHome, storage: Storage) -> None:
     keys = VideoKeys(earlier.UNDER_WAY)
+    active = read_active_plan(storage, earlier.UNDER_WAY)
     receipts = {entry.key: storage.read(entry.key) for entry in storage.list(keys.prefix) if "/receipts/" in entry.key}
     assert len(receipts) == 3
     endpoint = SageMakerAsyncEndpoint(timeout_seconds=3600, max_attempts=3)
     with use_endpoint(earlier.home.endpoint, storage.url, workers=1, endpoints=["flow"]):
-        ensured = Ensurer(
-            storage, lambda name: endpoint.connect(name, storage), earlier.UNDER_WAY, max_attempts=3, progress=quiet
-        ).ensure(wait=True)
-    assert (ensured.complete, ensured.submitted) == (True, 0)
+        done = Interpolation(
+            storage, lambda name: endpoint.connect(name, storage), active, max_attempts=3, progress=quiet
+        ).run(wait=True)
+    assert (done.complete, done.submitted) == (True, 0)
     assert {key: storage.read(key) for key in receipts} == receipts
 
-    final, made = assemble(storage, earlier.UNDER_WAY, progress=quiet)
+    final, made = assemble(storage, active, progress=quiet)
     assert (made, final.frame_count) == (True, 140)
 
 

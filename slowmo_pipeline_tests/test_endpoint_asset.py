@@ -17,8 +17,8 @@ from slowmo_pipeline.model_sensor import ModelCursor, served_models
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.overview import is_outdated
-from slowmo_pipeline.steps.records import Current
+from slowmo_pipeline.steps.records import ActiveVersions
+from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.opening import open_storage
@@ -30,8 +30,8 @@ from slowmo_pipeline_tests.videos import drop, drop_and_cut, finish, quiet, serv
 def interpolated_chunks(context: dg.AssetExecutionContext, storage: PipelineStorage) -> dg.MaterializeResult[None]:
     """Binds itself to the model in force, and does nothing else."""
     opened = storage.open()
-    current = Current(**read_json(opened, VideoKeys(context.partition_key).current))
-    return dg.MaterializeResult(tags=made_with(context, opened, current))
+    versions = ActiveVersions(**read_json(opened, VideoKeys(context.partition_key).current))
+    return dg.MaterializeResult(tags=made_with(context, opened, versions))
 
 
 defs = dg.Definitions([endpoint, interpolated_chunks], resources={"storage": PipelineStorage(url=None)})
@@ -52,8 +52,8 @@ class Archive:
     def plan(self, video_id: str, interpolator: str, model_id: str) -> None:
         """A video is cut for a model."""
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
-        current = Current(plan="plan", interpolator=interpolator, model_id=model_id)
-        write_record(self.storage, VideoKeys(video_id).current, current)
+        versions = ActiveVersions(plan="plan", interpolator=interpolator, model_id=model_id)
+        write_record(self.storage, VideoKeys(video_id).current, versions)
 
     def interpolate(self, *video_ids: str) -> None:
         """The new frames of videos are there."""
@@ -266,6 +266,10 @@ def test_a_status_that_sagemaker_does_not_tell_holds_nothing_up(
     archive.tick()
 
     assert observed(archive)["status"] == "not known: AWS does not let these credentials use slowmo-film."
+
+
+def is_outdated(storage: Storage, video_id: str) -> bool:
+    return VideoStatuses(storage).of(video_id).is_outdated
 
 
 def test_a_finished_video_is_outdated_once_its_endpoint_runs_another_model(folder: Storage) -> None:

@@ -11,7 +11,7 @@ from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.errors import ChunkFormatError, DamagedRecordError
 from slowmo_pipeline.plan import Plan
 from slowmo_pipeline.record import Epoch, Items, PositiveFraction, Record, WireDocument
-from slowmo_pipeline.steps.pending import Pending
+from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline_tests.test_plan import plan_of
 from slowmo_pipeline_tests.test_video_info import INFO

@@ -17,7 +17,7 @@ from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.keys import VideoKeys, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
-from slowmo_pipeline.steps.pending import Pending
+from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.opening import open_storage

@@ -178,8 +178,10 @@ def test_every_setting_changes_the_version_and_what_it_decides(name: str) -> Non
     before, after = parsed(), parsed(**{name: OTHER_VALUES[name]})
 
     assert before.version != after.version
-    assert (before.of_plan != after.of_plan) == (name in ("slowdown", "frame_rate", "images"))
-    assert (before.of_encoding != after.of_encoding) == (name in ("codec", "crf", "sound", "encoder_threads"))
+    assert (before.plan_settings != after.plan_settings) == (name in ("slowdown", "frame_rate", "images"))
+    assert (before.encoding_settings != after.encoding_settings) == (
+        name in ("codec", "crf", "sound", "encoder_threads")
+    )
 
 
 def test_version_is_the_same_for_the_same() -> None:

@@ -16,7 +16,7 @@ from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.status_sensors import failed_videos, finished_videos
-from slowmo_pipeline.steps.pending import Pending
+from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, refuse_as_s3

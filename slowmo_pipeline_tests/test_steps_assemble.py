@@ -5,7 +5,7 @@ import pytest
 
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.steps.records import read_final, read_in_force
+from slowmo_pipeline.steps.records import read_active_plan, read_final
 from slowmo_pipeline.video.binary import ffmpeg_binary
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip
@@ -49,10 +49,10 @@ def test_all_results_of_another_model_are_deleted_in_one_go_and_no_other(
     video_id = pipeline.drop("foreign.mp4", frames=6)
     for asset in ("raw_video", "frame_chunks"):
         assert pipeline.run(video_id, only=asset).success
-    in_force = read_in_force(pipeline.storage, video_id)
-    keys = VideoKeys(video_id).plan(in_force.current.plan)
-    results = keys.model(in_force.current.model_id)
-    chunks = [pipeline.storage.read(keys.chunk(chunk.index)) for chunk in in_force.plan.chunks]
+    active = read_active_plan(pipeline.storage, video_id)
+    keys = VideoKeys(video_id).plan(active.versions.plan)
+    results = keys.model(active.versions.model_id)
+    chunks = [pipeline.storage.read(keys.chunk(chunk.index)) for chunk in active.plan.chunks]
     assert pipeline.run(video_id, only="interpolated_chunks").success
     for index in (1, 3):
         pipeline.storage.write(results.result(index), handle(chunks[index], Successor()))

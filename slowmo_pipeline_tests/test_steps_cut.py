@@ -25,7 +25,7 @@ from slowmo_pipeline.plan import Chunk, NewFrame, Plan
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
 from slowmo_pipeline.steps.planning import plan_of
-from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.timeline import ConstantRate
@@ -44,7 +44,7 @@ def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_of(storage: Storage, video_id: str) -> PlanKeys:
-    return VideoKeys(video_id).plan(read_in_force(storage, video_id).current.plan)
+    return read_active_plan(storage, video_id).keys
 
 
 def keys_below(storage: Storage, prefix: str) -> set[str]:
@@ -59,13 +59,15 @@ def test_chunks_hold_what_the_plan_wants(storage: Storage) -> None:
     video_id, done = drop_and_cut(storage)
     keys = keys_of(storage, video_id)
 
-    assert (done.written, len(done.plan.chunks)) == (4, 4)
-    assert keys_below(storage, keys.chunks) == {keys.chunk(chunk.index) for chunk in done.plan.chunks}
-    for chunk in done.plan.chunks:
+    assert (done.written, len(done.active.plan.chunks)) == (4, 4)
+    assert keys_below(storage, keys.chunks) == {keys.chunk(chunk.index) for chunk in done.active.plan.chunks}
+    for chunk in done.active.plan.chunks:
         reader = ChunkReader(io.BytesIO(storage.read(keys.chunk(chunk.index))))
         numbers = list(range(chunk.first_frame, chunk.last_frame + 1))
         assert list(reader.frame_numbers) == numbers
-        assert [NewFrame(want.output, want.frame, want.t) for want in reader.wants] == list(done.plan.new_frames(chunk))
+        assert [NewFrame(want.output, want.frame, want.t) for want in reader.wants] == list(
+            done.active.plan.new_frames(chunk)
+        )
         assert grey_numbers(frame for _, frame in reader.frames()) == numbers
 
 
@@ -74,8 +76,8 @@ def test_gap_split_over_chunks_sends_its_frames_with_each(folder: Storage, monke
     video_id, done = drop_and_cut(folder, frames=3, slowdown=10)
     keys = keys_of(folder, video_id)
 
-    assert [(chunk.first_frame, chunk.new_frames) for chunk in done.plan.chunks] == [(0, 3)] * 3 + [(1, 3)] * 3
-    for chunk in done.plan.chunks:
+    assert [(chunk.first_frame, chunk.new_frames) for chunk in done.active.plan.chunks] == [(0, 3)] * 3 + [(1, 3)] * 3
+    for chunk in done.active.plan.chunks:
         reader = ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index))))
         assert [want.t for want in reader.wants] == [Fraction(step, 10) for step in range(1, 10)]
         assert reader.outputs == list(range(chunk.first_output, chunk.end_output))
@@ -86,11 +88,11 @@ def test_plan_of_before_keeps_its_chunks(folder: Storage) -> None:
     """Gaps were split by their bytes once, and the rest of one joined with the next."""
     video_id, done = drop_and_cut(folder, frames=3, slowdown=4)
     keys = keys_of(folder, video_id)
-    earlier = replace(done.plan, chunks=(Chunk(0, 0, 1, 1, 3, 2), Chunk(1, 0, 2, 3, 8, 4)))
+    earlier = replace(done.active.plan, chunks=(Chunk(0, 0, 1, 1, 3, 2), Chunk(1, 0, 2, 3, 8, 4)))
     folder.write(keys.plan, earlier.to_json())
     folder.delete(keys_below(folder, keys.chunks))
 
-    assert cut(folder, video_id, progress=quiet).plan == earlier == read_in_force(folder, video_id).plan
+    assert cut(folder, video_id, progress=quiet).active.plan == earlier == read_active_plan(folder, video_id).plan
     readers = [ChunkReader(io.BytesIO(folder.read(keys.chunk(index)))) for index in (0, 1)]
     assert [reader.outputs for reader in readers] == [[1, 2], [3, 5, 6, 7]]
     assert [len(reader.wants) for reader in readers] == [3, 6]
@@ -108,7 +110,7 @@ def test_chunks_of_an_earlier_cutting_go_with_their_plan(
     folder.write(keys.model("fade-1").result(0), b"of another cutting")
     folder.delete([keys.plan]) if torn is None else folder.write(keys.plan, torn)
 
-    assert cut(folder, video_id, progress=quiet).plan == done.plan
+    assert cut(folder, video_id, progress=quiet).active.plan == done.active.plan
     assert keys_below(folder, keys.prefix) == {keys.plan, keys.chunk(0)}
 
 
@@ -116,17 +118,21 @@ def test_torn_plan_is_made_anew(folder: Storage) -> None:
     video_id, first = drop_and_cut(folder)
     folder.write(keys_of(folder, video_id).plan, b'{"format":1')
 
-    assert cut(folder, video_id, progress=quiet).plan == first.plan == read_in_force(folder, video_id).plan
+    assert (
+        cut(folder, video_id, progress=quiet).active.plan
+        == first.active.plan
+        == read_active_plan(folder, video_id).plan
+    )
 
 
 def test_plan_is_stored_and_in_force(storage: Storage) -> None:
     video_id, done = drop_and_cut(storage, slowdown="5/2")
-    in_force = read_in_force(storage, video_id)
+    active = read_active_plan(storage, video_id)
 
-    assert in_force.plan == done.plan
-    assert in_force.current == done.current
-    assert in_force.plan.timeline.slowdown == Fraction(5, 2)
-    assert (done.current.interpolator, done.current.model_id) == ("flow", "fade-1")
+    assert active.plan == done.active.plan
+    assert active.versions == done.active.versions
+    assert active.plan.timeline.slowdown == Fraction(5, 2)
+    assert (done.active.versions.interpolator, done.active.versions.model_id) == ("flow", "fade-1")
 
 
 def test_cutting_again_writes_nothing(storage: Storage) -> None:
@@ -134,7 +140,7 @@ def test_cutting_again_writes_nothing(storage: Storage) -> None:
     before = set(storage.list(keys_of(storage, video_id).chunks))
     again = cut(storage, video_id, progress=quiet)
 
-    assert again == Cut(first.plan, first.current, written=0)
+    assert again == Cut(first.active, written=0)
     assert set(storage.list(keys_of(storage, video_id).chunks)) == before
 
 
@@ -172,7 +178,11 @@ def test_new_model_keeps_plan_and_chunks(folder: Storage) -> None:
     serve(folder, model_id="fade-2")
     again = cut(folder, video_id, progress=quiet)
 
-    assert (again.written, again.current.plan, again.current.model_id) == (0, first.current.plan, "fade-2")
+    assert (again.written, again.active.versions.plan, again.active.versions.model_id) == (
+        0,
+        first.active.versions.plan,
+        "fade-2",
+    )
 
 
 def test_finished_video_is_not_cut_again(folder: Storage) -> None:
@@ -186,29 +196,33 @@ def test_finished_video_is_not_cut_again(folder: Storage) -> None:
 def test_video_with_nothing_to_make_has_a_plan_and_no_chunks(folder: Storage) -> None:
     video_id, done = drop_and_cut(folder, slowdown=1)
 
-    assert (done.written, done.plan.chunks) == (0, ())
-    assert read_in_force(folder, video_id).plan.timeline.output_count == 9
+    assert (done.written, done.active.plan.chunks) == (0, ())
+    assert read_active_plan(folder, video_id).plan.timeline.output_count == 9
 
 
 def test_other_settings_make_another_plan_beside_the_first(folder: Storage) -> None:
     video_id, first = drop_and_cut(folder)
     looked(folder, video_id, slowdown=2)
     with pytest.raises(UnknownVideoError, match="materialise frame_chunks first"):
-        read_in_force(folder, video_id)
+        read_active_plan(folder, video_id)
     second = cut(folder, video_id, progress=quiet)
 
-    assert second.current.plan != first.current.plan
-    assert keys_of(folder, video_id).plan.endswith(f"{second.current.plan}/plan.json")
-    assert keys_below(folder, VideoKeys(video_id).plan(first.current.plan).chunks)
+    assert second.active.versions.plan != first.active.versions.plan
+    assert keys_of(folder, video_id).plan.endswith(f"{second.active.versions.plan}/plan.json")
+    assert keys_below(folder, VideoKeys(video_id).plan(first.active.versions.plan).chunks)
 
 
 def test_plan_that_was_lost_is_made_again(folder: Storage) -> None:
     video_id, first = drop_and_cut(folder)
     folder.delete([keys_of(folder, video_id).plan])
     with pytest.raises(UnknownVideoError, match="materialise frame_chunks first"):
-        read_in_force(folder, video_id)
+        read_active_plan(folder, video_id)
 
-    assert cut(folder, video_id, progress=quiet).plan == first.plan == read_in_force(folder, video_id).plan
+    assert (
+        cut(folder, video_id, progress=quiet).active.plan
+        == first.active.plan
+        == read_active_plan(folder, video_id).plan
+    )
 
 
 def test_endpoint_must_have_served_before(folder: Storage) -> None:
@@ -242,7 +256,7 @@ def test_sidecar_that_changed_since_is_no_matter(folder: Storage) -> None:
     looked(folder, video_id)
     folder.write(sidecar_key(UPLOAD), b'{"slowdown": 2}')
 
-    assert cut(folder, video_id, progress=quiet).plan.timeline.slowdown == 4
+    assert cut(folder, video_id, progress=quiet).active.plan.timeline.slowdown == 4
 
 
 def test_full_disk_is_refused_before_anything_is_written(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +299,7 @@ def test_progress_counts_frames(folder: Storage) -> None:
 
 
 def test_chunk_table(folder: Storage) -> None:
-    table = chunk_table(drop_and_cut(folder)[1].plan)
+    table = chunk_table(drop_and_cut(folder)[1].active.plan)
 
     assert len(table) == 4
     assert table[0] == {"chunk": 0, "frames": "0 to 2", "outputs": "1 to 7", "new frames": 6}

@@ -8,8 +8,8 @@ import pytest
 from slowmo_pipeline.errors import EncodeError, SettingsError, VideoTooLargeError
 from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.planning import timeline_of
-from slowmo_pipeline.steps.probe import look
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.media import grey_frames, write_clip
 from slowmo_pipeline_tests.stored import changed, read_json, write_json
@@ -26,7 +26,7 @@ def test_two_frames_an_hour_apart_are_refused_and_nothing_is_stored(folder: Stor
     far = write_clip(tmp_path / "far.mp4", grey_frames(2), ticks=[0, 3600], time_base=Fraction(1))
     folder.upload(far, UPLOAD)
     with pytest.raises(VideoTooLargeError, match=r"^359999 new frames .* max_new_frames allows 250000\. Lower .*raise"):
-        look(folder, video_id, chosen={"frame_rate": 25}, progress=quiet)
+        inspect_upload(folder, video_id, chosen={"frame_rate": 25}, progress=quiet)
 
     assert read_json(folder, VideoKeys(video_id).source) == {"upload": UPLOAD}
     assert [entry.key for entry in folder.list("videos/")] == [VideoKeys(video_id).source]
@@ -36,16 +36,16 @@ def test_limit_on_new_frames_comes_from_the_storage_or_the_launchpad(folder: Sto
     video_id = drop(folder, frames=9)
     write_json(folder, SETTINGS, {"max_new_frames": 23})
     with pytest.raises(VideoTooLargeError, match=r"^24 new frames .* allows 23\."):
-        look(folder, video_id, chosen={}, progress=quiet)
+        inspect_upload(folder, video_id, chosen={}, progress=quiet)
 
-    assert look(folder, video_id, chosen={"max_new_frames": 24}, progress=quiet)[0].settings.slowdown == 4
+    assert inspect_upload(folder, video_id, chosen={"max_new_frames": 24}, progress=quiet)[0].settings.slowdown == 4
 
 
 def test_sidecar_does_not_lift_a_limit(folder: Storage) -> None:
     video_id = drop(folder)
     write_json(folder, sidecar_key(UPLOAD), {"max_frames": 10**6})
     with pytest.raises(SettingsError, match="max_frames is not for uploads to set"):
-        look(folder, video_id, chosen={}, progress=quiet)
+        inspect_upload(folder, video_id, chosen={}, progress=quiet)
 
 
 def test_smoothness_alone_counts_only_what_is_new() -> None:
@@ -70,6 +70,6 @@ def test_picture_that_the_encoder_refuses_is_told_by_the_first_look(folder: Stor
     video_id = drop(folder)
     folder.upload(write_clip(tmp_path / "low.mp4", grey_frames(3, width=64, height=12)), UPLOAD)
     with pytest.raises(EncodeError, match=r"h265 does not hold 64x12 .* Choose another codec"):
-        look(folder, video_id, chosen={"codec": "h265"}, progress=quiet)
+        inspect_upload(folder, video_id, chosen={"codec": "h265"}, progress=quiet)
 
-    assert look(folder, video_id, chosen={"codec": "h264"}, progress=quiet)[1].height == 12
+    assert inspect_upload(folder, video_id, chosen={"codec": "h264"}, progress=quiet)[1].height == 12

@@ -21,9 +21,9 @@ from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.serving.request_log import Request, RequestLog
 from slowmo_pipeline.serving.server_state import ServerState
-from slowmo_pipeline.steps.overview import known_videos
-from slowmo_pipeline.steps.records import read_in_force, read_source
+from slowmo_pipeline.steps.records import read_active_plan, read_source
 from slowmo_pipeline.steps.upload import register
+from slowmo_pipeline.steps.video_status import known_videos
 from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline_tests.local_server import LocalServer, eventually
 from slowmo_pipeline_tests.pipeline import failure_message
@@ -50,11 +50,11 @@ RECORDS: dict[str, Callable[[FolderStorage, str], str]] = {
 
 
 def _plan(storage: FolderStorage, video_id: str):  # type: ignore[no-untyped-def]  # of keys
-    return VideoKeys(video_id).plan(read_in_force(storage, video_id).current.plan)
+    return read_active_plan(storage, video_id).keys
 
 
 def _results(storage: FolderStorage, video_id: str):  # type: ignore[no-untyped-def]  # of keys
-    return _plan(storage, video_id).model(read_in_force(storage, video_id).current.model_id)
+    return _plan(storage, video_id).model(read_active_plan(storage, video_id).versions.model_id)
 
 
 @pytest.fixture(scope="module")

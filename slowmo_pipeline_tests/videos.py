@@ -13,8 +13,8 @@ from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.cut import Cut, cut
-from slowmo_pipeline.steps.probe import joint_version
-from slowmo_pipeline.steps.records import Final, Source, read_in_force, recipe_of
+from slowmo_pipeline.steps.inspect_upload import joint_version
+from slowmo_pipeline.steps.records import Final, Source, read_active_plan
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
@@ -82,14 +82,14 @@ def drop_and_cut(storage: Storage, *, frames: int = 9, **settings: Any) -> tuple
 
 def finish(storage: Storage, video_id: str) -> Final:
     """Leave a final video, of no content, that was made from what is in force."""
-    in_force = read_in_force(storage, video_id)
+    active = read_active_plan(storage, video_id)
     keys = VideoKeys(video_id)
     final = Final(
         key=keys.final(".mp4"),
-        recipe=recipe_of(in_force.source, in_force.current),
+        recipe=active.recipe,
         bytes=5,
         sha256="00",
-        frame_count=in_force.plan.timeline.output_count,
+        frame_count=active.plan.timeline.output_count,
         chunk_seconds=(1.5,),
         filmstrip="",
         notes=("a note",),

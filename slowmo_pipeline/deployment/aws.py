@@ -75,7 +75,7 @@ class Aws:
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def errors_as_endpoint_error() -> Iterator[None]:
     """Raise EndpointError, with a message for people, for what AWS refuses."""
     try:
         yield

@@ -1,6 +1,6 @@
 """Deleting: everything that a deployment made, found by its names and its tag, also after half a deploy."""
 
-from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours
 from slowmo_pipeline.deployment.names import Names
@@ -22,9 +22,9 @@ def delete(storage: Storage, name: str, *, told: Told, progress: Progress, poll_
     """
     require_bucket(storage)
     aws, names = Aws(), Names(name)
-    with told_plainly():
+    with errors_as_endpoint_error():
         describe_ours(aws, names)
-    with told_if_unscaled(names), told_plainly():
+    with told_if_unscaled(names), errors_as_endpoint_error():
         remove_scaling(aws, names, told)
         if HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds).delete():
             told(f"deleted endpoint {names.endpoint}")

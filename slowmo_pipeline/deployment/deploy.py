@@ -7,7 +7,7 @@ Every step looks first, so a deploy that was cut off anywhere goes on where it w
 
 from dataclasses import dataclass
 
-from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.drivers import choose_ami
 from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours, is_broken, running_instances
@@ -67,9 +67,9 @@ def deploy(
     model_id = packaged_model_id(settings.package)
     aws, names = Aws(), Names(settings.name)
     endpoint = HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds)
-    with told_plainly():
+    with errors_as_endpoint_error():
         describe_ours(aws, names)
-    with told_if_unscaled(names), told_plainly():
+    with told_if_unscaled(names), errors_as_endpoint_error():
         image = settings.image_uri or djl_image(aws.region)
         ami = choose_ami(aws, image, instance_type=settings.instance_type, given=settings.inference_ami_version)
         package = ensure_package(storage, names, settings.package, progress, told)

@@ -1,6 +1,6 @@
 """Other bounds for a running endpoint, without a new deployment."""
 
-from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.scaling import Bounds, ensure_bounds, ensure_target, require_scaling
@@ -15,7 +15,7 @@ def scale(name: str, wanted: Bounds, *, backlog_target: float | None, told: Told
     scale yet, or AWS refuses.
     """
     aws, names = Aws(), Names(name)
-    with told_plainly():
+    with errors_as_endpoint_error():
         require_deployed(aws, names)
         require_scaling(aws, names)
         ensure_bounds(aws, names, wanted, told)

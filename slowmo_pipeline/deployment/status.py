@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from slowmo_pipeline.cost import price_per_hour
-from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.hosting import describe_ours, running_instances
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.scaling import METRICS, Bounds, bounds, endpoint_dimension
@@ -65,7 +65,7 @@ def endpoint_status(storage: Storage, name: str, *, failures: int = 3) -> Endpoi
     Raises EndpointError when there is none, or AWS refuses to tell.
     """
     aws, names = Aws(), Names(name)
-    with told_plainly():
+    with errors_as_endpoint_error():
         found = require_deployed(aws, names)
         instance_type, instances = _instance_type(aws, found), running_instances(found)
         price = price_per_hour(instance_type)

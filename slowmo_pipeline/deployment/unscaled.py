@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from slowmo_pipeline.cost import price_per_hour
-from slowmo_pipeline.deployment.aws import Aws, told_plainly
+from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.errors import EndpointError, SlowmoError
 from slowmo_pipeline.hosted import PATIENCE, describe
@@ -77,7 +77,7 @@ def told_if_unscaled(names: Names) -> Iterator[None]:
 
 def _as_known(names: Names) -> str | None:
     try:
-        with told_plainly():
+        with errors_as_endpoint_error():
             return unscaled(Aws(PATIENCE), names)
     except EndpointError:
         # What stands in the way is most often what ended the deploy, and told already.

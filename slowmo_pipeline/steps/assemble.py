@@ -12,12 +12,10 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.settings import SlowMotionSettings
-from slowmo_pipeline.steps.probe import unchanged_upload
-from slowmo_pipeline.steps.records import Current, Final, InForce, read_final, read_in_force, recipe_of, shape_of
+from slowmo_pipeline.steps.inspect_upload import unchanged_upload
+from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
-from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
 from slowmo_pipeline.video.sound import add_sound
@@ -29,35 +27,32 @@ CAPTION = "Neighbouring frames from the middle of the result, in their order."
 _Made = TypeVar("_Made")
 
 
-def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Final, bool]:
-    """Make the final video of the plan and the model in force; with it, whether it was made now.
+def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tuple[Final, bool]:
+    """Make the final video of a plan whose results are all there; with it, whether it was made now.
 
     Raises UnknownVideoError when results are missing, ChunkFormatError for a damaged one or one of another model
     (deleted, so that the next run makes them again), EncodeError when ffmpeg fails. A failing sound only leaves a note.
     """
-    in_force = read_in_force(storage, video_id)
-    source, info, current, plan = in_force.source, in_force.info, in_force.current, in_force.plan
-    recipe = recipe_of(source, current)
-    before = read_final(storage, video_id)
-    if before and before.recipe == recipe:
-        _tidy(storage, video_id, current, source.settings, before.key)
+    source, info, plan = active.source, active.info, active.plan
+    before = read_final(storage, active.video_id)
+    if before and before.recipe == active.recipe:
+        _tidy(storage, active, before.key)
         return before, False
 
-    keys = VideoKeys(video_id)
-    results = keys.plan(current.plan).model(current.model_id)
-    _check_complete(storage, results, plan)
+    keys = VideoKeys(active.video_id)
+    _check_complete(storage, active.result_keys, plan)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
     entry = unchanged_upload(storage, source)
     with storage.local_upload(entry) as upload, storage.scratch() as folder:
-        merged = _Merged(storage, results, plan, info, current.model_id)
-        path, lost = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, in_force)
+        merged = _Merged(storage, active)
+        path, lost = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, active)
         # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
         storage.delete([keys.finals[0]])
         storage.upload(path, key)
         final = Final(
             key=key,
-            recipe=recipe,
+            recipe=active.recipe,
             bytes=path.stat().st_size,
             sha256=file_sha256(path),
             frame_count=plan.timeline.output_count,
@@ -67,7 +62,7 @@ def assemble(storage: Storage, video_id: str, *, progress: Progress) -> tuple[Fi
             losses=(*info.losses, *lost),
         )
     write_record(storage, keys.finals[0], final)
-    _tidy(storage, video_id, current, source.settings, key)
+    _tidy(storage, active, key)
     return final, True
 
 
@@ -81,13 +76,13 @@ class _OfAnotherModelError(Exception):
 class _Merged:
     """Original and new frames in output order, read side by side."""
 
-    def __init__(self, storage: Storage, keys: ResultKeys, plan: Plan, info: VideoInfo, model_id: str) -> None:
+    def __init__(self, storage: Storage, active: ActivePlan) -> None:
         self._storage = storage
-        self._keys = keys
-        self._plan = plan
-        self._info = info
-        self._model_id = model_id
-        self._shown = _middle_outputs(plan)
+        self._keys = active.result_keys
+        self._plan = active.plan
+        self._info = active.info
+        self._model_id = active.versions.model_id
+        self._shown = _middle_outputs(active.plan)
         self.seconds: list[float] = []
         self.sample: list[Frame] = []
         """A few neighbouring frames, for people to look at."""
@@ -158,10 +153,10 @@ def _middle_outputs(plan: Plan) -> range:
 
 
 def _encode(
-    frames: Callable[[], Iterator[Frame]], upload: Path, folder: Path, in_force: InForce
+    frames: Callable[[], Iterator[Frame]], upload: Path, folder: Path, active: ActivePlan
 ) -> tuple[Path, list[str]]:
     """Encode the frames and add the sound; returns the file, and what was lost of the sound."""
-    info, timeline, settings = in_force.info, in_force.plan.timeline, in_force.source.settings
+    info, timeline, settings = active.info, active.plan.timeline, active.source.settings
     suffix = CODECS[settings.codec].suffix
     silent, finished = folder / f"silent{suffix}", folder / f"finished{suffix}"
     written = _again_if_killed(
@@ -215,12 +210,11 @@ def _check_complete(storage: Storage, keys: ResultKeys, plan: Plan) -> None:
         )
 
 
-def _tidy(storage: Storage, video_id: str, current: Current, settings: SlowMotionSettings, final: str) -> None:
+def _tidy(storage: Storage, active: ActivePlan, final: str) -> None:
     """Delete what a finished video no longer needs; what a crash leaves here goes with the next run."""
-    keys = VideoKeys(video_id)
-    plan = keys.plan(current.plan)
+    keys = VideoKeys(active.video_id)
     others = {keys.final(codec.suffix) for codec in CODECS.values()} - {final}
     storage.delete({*others, keys.pending})
-    storage.delete([entry.key for entry in storage.list(plan.chunks)])
-    if not settings.keep_results:
-        storage.delete([entry.key for entry in storage.list(plan.model(current.model_id).prefix)])
+    storage.delete([entry.key for entry in storage.list(active.keys.chunks)])
+    if not active.source.settings.keep_results:
+        storage.delete([entry.key for entry in storage.list(active.result_keys.prefix)])

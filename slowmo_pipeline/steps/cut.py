@@ -15,12 +15,12 @@ from slowmo_pipeline.errors import DiskFullError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
-from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan, plan_hash
+from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.planning import plan_of
-from slowmo_pipeline.steps.probe import unchanged_upload
-from slowmo_pipeline.steps.records import Current, is_finished, read_info, read_source, shape_of
+from slowmo_pipeline.steps.records import ActivePlan, ActiveVersions, is_finished, read_info, read_source, shape_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.video.info import VideoInfo
@@ -34,8 +34,7 @@ _STORED_SHARE = 0.75
 class Cut:
     """What `cut` did."""
 
-    plan: Plan
-    current: Current
+    active: ActivePlan
     written: int
     """Chunks written now; the others were there, or are not needed since their results are."""
 
@@ -49,23 +48,21 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     source, info = read_source(storage, video_id), read_info(storage, video_id)
     settings = source.settings
     model_id = served(storage, settings.interpolator).model_id
-    name = plan_hash(sha256=source.sha256, settings=settings.of_plan)
-    keys = VideoKeys(video_id).plan(name)
+    keys = VideoKeys(video_id).plan(source.plan)
     # A plan of before keeps the chunks that it was cut into, and with them its results.
     plan = read_if_whole(storage, Plan, keys.plan, torn="It is made anew.")
     if plan is None:
         plan = plan_of(info, settings)
         _forget_other_cutting(storage, keys, plan, info)
-    current = Current(plan=name, interpolator=settings.interpolator, model_id=model_id)
-    finished = is_finished(storage, video_id, source, current)
+    versions = ActiveVersions(plan=source.plan, interpolator=settings.interpolator, model_id=model_id)
+    active = ActivePlan(video_id, source, info, versions, plan)
+    finished = is_finished(storage, active)
     there = {entry.key for entry in storage.list(keys.chunks)}
-    there |= {entry.key for entry in storage.list(keys.model(model_id).results)}
+    there |= {entry.key for entry in storage.list(active.result_keys.results)}
     missing = [
         chunk
         for chunk in plan.chunks
-        if not finished
-        and keys.chunk(chunk.index) not in there
-        and keys.model(model_id).result(chunk.index) not in there
+        if not finished and keys.chunk(chunk.index) not in there and active.result_keys.result(chunk.index) not in there
     ]
     _check_disk(storage, plan, missing, info)
     storage.write(keys.plan, plan.to_json())
@@ -73,8 +70,8 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
         with storage.local_upload(unchanged_upload(storage, source)) as path:
             _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
 
-    write_record(storage, VideoKeys(video_id).current, current)
-    return Cut(plan, current, len(missing))
+    write_record(storage, VideoKeys(video_id).current, versions)
+    return Cut(active, len(missing))
 
 
 def _forget_other_cutting(storage: Storage, keys: PlanKeys, plan: Plan, info: VideoInfo) -> None:

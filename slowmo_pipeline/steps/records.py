@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.keys import VideoKeys
+from slowmo_pipeline.keys import PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Plan, plan_hash
 from slowmo_pipeline.record import Items, Record
 from slowmo_pipeline.settings import SlowMotionSettings
@@ -42,11 +42,9 @@ class _Looked(Record):
     sha256: str | None = None
 
 
-class Source(Record):
-    """One upload as last looked at."""
+class Source(Registered):
+    """An upload as last inspected."""
 
-    upload: str
-    """Its key."""
     version: str
     """The storage's version of the upload and of its sidecar; a new one only says "look again"."""
     sidecar_version: str | None
@@ -54,9 +52,14 @@ class Source(Record):
     """Of the content."""
     settings: Annotated[SlowMotionSettings, BeforeValidator(_known_settings)]
 
+    @property
+    def plan(self) -> str:
+        """The hash of the plan that follows from the content and the settings."""
+        return plan_hash(sha256=self.sha256, settings=self.settings.plan_settings)
 
-class Current(Record):
-    """Which plan and which model are in force for a video."""
+
+class ActiveVersions(Record):
+    """Which plan and which model a video is made with."""
 
     plan: str
     """The plan hash."""
@@ -66,13 +69,29 @@ class Current(Record):
 
 
 @dataclass(frozen=True)
-class InForce:
-    """What the steps after cutting work from."""
+class ActivePlan:
+    """A video with the plan that it is made with: what the steps after cutting work from, read once by each."""
 
+    video_id: str
     source: Source
     info: VideoInfo
-    current: Current
+    versions: ActiveVersions
     plan: Plan
+
+    @property
+    def keys(self) -> PlanKeys:
+        """Where the plan and its chunks lie."""
+        return VideoKeys(self.video_id).plan(self.versions.plan)
+
+    @property
+    def result_keys(self) -> ResultKeys:
+        """Where the results of its chunks lie."""
+        return self.keys.model(self.versions.model_id)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Everything that decides the bytes of the final video."""
+        return recipe_of(self.source, self.versions.model_id)
 
 
 class Final(Record):
@@ -99,25 +118,33 @@ def read_registered(storage: Storage, video_id: str) -> Registered | None:
     return read_record(storage, Registered, VideoKeys(video_id).source)
 
 
+def read_known(storage: Storage, video_id: str) -> Registered | None:
+    """What is known of an upload, a Source once it was inspected; None for one that was never registered.
+
+    Raises DamagedRecordError.
+    """
+    return read_record(storage, _Known, VideoKeys(video_id).source)
+
+
+class _Known:
+    @staticmethod
+    def from_json(data: bytes, *, where: str) -> Registered:
+        return parse_source(data, where=where) or Registered.from_json(data, where=where)
+
+
 def parse_source(data: bytes, *, where: str) -> Source | None:
-    """source.json; None when the upload is registered and was not looked at yet. Raises DamagedRecordError."""
+    """source.json; None when the upload is registered and was not inspected yet. Raises DamagedRecordError."""
     looked = _Looked.from_json(data, where=where).sha256 is not None
     return Source.from_json(data, where=where) if looked else None
 
 
 def read_source(storage: Storage, video_id: str) -> Source:
-    """What `look` found. Raises UnknownVideoError before that, and DamagedRecordError."""
-    unknown = UnknownVideoError(f"Nothing is known of the video {video_id} yet: materialise raw_video first.")
-    key = VideoKeys(video_id).source
+    """What `inspect_upload` found. Raises UnknownVideoError before that, and DamagedRecordError."""
     with _made_anew_by("raw_video"):
-        try:
-            data, where = storage.read(key), storage.display_path(key)
-        except FileNotFoundError:
-            raise unknown from None
-        source = parse_source(data, where=where)
-        if source is None:
-            raise unknown
-        return source
+        known = read_known(storage, video_id)
+    if not isinstance(known, Source):
+        raise UnknownVideoError(f"Nothing is known of the video {video_id} yet: materialise raw_video first.")
+    return known
 
 
 def read_info(storage: Storage, video_id: str) -> VideoInfo:
@@ -129,30 +156,29 @@ def read_info(storage: Storage, video_id: str) -> VideoInfo:
     return info
 
 
-def read_current(storage: Storage, video_id: str) -> Current | None:
-    """Which plan and model are in force; None before cutting, and for a torn record, which cutting writes anew."""
+def read_active_versions(storage: Storage, video_id: str) -> ActiveVersions | None:
+    """The plan and the model of a video; None before cutting, and for a torn record, which cutting writes anew."""
     key = VideoKeys(video_id).current
-    return read_if_whole(storage, Current, key, torn="Materialise frame_chunks again: it is made anew.")
+    return read_if_whole(storage, ActiveVersions, key, torn="Materialise frame_chunks again: it is made anew.")
 
 
-def read_in_force(storage: Storage, video_id: str) -> InForce:
-    """The plan in force, with what it was made from.
+def read_active_plan(storage: Storage, video_id: str) -> ActivePlan:
+    """The plan that a video is made with: four small objects.
 
     Raises UnknownVideoError when there is none, or no longer, and DamagedRecordError.
     """
-    source, info, current = (
+    source, info, versions = (
         read_source(storage, video_id),
         read_info(storage, video_id),
-        read_current(storage, video_id),
+        read_active_versions(storage, video_id),
     )
-    name = plan_hash(sha256=source.sha256, settings=source.settings.of_plan)
     with _made_anew_by("frame_chunks"):
-        plan = read_record(storage, Plan, VideoKeys(video_id).plan(name).plan)
-    if current is None or current.plan != name or plan is None:
+        plan = read_record(storage, Plan, VideoKeys(video_id).plan(source.plan).plan)
+    if versions is None or versions.plan != source.plan or plan is None:
         raise UnknownVideoError(
             f"The video {video_id} has no plan for its content and settings yet: materialise frame_chunks first."
         )
-    return InForce(source, info, current, plan)
+    return ActivePlan(video_id, source, info, versions, plan)
 
 
 @contextmanager
@@ -165,19 +191,24 @@ def _made_anew_by(asset: str) -> Iterator[None]:
 
 
 def read_final(storage: Storage, video_id: str) -> Final | None:
-    """The finished video, or None while there is none: when its record is torn, it is assembled anew."""
-    final = read_if_whole(storage, Final, VideoKeys(video_id).finals[0], torn="The final video is assembled anew.")
+    """The finished video; None while there is none, and for a torn record: it is assembled anew then."""
+    final = read_final_record(storage, video_id)
     return final if final and storage.stat(final.key) else None
 
 
-def recipe_of(source: Source, current: Current) -> dict[str, Any]:
+def read_final_record(storage: Storage, video_id: str) -> Final | None:
+    """What `read_final` tells, whether the video itself is still there or not."""
+    return read_if_whole(storage, Final, VideoKeys(video_id).finals[0], torn="The final video is assembled anew.")
+
+
+def recipe_of(source: Source, model_id: str) -> dict[str, Any]:
     """Everything that decides the bytes of the final video."""
     return {
         "format": ASSEMBLY_FORMAT,
         "upload_sha256": source.sha256,
-        "plan": current.plan,
-        "model_id": current.model_id,
-        "encoding": source.settings.of_encoding,
+        "plan": source.plan,
+        "model_id": model_id,
+        "encoding": source.settings.encoding_settings,
     }
 
 
@@ -186,7 +217,7 @@ def shape_of(info: VideoInfo) -> FrameShape:
     return FrameShape(info.width, info.height, info.depth)
 
 
-def is_finished(storage: Storage, video_id: str, source: Source, current: Current) -> bool:
+def is_finished(storage: Storage, active: ActivePlan) -> bool:
     """Whether the final video is there and was made from just this."""
-    final = read_final(storage, video_id)
-    return final is not None and final.recipe == recipe_of(source, current)
+    final = read_final(storage, active.video_id)
+    return final is not None and final.recipe == active.recipe

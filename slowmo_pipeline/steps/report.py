@@ -9,7 +9,7 @@ from slowmo_pipeline.cost import cost_of, packaged_prices, price_per_hour
 from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
-from slowmo_pipeline.steps.records import Final, InForce
+from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import ConstantRate
 
@@ -38,43 +38,43 @@ _PAGE = """<!doctype html>
 """
 
 
-def chunk_frame(in_force: InForce, final: Final) -> pd.DataFrame:
+def chunk_frame(active: ActivePlan, final: Final) -> pd.DataFrame:
     """The chunk table, one row a chunk, with the seconds that the endpoint spent on it."""
-    table: pd.DataFrame = pd.DataFrame(chunk_table(in_force.plan))
+    table: pd.DataFrame = pd.DataFrame(chunk_table(active.plan))
     table["endpoint seconds"] = [round(seconds, 2) for seconds in final.chunk_seconds]
     return table
 
 
-def write_report(storage: Storage, video_id: str, in_force: InForce, final: Final, *, instance_type: str | None) -> str:
+def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance_type: str | None) -> str:
     """Store the page beside the final video and return its key; `instance_type` is None unless SageMaker made it."""
-    source, info, timeline = in_force.source, in_force.info, in_force.plan.timeline
+    source, info, timeline = active.source, active.info, active.plan.timeline
     rate = f"{timeline.source.nominal_rate} frames/s"
     facts = {
         "upload": source.upload,
         "source": f"{info.width}x{info.height}, {info.codec}, {info.source_bits} bit",
         "frame times": f"constant, {rate}" if isinstance(timeline.source, ConstantRate) else f"variable, about {rate}",
         "frames": f"{timeline.source.count} in, {timeline.output_count} out",
-        "new frames": str(in_force.plan.new_frame_count),
+        "new frames": str(active.plan.new_frame_count),
         "slowdown": str(timeline.slowdown),
         "frame rate": f"{timeline.frame_rate} frames/s",
         "duration": f"{float(timeline.source.duration):.3f} s in, {float(timeline.duration):.3f} s out",
-        "plan": in_force.current.plan,
-        "model": in_force.current.model_id,
+        "plan": active.versions.plan,
+        "model": active.versions.model_id,
         "endpoint": _work(sum(final.chunk_seconds), instance_type),
         "SHA-256": final.sha256,
     }
     settings = source.settings.model_dump(mode="json")
     page = _PAGE.format(
-        title=escape(video_id),
+        title=escape(active.video_id),
         summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
         filmstrip=final.filmstrip,
         caption=CAPTION,
         notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in (*final.losses, *final.notes)),
         facts=_table(facts),
         settings=_table({name: "the default" if value is None else value for name, value in settings.items()}),
-        chunks=chunk_frame(in_force, final).to_html(index=False, border=0),
+        chunks=chunk_frame(active, final).to_html(index=False, border=0),
     )
-    key = VideoKeys(video_id).finals[1]
+    key = VideoKeys(active.video_id).finals[1]
     storage.write(key, page.encode())
     return key
 

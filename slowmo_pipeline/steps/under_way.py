@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from slowmo_pipeline.endpoint import read_receipt
+from slowmo_pipeline.endpoint_record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError
 from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys, video_id_of_pending
-from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.steps.pending import read_pending
-from slowmo_pipeline.steps.records import read_current
+from slowmo_pipeline.steps.pending_marker import read_pending
+from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
 
 MAX_RECEIPTS = 500
@@ -44,8 +44,8 @@ def _waiting(storage: Storage, interpolator: str, model_id: str) -> Iterator[Res
             pending = read_pending(storage, video_id)
         except DamagedRecordError:
             continue  # the sensor has it written anew
-        current = read_current(storage, video_id)
-        if pending and current and (pending.model_id, current.interpolator) == (model_id, interpolator):
+        versions = read_active_versions(storage, video_id)
+        if pending and versions and (pending.model_id, versions.interpolator) == (model_id, interpolator):
             yield VideoKeys(video_id).plan(pending.plan).model(model_id)
 
 

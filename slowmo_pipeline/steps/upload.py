@@ -11,7 +11,7 @@ from slowmo_pipeline.errors import DamagedRecordError, SettingsError, StorageErr
 from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_sidecar
-from slowmo_pipeline.steps.probe import MAX_SETTINGS_BYTES
+from slowmo_pipeline.steps.inspect_upload import MAX_SETTINGS_BYTES
 from slowmo_pipeline.steps.records import Registered, read_registered
 from slowmo_pipeline.steps.video_ids import video_id_for
 from slowmo_pipeline.storage.base import Storage

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.steps.probe import limits_of, unchanged_upload
-from slowmo_pipeline.steps.records import InForce, read_final, read_in_force
+from slowmo_pipeline.steps.inspect_upload import limits_of, unchanged_upload
+from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.samples import Place, sampled_places
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.timeline import frame_times
@@ -83,22 +83,18 @@ class Verified:
         return self.frames == self.expected_frames and abs(self.seconds - self.expected_seconds) <= self.tick
 
 
-def verify(storage: Storage, video_id: str) -> Verified:
+def verify(storage: Storage, active: ActivePlan, final: Final) -> Verified:
     """Decode the final video once, and of the upload what the samples take."""
-    in_force = read_in_force(storage, video_id)
-    final = read_final(storage, video_id)
-    if final is None:
-        raise FileNotFoundError(f"The video {video_id} has no final video.")
-    places = sampled_places(in_force.plan)
-    collected = _Collected({place.output for place in places}, in_force.info)
+    places = sampled_places(active.plan)
+    collected = _Collected({place.output for place in places}, active.info)
     with storage.local_file(final.key) as path:
-        found = probe(path, limits=_generous(in_force), on_picture=collected)
-    with storage.local_upload(unchanged_upload(storage, in_force.source)) as path:
-        samples = _compare(path, in_force.info, places, collected.outputs)
+        found = probe(path, limits=_generous(active), on_picture=collected)
+    with storage.local_upload(unchanged_upload(storage, active.source)) as path:
+        samples = _compare(path, active.info, places, collected.outputs)
     times = frame_times(
         found.ticks, found.time_base, last_duration=found.last_duration_ticks, declared_rate=found.declared_rate
     )
-    timeline = in_force.plan.timeline
+    timeline = active.plan.timeline
     return Verified(
         expected_frames=timeline.output_count,
         frames=found.frame_count,
@@ -156,10 +152,10 @@ def _psnr(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float
     return 100.0 if error == 0 else min(-10 * math.log10(error), 100.0)
 
 
-def _generous(in_force: InForce) -> Limits:
+def _generous(active: ActivePlan) -> Limits:
     """The result may be larger than an upload may be: it is slower."""
-    limits = limits_of(in_force.source.settings)
-    timeline = in_force.plan.timeline
+    limits = limits_of(active.source.settings)
+    timeline = active.plan.timeline
     return Limits(
         max_bytes=2**63,
         max_pixels=limits.max_pixels * 2,

@@ -1,6 +1,6 @@
 """From chunks to results: submit what is neither there nor under way, and see it to its end.
 
-Where chunks stand is told by stored objects alone (`standing.py`), so whatever dies, the next run goes on.
+Where chunks stand is told by stored objects alone (`chunk_states.py`), so whatever dies, the next run goes on.
 A crash between submitting a chunk and storing its receipt costs one needless inference: the next run submits it again,
 and both write the same result to the same key.
 """
@@ -23,9 +23,9 @@ from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
 from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.serving.local_client import Held
-from slowmo_pipeline.steps.pending import Pending
-from slowmo_pipeline.steps.records import is_finished, read_in_force
-from slowmo_pipeline.steps.standing import Standing, Watch
+from slowmo_pipeline.steps.chunk_states import ChunkStates, ChunkTracker
+from slowmo_pipeline.steps.pending_marker import Pending
+from slowmo_pipeline.steps.records import ActivePlan, is_finished
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 
@@ -42,8 +42,8 @@ _BUSY_PAUSE_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Ensured:
-    """What `ensure` found and did."""
+class Interpolated:
+    """What a run found and did."""
 
     complete: bool
     """All results are there; False only without waiting."""
@@ -52,14 +52,14 @@ class Ensured:
     chunks: int
 
 
-class Ensurer:
-    """Sees the chunks of one video's plan in force to their results."""
+class Interpolation:
+    """Sees the chunks of a video's active plan to their results."""
 
     def __init__(
         self,
         storage: Storage,
         connect: Callable[[str], AsyncEndpoint],
-        video_id: str,
+        active: ActivePlan,
         *,
         max_attempts: int,
         progress: RunProgress,
@@ -68,36 +68,35 @@ class Ensurer:
         self._storage = storage
         self._connect = connect
         self._endpoint: AsyncEndpoint | None = None
-        self._video_id = video_id
         self._max_attempts = max_attempts
         self._progress = progress
-        self._in_force = read_in_force(storage, video_id)
-        self._plan = self._in_force.plan
-        self._current = self._in_force.current
-        self._keys_of_plan = VideoKeys(video_id).plan(self._current.plan)
-        self._keys = self._keys_of_plan.model(self._current.model_id)
-        self._watch = Watch(storage, self._keys, self._plan.chunks, self._served, self._held)
+        self._active = active
+        self._plan = active.plan
+        self._versions = active.versions
+        self._keys = active.result_keys
+        self._marker_key = VideoKeys(active.video_id).pending
+        self._tracker = ChunkTracker(storage, self._keys, self._plan.chunks, self._served, self._held)
         self._told: str | None = None
         """What was last told to keep the endpoint."""
         self._sizes: dict[str, int] | None = None
 
-    def ensure(self, *, wait: bool) -> Ensured:
+    def run(self, *, wait: bool) -> Interpolated:
         """Submit what is missing or failed and may be tried again; with `wait`, return once all results are there.
 
         Raises InterpolationFailedError when a chunk has failed for good; its receipt is forgotten, so that the next
         run tries it afresh. EndpointError when the endpoint can make no result any more.
         """
         submitted = 0
-        if is_finished(self._storage, self._video_id, self._in_force.source, self._current):
+        if is_finished(self._storage, self._active):
             self._unmark()
-            return Ensured(True, 0, len(self._plan.chunks))  # its results may be gone by choice
+            return Interpolated(True, 0, len(self._plan.chunks))  # its results may be gone by choice
         while True:
-            state = self._watch.look()
+            state = self._tracker.look()
             self._progress("interpolate", len(state.done), len(self._plan.chunks), "chunks")
             self._give_up_on_hopeless(state)
             if len(state.done) == len(self._plan.chunks):
                 self._take_over_marker()
-                return Ensured(True, submitted, len(self._plan.chunks))
+                return Interpolated(True, submitted, len(self._plan.chunks))
             if not wait:
                 self._mark_pending()  # before as well: a run that dies while it submits is finished by the sensor
             submitted += self._submit(state)
@@ -105,10 +104,10 @@ class Ensurer:
                 self._mark_pending()
                 if submitted == 0:
                     self._check_not_lost()
-                return Ensured(False, submitted, len(self._plan.chunks))
+                return Interpolated(False, submitted, len(self._plan.chunks))
             time.sleep(self._reached().poll_seconds)
 
-    def _give_up_on_hopeless(self, state: Standing) -> None:
+    def _give_up_on_hopeless(self, state: ChunkStates) -> None:
         hopeless = [
             (chunk, receipt, failure)
             for chunk, receipt, failure in state.failed
@@ -124,7 +123,7 @@ class Ensurer:
             f"{receipt.attempt}: {failure.message}. The other results are kept; run again once the cause is mended."
         )
 
-    def _submit(self, state: Standing) -> int:
+    def _submit(self, state: ChunkStates) -> int:
         failed = {chunk.index: receipt for chunk, receipt, _ in state.failed}
         room = max(MAX_UNDER_WAY - len(state.under_way), 0)
         chunks = ([chunk for chunk, _, _ in state.failed] + state.missing)[:room]
@@ -135,7 +134,7 @@ class Ensurer:
             before = failed.get(chunk.index)
             receipt = self._submitted(chunk, attempt=before.attempt + 1 if before else 1)
             write_record(self._storage, self._keys.receipt(chunk.index), receipt)
-            self._watch.receipts[chunk.index] = receipt
+            self._tracker.receipts[chunk.index] = receipt
             if before:
                 self._storage.delete(self._failures_of([before]))
         return len(chunks)
@@ -147,9 +146,9 @@ class Ensurer:
             endpoint = self._endpoint or self._reached()
             try:
                 return endpoint.submit(
-                    input_key=self._keys_of_plan.chunk(chunk.index),
+                    input_key=self._active.keys.chunk(chunk.index),
                     result_key=self._keys.result(chunk.index),
-                    inference_id=f"{self._current.plan}-{chunk.index}-{attempt}",
+                    inference_id=f"{self._versions.plan}-{chunk.index}-{attempt}",
                     attempt=attempt,
                 )
             except EndpointUnreachableError as error:
@@ -166,7 +165,7 @@ class Ensurer:
         while True:
             try:
                 if self._endpoint is None:
-                    self._endpoint = self._connect(self._current.interpolator)
+                    self._endpoint = self._connect(self._versions.interpolator)
                 else:
                     self._endpoint.check_alive()
                 return self._endpoint
@@ -179,7 +178,7 @@ class Ensurer:
     def _held(self) -> Held | None:
         """What a local endpoint holds of these chunks; None when it is SageMaker's, or nobody answers just now."""
         try:
-            self._endpoint = self._endpoint or self._connect(self._current.interpolator)
+            self._endpoint = self._endpoint or self._connect(self._versions.interpolator)
         except EndpointUnreachableError:
             return None
         held = self._endpoint.held(self._keys.results)
@@ -189,18 +188,18 @@ class Ensurer:
     def _tell(self, trouble: str | None) -> None:
         if trouble and trouble != self._told:
             self._progress.note(
-                f"The endpoint {self._current.interpolator} cannot go on yet, and tries again: {trouble}"
+                f"The endpoint {self._versions.interpolator} cannot go on yet, and tries again: {trouble}"
             )
         self._told = trouble
 
     def _served(self) -> Served:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
-        found = served(self._storage, self._current.interpolator)
-        if found.model_id != self._current.model_id:
+        found = served(self._storage, self._versions.interpolator)
+        if found.model_id != self._versions.model_id:
             # With its marker, if it has one: the completion sensor changes the video to that model.
             raise EndpointError(
-                f"The endpoint {self._current.interpolator} now runs {found.model_id}, the chunks were cut for "
-                f"{self._current.model_id}: materialise frame_chunks again."
+                f"The endpoint {self._versions.interpolator} now runs {found.model_id}, the chunks were cut for "
+                f"{self._versions.model_id}: materialise frame_chunks again."
             )
         return found
 
@@ -217,22 +216,22 @@ class Ensurer:
         """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""
         limit = self._served().max_body_bytes
         if self._sizes is None:
-            self._sizes = {entry.key: entry.size for entry in self._storage.list(self._keys_of_plan.chunks)}
+            self._sizes = {entry.key: entry.size for entry in self._storage.list(self._active.keys.chunks)}
         for chunk in chunks:
-            key = self._keys_of_plan.chunk(chunk.index)
+            key = self._active.keys.chunk(chunk.index)
             if key not in self._sizes:
                 self._unmark()
                 raise UnknownVideoError(f"{key} is not there any more: materialise frame_chunks again.")
             if self._sizes[key] > limit:
                 self._unmark()
                 raise EndpointError(
-                    f"{key} has {self._sizes[key]} bytes, the endpoint {self._current.interpolator} accepts "
+                    f"{key} has {self._sizes[key]} bytes, the endpoint {self._versions.interpolator} accepts "
                     f"{limit}: raise its limit, or set images to jpeg."
                 )
 
     def _unmark(self) -> None:
         """Nothing is under way any more, or nobody but people can go on."""
-        self._storage.delete([VideoKeys(self._video_id).pending])
+        self._storage.delete([self._marker_key])
 
     def _take_over_marker(self) -> None:
         """A marker stays until the results are assembled, as some may be another model's. Then it has to be theirs."""
@@ -241,28 +240,28 @@ class Ensurer:
             self._mark_pending()
 
     def _marker(self) -> Pending | None:
-        return read_if_whole(self._storage, Pending, VideoKeys(self._video_id).pending, torn="It is made anew.")
+        return read_if_whole(self._storage, Pending, self._marker_key, torn="It is made anew.")
 
     def _is_ours(self, marker: Pending) -> bool:
-        return (marker.plan, marker.model_id) == (self._current.plan, self._current.model_id)
+        return (marker.plan, marker.model_id) == (self._versions.plan, self._versions.model_id)
 
     def _mark_pending(self) -> None:
         before = self._marker()
         # Of chunks that were done from the start no receipt was read: the marker remembers the last submission.
-        submissions: list[Pending | Receipt] = [*self._watch.receipts.values()]
+        submissions: list[Pending | Receipt] = [*self._tracker.receipts.values()]
         if before is not None and self._is_ours(before):
             submissions.append(before)
         # A run that cannot submit must not look like a submission: the sensor would start the next such run at once.
         began = before.submitted_at if before else time.time()
         pending = Pending(
-            plan=self._current.plan,
-            model_id=self._current.model_id,
+            plan=self._versions.plan,
+            model_id=self._versions.model_id,
             submitted_at=max((submission.submitted_at for submission in submissions), default=began),
             deadline=max((submission.deadline for submission in submissions), default=began),
-            changed_to=before.changes(self._current.plan, self._current.model_id) if before else (),
+            changed_to=before.changes(self._versions.plan, self._versions.model_id) if before else (),
             server=max(submissions, key=lambda each: each.submitted_at).server if submissions else None,
         )
-        write_record(self._storage, VideoKeys(self._video_id).pending, pending)
+        write_record(self._storage, self._marker_key, pending)
 
     def _forget(self, failed: Iterable[tuple[Chunk, Receipt, ChunkFailure]]) -> None:
         self._storage.delete(self._keys.receipt(chunk.index) for chunk, _, _ in failed)

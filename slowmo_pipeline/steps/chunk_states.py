@@ -30,7 +30,7 @@ _FORGOTTEN = ChunkFailure("the local endpoint that it was sent to does not know 
 
 
 @dataclass
-class Standing:
+class ChunkStates:
     """Where the chunks of a plan stand after one look."""
 
     done: list[Chunk] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Standing:
     failed: list[tuple[Chunk, Receipt, ChunkFailure]] = field(default_factory=list)
 
 
-class Watch:
+class ChunkTracker:
     """Looks at the chunks of a plan again and again."""
 
     def __init__(
@@ -63,13 +63,13 @@ class Watch:
         self.receipts: dict[int, Receipt] = {}
         """By chunk: those of chunks that were not done when they were first looked at, and what was added since."""
 
-    def look(self) -> Standing:
+    def look(self) -> ChunkStates:
         """One listing. A look that finds no result more than the last one also asks what became of the others.
 
         So does the first one. That takes another listing, of failures, and what `find_served` asks.
         """
         stored = {entry.key for entry in self._storage.list(self._keys.prefix)}
-        standing = Standing(done=[chunk for chunk in self._chunks if self._keys.result(chunk.index) in stored])
+        standing = ChunkStates(done=[chunk for chunk in self._chunks if self._keys.result(chunk.index) in stored])
         submitted: list[tuple[Chunk, Receipt]] = []
         for chunk in self._chunks:
             if self._keys.result(chunk.index) in stored:

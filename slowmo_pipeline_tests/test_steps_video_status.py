@@ -8,11 +8,12 @@ import pytest
 from slowmo_pipeline.errors import UnknownVideoError
 from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.steps.changes import Change, noted
+from slowmo_pipeline.steps.cleaning import clean
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.overview import Overview, clean, known_videos, overview
-from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.steps.records import Final, is_finished, read_final, read_in_force
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
+from slowmo_pipeline.steps.records import Final, is_finished, read_active_plan, read_final
 from slowmo_pipeline.steps.upload import register
+from slowmo_pipeline.steps.video_status import VideoStatus, VideoStatuses, known_videos
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.stored import write_json
 from slowmo_pipeline_tests.videos import UPLOAD, drop, drop_and_cut, finish, interpolate, looked, quiet, serve
@@ -24,8 +25,12 @@ def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
 
 
+def status(storage: Storage, video_id: str) -> VideoStatus:
+    return VideoStatuses(storage, only=video_id).of(video_id)
+
+
 def plan_keys(storage: Storage, video_id: str) -> PlanKeys:
-    return VideoKeys(video_id).plan(read_in_force(storage, video_id).current.plan)
+    return read_active_plan(storage, video_id).keys
 
 
 def store_result(storage: Storage, video_id: str, chunk: int) -> None:
@@ -40,29 +45,31 @@ def keys_of(storage: Storage, video_id: str) -> set[str]:
 
 def test_states_on_the_way(storage: Storage) -> None:
     video_id = register(storage, UPLOAD)
-    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "registered", None, notes=0, losses=0)
+    assert status(storage, video_id) == VideoStatus(video_id, "registered", None, notes=0, losses=0, is_outdated=False)
 
     drop_and_cut(storage)
-    assert overview(storage, video_id).state == "0 of 4 chunks interpolated"
+    assert status(storage, video_id).state == "0 of 4 chunks interpolated"
 
     store_result(storage, video_id, 2)
-    assert overview(storage, video_id).state == "1 of 4 chunks interpolated"
+    assert status(storage, video_id).state == "1 of 4 chunks interpolated"
 
     final = finish(storage, video_id)
-    assert overview(storage, video_id) == Overview(video_id, UPLOAD, "finished", final.key, notes=1, losses=0)
+    assert status(storage, video_id) == VideoStatus(
+        video_id, "finished", final.key, notes=1, losses=0, is_outdated=False
+    )
 
 
 def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folder: Storage) -> None:
     video_id, _ = drop_and_cut(folder)
     final = finish(folder, video_id)
     looked(folder, video_id, slowdown=2)
-    assert (overview(folder, video_id).state, overview(folder, video_id).result) == (
+    assert (status(folder, video_id).state, status(folder, video_id).result) == (
         "registered",
         final.key,
     )
 
     cut(folder, video_id, progress=quiet)
-    assert overview(folder, video_id).state == "0 of 4 chunks interpolated"
+    assert status(folder, video_id).state == "0 of 4 chunks interpolated"
 
 
 def test_final_whose_video_is_gone_is_none(folder: Storage) -> None:
@@ -70,7 +77,7 @@ def test_final_whose_video_is_gone_is_none(folder: Storage) -> None:
     folder.delete([finish(folder, video_id).key])
 
     assert read_final(folder, video_id) is None
-    assert overview(folder, video_id).result is None
+    assert status(folder, video_id).result is None
 
 
 def test_final_survives_its_stored_form(folder: Storage) -> None:
@@ -86,9 +93,9 @@ def test_what_changes_the_encoding_makes_a_video_unfinished(folder: Storage, cha
     video_id, _ = drop_and_cut(folder)
     finish(folder, video_id)
     looked(folder, video_id, **change)
-    in_force = read_in_force(folder, video_id)
+    active = read_active_plan(folder, video_id)
 
-    assert not is_finished(folder, video_id, in_force.source, in_force.current)
+    assert not is_finished(folder, active)
 
 
 def test_limits_and_housekeeping_leave_a_video_finished(folder: Storage) -> None:
@@ -96,7 +103,7 @@ def test_limits_and_housekeeping_leave_a_video_finished(folder: Storage) -> None
     finish(folder, video_id)
     looked(folder, video_id, keep_results=False, max_frames=99)
 
-    assert overview(folder, video_id).state == "finished"
+    assert status(folder, video_id).state == "finished"
 
 
 def test_another_model_makes_a_video_unfinished(folder: Storage) -> None:
@@ -105,7 +112,7 @@ def test_another_model_makes_a_video_unfinished(folder: Storage) -> None:
     serve(folder, model_id="fade-2")
     cut(folder, video_id, progress=quiet)
 
-    assert overview(folder, video_id).state == "0 of 4 chunks interpolated"
+    assert status(folder, video_id).state == "0 of 4 chunks interpolated"
 
 
 def test_known_videos_are_listed(storage: Storage) -> None:
@@ -115,7 +122,7 @@ def test_known_videos_are_listed(storage: Storage) -> None:
     assert known_videos(storage) == tuple(sorted(ids))
 
 
-@pytest.mark.parametrize("verb", [overview, clean])
+@pytest.mark.parametrize("verb", [status, clean])
 def test_unknown_video_is_named(folder: Storage, verb: type) -> None:
     with pytest.raises(UnknownVideoError, match=r"^There is no video nobody-1: `slowmo status` lists"):
         verb(folder, "nobody-1")
@@ -132,7 +139,7 @@ def test_cleaning_a_finished_video_keeps_how_it_was_made(storage: Storage) -> No
     assert clean(storage, video_id) == sum(entry.size for entry in entries if entry.key not in kept) > 0
     assert keys_of(storage, video_id) == kept
     assert read_final(storage, video_id) == final
-    assert overview(storage, video_id).state == "finished"
+    assert status(storage, video_id).state == "finished"
     assert clean(storage, video_id) == 0
 
 
@@ -143,12 +150,12 @@ def test_cleaning_an_unfinished_video_keeps_its_plan_in_force(storage: Storage) 
     cut(storage, video_id, progress=quiet)
     store_result(storage, video_id, 1)
     keys = VideoKeys(video_id)
-    in_force = {entry.key for entry in storage.list(plan_keys(storage, video_id).prefix)}
+    active = {entry.key for entry in storage.list(plan_keys(storage, video_id).prefix)}
     freed = clean(storage, video_id)
 
     assert freed > 0
-    assert keys_of(storage, video_id) == {keys.source, keys.info, keys.current} | in_force
-    assert overview(storage, video_id).state == "1 of 4 chunks interpolated"
+    assert keys_of(storage, video_id) == {keys.source, keys.info, keys.current} | active
+    assert status(storage, video_id).state == "1 of 4 chunks interpolated"
 
 
 def test_cleaning_what_has_no_plan_in_force_deletes_nothing(folder: Storage, tmp_path: Path) -> None:
@@ -164,7 +171,7 @@ def test_cleaning_touches_no_other_video(folder: Storage) -> None:
     video_id, _ = drop_and_cut(folder)
     finish(folder, video_id)
     other = drop(folder, key="uploads/clip.mp4.mp4")
-    look(folder, other, chosen={}, progress=quiet)
+    inspect_upload(folder, other, chosen={}, progress=quiet)
     cut(folder, other, progress=quiet)
     before = keys_of(folder, other)
     clean(folder, video_id)

@@ -14,8 +14,8 @@ from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.serving.local_client import held_at
 from slowmo_pipeline.serving.owner import live_endpoint
-from slowmo_pipeline.steps.ensure import Ensured, Ensurer
-from slowmo_pipeline.steps.records import read_in_force
+from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
+from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.disks import fill, small_disk
@@ -55,12 +55,12 @@ class Stage:
 
     @property
     def keys(self) -> ResultKeys:
-        current = read_in_force(self.storage, self.video_id).current
+        current = read_active_plan(self.storage, self.video_id).versions
         return VideoKeys(self.video_id).plan(current.plan).model(current.model_id)
 
-    def ensure(
+    def run(
         self, *, wait: bool = False, state: str = "state", hear: Callable[[str], None] = lambda note: None
-    ) -> Ensured:
+    ) -> Interpolated:
         """One run: whatever it knows, it has from the storage and the server."""
 
         def connect(name: str) -> AsyncEndpoint:
@@ -68,14 +68,16 @@ class Stage:
             assert address
             return AsyncEndpoint(name, self.storage, url=address.url, state=self.folder / state)
 
-        return Ensurer(self.storage, connect, self.video_id, max_attempts=3, progress=Notes(hear)).ensure(wait=wait)
+        return Interpolation(
+            self.storage, connect, read_active_plan(self.storage, self.video_id), max_attempts=3, progress=Notes(hear)
+        ).run(wait=wait)
 
 
 def staged(storage: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     folder.mkdir()
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
     video_id, cut = drop_and_cut(storage)
-    assert len(cut.plan.chunks) == CHUNKS
+    assert len(cut.active.plan.chunks) == CHUNKS
     return Stage(storage, folder, video_id)
 
 
@@ -87,26 +89,26 @@ def stage(folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 def test_what_a_server_holds_is_not_sent_again_by_whatever_clock(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time
     with stage.server():
-        stage.ensure()
-        monkeypatch.setattr("slowmo_pipeline.steps.standing.time.time", lambda: now() + 10**6)
-        assert stage.ensure() == Ensured(complete=False, submitted=0, chunks=CHUNKS)
+        stage.run()
+        monkeypatch.setattr("slowmo_pipeline.steps.chunk_states.time.time", lambda: now() + 10**6)
+        assert stage.run() == Interpolated(complete=False, submitted=0, chunks=CHUNKS)
 
 
 def test_what_a_server_has_lost_is_sent_again_once(stage: Stage) -> None:
     with stage.server() as server:
-        stage.ensure()
+        stage.run()
         server.kill()
     for path in (stage.folder / "state").glob("requests.sqlite*"):
         path.unlink()
     with stage.server():
-        assert [stage.ensure().submitted for _ in range(2)] == [CHUNKS, 0]
+        assert [stage.run().submitted for _ in range(2)] == [CHUNKS, 0]
         stage.gate.touch()
-        assert stage.ensure(wait=True) == Ensured(complete=True, submitted=0, chunks=CHUNKS)
+        assert stage.run(wait=True) == Interpolated(complete=True, submitted=0, chunks=CHUNKS)
 
 
 def test_one_chunk_that_was_lost_is_sent_again_alone(stage: Stage) -> None:
     with stage.server() as server:
-        stage.ensure()
+        stage.run()
         held = held_at(server.url, stage.keys.results, state=server.state)
         server.kill()
     assert held
@@ -114,20 +116,20 @@ def test_one_chunk_that_was_lost_is_sent_again_alone(stage: Stage) -> None:
     with closing(sqlite3.connect(stage.folder / "state" / "requests.sqlite")) as log, log:
         log.execute("DELETE FROM requests WHERE id = ?", [lost])
     with stage.server():
-        assert [stage.ensure().submitted for _ in range(2)] == [1, 0]
+        assert [stage.run().submitted for _ in range(2)] == [1, 0]
 
 
 def test_what_another_live_home_holds_is_waited_for(stage: Stage) -> None:
     with stage.server("first"), stage.server("second"):
-        stage.ensure(state="first")
-        assert stage.ensure(state="second").submitted == 0
+        stage.run(state="first")
+        assert stage.run(state="second").submitted == 0
 
 
 def test_what_a_home_held_that_is_gone_is_sent_again_once(stage: Stage) -> None:
     with stage.server("first"):
-        stage.ensure(state="first")
+        stage.run(state="first")
     with stage.server("second"):
-        assert [stage.ensure(state="second").submitted for _ in range(2)] == [CHUNKS, 0]
+        assert [stage.run(state="second").submitted for _ in range(2)] == [CHUNKS, 0]
 
 
 def test_a_run_tells_of_a_full_disk_and_goes_on_once_there_is_room(
@@ -142,11 +144,11 @@ def test_a_run_tells_of_a_full_disk_and_goes_on_once_there_is_room(
     with small_disk(megabytes=8) as disk:
         stage = staged(open_storage(str(disk)), tmp_path / "states", monkeypatch)
         with stage.server() as server:
-            stage.ensure()
+            stage.run()
             fill(disk)
             stage.gate.touch()
             eventually(lambda: (held := held_at(server.url, "", state=server.state)) and held.trouble)
-            ensured = stage.ensure(wait=True, hear=make_room)
+            done = stage.run(wait=True, hear=make_room)
 
-    assert ensured == Ensured(complete=True, submitted=0, chunks=CHUNKS)
+    assert done == Interpolated(complete=True, submitted=0, chunks=CHUNKS)
     assert f"The endpoint flow cannot go on yet, and tries again: The disk of {disk} is full" in told[0]

@@ -36,7 +36,7 @@ def _joined(upload_version: str, sidecar_version: str | None) -> str:
 
 
 def unchanged_upload(storage: Storage, source: Source) -> Entry:
-    """The upload. Raises UnknownVideoError when it is not the one that `look` saw; its sidecar may be another."""
+    """The upload. Raises UnknownVideoError when it is not the one that was inspected; its sidecar may be another."""
     entry = storage.stat(source.upload)
     if entry is None or _joined(entry.version, source.sidecar_version) != source.version:
         raise UnknownVideoError(
@@ -45,7 +45,9 @@ def unchanged_upload(storage: Storage, source: Source) -> Entry:
     return entry
 
 
-def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress) -> tuple[Source, VideoInfo]:
+def inspect_upload(
+    storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress
+) -> tuple[Source, VideoInfo]:
     """Look at an upload: resolve its settings, hash and probe it if it is new or changed, store what was found.
 
     What cannot be made of it with these settings is told here, before anything is planned, stored or paid.
@@ -70,7 +72,7 @@ def look(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress
     return source, info
 
 
-def peek(storage: Storage, video_id: str, *, progress: Progress) -> VideoInfo:
+def probe_upload(storage: Storage, video_id: str, *, progress: Progress) -> VideoInfo:
     """What probing finds in an upload as it lies there now; nothing is stored, and nothing done that was done before.
 
     Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.

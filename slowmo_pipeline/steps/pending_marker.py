@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from slowmo_pipeline.endpoint import read_receipt
-from slowmo_pipeline.endpoint_record import LocalServer, Served
+from slowmo_pipeline.endpoint_record import LocalServer, Served, served_now
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.record import Epoch, Items, Record
 from slowmo_pipeline.serving.local_client import Held, held_by
-from slowmo_pipeline.steps.overview import served_now
-from slowmo_pipeline.steps.records import is_finished, read_current, read_in_force
+from slowmo_pipeline.steps.records import is_finished, read_active_plan, read_active_versions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_record
 
@@ -83,17 +82,17 @@ def needed_run(
     it holds for results below a prefix. Costs one listing and two small objects; receipts are read only when failures
     could account for all that is still open, and the plan only when another model is deployed.
     """
-    current = read_current(storage, video_id)
-    endpoint = served_now(storage, current.interpolator) if current else None
+    versions = read_active_versions(storage, video_id)
+    endpoint = served_now(storage, versions.interpolator) if versions else None
     ended = _has_ended(storage, video_id, pending, failures)
     now = f"{endpoint.model_id} of {endpoint.deployed_at}" if endpoint else "no endpoint"
-    may_change = current and endpoint and _may_change(pending, endpoint, partial(local_model, current.interpolator))
+    may_change = versions and endpoint and _may_change(pending, endpoint, partial(local_model, versions.interpolator))
     if endpoint and may_change and not _can_be_finished(storage, video_id, pending):
         state = "overdue" if _change_is_overdue(pending, endpoint) else "ended" if ended else "another endpoint"
         return NeededRun(f"{state}, {now}", change_to=endpoint.model_id)
     if ended:
         return NeededRun(f"ended, {now}")
-    if current and (endpoint is None or (endpoint.sagemaker_endpoint and why_lost(endpoint.sagemaker_endpoint))):
+    if versions and (endpoint is None or (endpoint.sagemaker_endpoint and why_lost(endpoint.sagemaker_endpoint))):
         return NeededRun("no endpoint")  # the run that follows says so
     told_here = endpoint and endpoint.sagemaker_endpoint is None and endpoint.model_id == pending.model_id
     holds = _is_held(storage, video_id, pending, held) if told_here else None
@@ -130,16 +129,15 @@ def _is_another(endpoint: Served, pending: Pending) -> bool:
 def _can_be_finished(storage: Storage, video_id: str, pending: Pending) -> bool:
     """Whether the video can be finished with the model that it was submitted for."""
     try:
-        in_force = read_in_force(storage, video_id)
+        active = read_active_plan(storage, video_id)
     except (UnknownVideoError, DamagedRecordError):
         return False  # cutting makes anew what is missing
-    if (in_force.current.plan, in_force.current.model_id) != (pending.plan, pending.model_id):
+    if (active.versions.plan, active.versions.model_id) != (pending.plan, pending.model_id):
         return False
-    if is_finished(storage, video_id, in_force.source, in_force.current):
+    if is_finished(storage, active):
         return True  # its results may be gone by choice
-    keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
-    there = {entry.key for entry in storage.list(keys.results)}
-    return all(keys.result(chunk.index) in there for chunk in in_force.plan.chunks)
+    there = {entry.key for entry in storage.list(active.result_keys.results)}
+    return all(active.result_keys.result(chunk.index) in there for chunk in active.plan.chunks)
 
 
 def _is_held(storage: Storage, video_id: str, pending: Pending, held_here: Callable[[str], Held | None]) -> bool | None:

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 
 from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, UnknownVideoError
-from slowmo_pipeline.keys import FINALS, VideoKeys, endpoint_key
-from slowmo_pipeline.steps.records import Final, InForce, read_final, read_in_force, recipe_of
+from slowmo_pipeline.keys import FINALS, endpoint_key
+from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
 from slowmo_pipeline.storage.base import Storage
 
 MEASURED_VIDEOS = 20
@@ -29,24 +29,23 @@ class Speed:
     model_id: str
 
 
-def made_on(storage: Storage, video_id: str, in_force: InForce) -> str | None:
+def made_on(storage: Storage, active: ActivePlan) -> str | None:
     """The SageMaker instance type that all results of the plan in force come from.
 
     None when it is not known: the local endpoint made some, the model is no longer deployed, or was deployed after
     they were made, or their receipts have been cleaned away.
     """
     try:
-        found = _record(storage, in_force.current.interpolator)
+        found = _record(storage, active.versions.interpolator)
     except EndpointError:
         return None
     if found is None:
         return None
     record, written = found
-    if record.model_id != in_force.current.model_id:
+    if record.model_id != active.versions.model_id:
         return None
-    keys = VideoKeys(video_id).plan(in_force.current.plan).model(in_force.current.model_id)
-    submitted = {entry.key: entry.modified for entry in storage.list(keys.receipts)}
-    times = [submitted.get(keys.receipt(chunk.index)) for chunk in in_force.plan.chunks]
+    submitted = {entry.key: entry.modified for entry in storage.list(active.result_keys.receipts)}
+    times = [submitted.get(active.result_keys.receipt(chunk.index)) for chunk in active.plan.chunks]
     return record.instance_type if all(time is not None and time >= written for time in times) else None
 
 
@@ -67,10 +66,10 @@ def measured_speed(storage: Storage, interpolator: str, *, instance_type: str) -
         made = _made(storage, video_id)
         if made is None:
             continue
-        in_force, final = made
-        if in_force.current.interpolator == interpolator and made_on(storage, video_id, in_force) == instance_type:
+        active, final = made
+        if active.versions.interpolator == interpolator and made_on(storage, active) == instance_type:
             seconds += sum(final.chunk_seconds)
-            pixels += in_force.plan.new_frame_count * in_force.info.width * in_force.info.height
+            pixels += active.plan.new_frame_count * active.info.width * active.info.height
             videos += 1
     if pixels == 0 or seconds == 0:
         raise _unmeasured(interpolator, instance_type, "it has finished no video yet")
@@ -90,14 +89,14 @@ def _finished_since(storage: Storage, moment: datetime) -> list[str]:
     return [PurePosixPath(entry.key).stem for entry in entries]
 
 
-def _made(storage: Storage, video_id: str) -> tuple[InForce, Final] | None:
+def _made(storage: Storage, video_id: str) -> tuple[ActivePlan, Final] | None:
     """A finished video with the plan it was made from; None when another plan is in force by now."""
     final = read_final(storage, video_id)
     try:
-        in_force = read_in_force(storage, video_id)
+        active = read_active_plan(storage, video_id)
     except (UnknownVideoError, DamagedRecordError):
         return None
-    return (in_force, final) if final and final.recipe == recipe_of(in_force.source, in_force.current) else None
+    return (active, final) if final and final.recipe == active.recipe else None
 
 
 def _unmeasured(interpolator: str, instance_type: str, reason: str) -> SettingsError:

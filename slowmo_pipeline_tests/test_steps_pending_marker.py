@@ -10,7 +10,7 @@ from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.serving.local_client import Held
-from slowmo_pipeline.steps.pending import NeededRun, Pending, needed_run, read_pending
+from slowmo_pipeline.steps.pending_marker import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline_tests.stored import changed, write_json
@@ -87,9 +87,12 @@ def waiting(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> Waiting:
     """A video of four chunks that were submitted."""
     monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
     video_id, cut = drop_and_cut(folder)
-    assert len(cut.plan.chunks) == CHUNKS
+    assert len(cut.active.plan.chunks) == CHUNKS
     pending = Pending(
-        plan=cut.current.plan, model_id=cut.current.model_id, submitted_at=time.time(), deadline=time.time() + 100
+        plan=cut.active.versions.plan,
+        model_id=cut.active.versions.model_id,
+        submitted_at=time.time(),
+        deadline=time.time() + 100,
     )
     return Waiting(folder, video_id, pending)
 

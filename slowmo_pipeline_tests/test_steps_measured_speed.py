@@ -9,11 +9,11 @@ import pytest
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.keys import VideoKeys, endpoint_key
-from slowmo_pipeline.steps import speed
+from slowmo_pipeline.steps import measured_speed as speed
 from slowmo_pipeline.steps.cut import cut
-from slowmo_pipeline.steps.probe import look
-from slowmo_pipeline.steps.records import read_in_force
-from slowmo_pipeline.steps.speed import made_on, measured_speed
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
+from slowmo_pipeline.steps.measured_speed import made_on, measured_speed
+from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline_tests.interpolators import Fade
@@ -31,10 +31,10 @@ def finished_video(storage: Storage, *, key: str = UPLOAD, seconds: Sequence[flo
     """A video finished by the endpoint that is deployed now, which spent so many seconds on each chunk."""
     write_served(storage, "flow", DEPLOYED)
     video_id = drop(storage, key=key)
-    look(storage, video_id, chosen={}, progress=quiet)
+    inspect_upload(storage, video_id, chosen={}, progress=quiet)
     done = cut(storage, video_id, progress=quiet)
-    keys = VideoKeys(video_id).plan(done.current.plan).model(done.current.model_id)
-    for chunk in done.plan.chunks:
+    keys = VideoKeys(video_id).plan(done.active.versions.plan).model(done.active.versions.model_id)
+    for chunk in done.active.plan.chunks:
         write_json(storage, keys.receipt(chunk.index), {})
     final = changed(finish(storage, video_id), chunk_seconds=tuple(seconds))
     write_record(storage, VideoKeys(video_id).finals[0], final)
@@ -49,7 +49,7 @@ def date_back(storage: Storage, key: str, *, hours: int = 1) -> None:
 
 
 def receipt_of(storage: Storage, video_id: str) -> str:
-    current = read_in_force(storage, video_id).current
+    current = read_active_plan(storage, video_id).versions
     return VideoKeys(video_id).plan(current.plan).model(current.model_id).receipt(0)
 
 
@@ -62,13 +62,13 @@ def test_the_speed_is_seconds_over_pixels_of_new_frames(storage: Storage) -> Non
 
 def test_results_are_known_by_the_instance_type_that_made_them(storage: Storage) -> None:
     video_id = finished_video(storage)
-    assert made_on(storage, video_id, read_in_force(storage, video_id)) == G5
+    assert made_on(storage, read_active_plan(storage, video_id)) == G5
 
 
 def test_what_the_same_model_made_before_it_was_deployed_does_not_count(folder: Storage) -> None:
     video_id = finished_video(folder)
     date_back(folder, receipt_of(folder, video_id))
-    assert made_on(folder, video_id, read_in_force(folder, video_id)) is None
+    assert made_on(folder, read_active_plan(folder, video_id)) is None
     with pytest.raises(SettingsError, match="it has finished no video yet"):
         measured_speed(folder, "flow", instance_type=G5)
 
@@ -77,25 +77,25 @@ def test_what_another_model_made_does_not_count(folder: Storage) -> None:
     video_id = finished_video(folder)
     write_served(folder, "flow", changed(DEPLOYED, model_id="fade-2"))
     date_back(folder, endpoint_key("flow"))
-    assert made_on(folder, video_id, read_in_force(folder, video_id)) is None
+    assert made_on(folder, read_active_plan(folder, video_id)) is None
 
 
 def test_without_receipts_nobody_knows_what_made_the_results(folder: Storage) -> None:
     video_id = finished_video(folder)
     folder.delete([receipt_of(folder, video_id)])
-    assert made_on(folder, video_id, read_in_force(folder, video_id)) is None
+    assert made_on(folder, read_active_plan(folder, video_id)) is None
 
 
 def test_a_video_whose_settings_changed_since_does_not_count(folder: Storage) -> None:
     video_id = finished_video(folder)
-    look(folder, video_id, chosen={"slowdown": "8"}, progress=quiet)
+    inspect_upload(folder, video_id, chosen={"slowdown": "8"}, progress=quiet)
     with pytest.raises(SettingsError, match="it has finished no video yet"):
         measured_speed(folder, "flow", instance_type=G5)
 
 
 def test_a_video_interpolated_anew_counts_once_it_is_finished_anew(folder: Storage) -> None:
     video_id = finished_video(folder)
-    look(folder, video_id, chosen={"slowdown": "8"}, progress=quiet)
+    inspect_upload(folder, video_id, chosen={"slowdown": "8"}, progress=quiet)
     cut(folder, video_id, progress=quiet)
     write_json(folder, receipt_of(folder, video_id), {})
     with pytest.raises(SettingsError, match="it has finished no video yet"):
@@ -137,6 +137,6 @@ def test_a_local_speed_is_never_taken_for_that_of_an_instance(folder: Storage) -
 def test_without_an_endpoint_there_is_no_speed(folder: Storage) -> None:
     video_id = finished_video(folder)
     forget_served(folder, "flow")
-    assert made_on(folder, video_id, read_in_force(folder, video_id)) is None
+    assert made_on(folder, read_active_plan(folder, video_id)) is None
     with pytest.raises(SettingsError, match="no endpoint of that name serves file:"):
         measured_speed(folder, "flow", instance_type=G5)

@@ -17,7 +17,7 @@ from slowmo_pipeline.errors import (
 )
 from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.settings import parse_settings
-from slowmo_pipeline.steps.probe import joint_version, look
+from slowmo_pipeline.steps.inspect_upload import inspect_upload, joint_version
 from slowmo_pipeline.steps.records import Source, read_info, read_source
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.info import VideoInfo
@@ -39,7 +39,7 @@ class Looker:
 
     def __call__(self, **chosen: Any) -> tuple[Source, VideoInfo]:
         self.stages.clear()
-        return look(self.storage, self.video_id, chosen=chosen, progress=self._note)
+        return inspect_upload(self.storage, self.video_id, chosen=chosen, progress=self._note)
 
     def slowdown(self, **chosen: Any) -> Fraction:
         return self(**chosen)[0].settings.slowdown
@@ -232,7 +232,7 @@ def test_unregistered_video_is_unknown(storage: Storage) -> None:
     with pytest.raises(
         UnknownVideoError, match=r"video nobody-12345678 is not registered\. Put its file into .*uploads"
     ):
-        look(storage, "nobody-12345678", chosen={}, progress=quiet)
+        inspect_upload(storage, "nobody-12345678", chosen={}, progress=quiet)
 
 
 def test_vanished_upload_is_told(looked: Looker) -> None:
@@ -295,7 +295,7 @@ def test_names_of_all_kinds_are_looked_at(folder: Storage, tmp_path: Path) -> No
         video_id = drop(folder, key=f"uploads/{name}")
 
         assert video_id == video_id_of(f"uploads/{name}")
-        assert look(folder, video_id, chosen={}, progress=quiet)[1].frame_count == 9
+        assert inspect_upload(folder, video_id, chosen={}, progress=quiet)[1].frame_count == 9
 
 
 @pytest.mark.parametrize("info", [{"format": 0}, {}, {"format": 1, "ticks": None}])

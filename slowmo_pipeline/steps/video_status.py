@@ -1,0 +1,165 @@
+"""Where each video stands, as the stored objects tell."""
+
+from dataclasses import dataclass
+
+from slowmo_pipeline.endpoint_record import served_now
+from slowmo_pipeline.errors import DamagedRecordError, StorageError, UnknownVideoError
+from slowmo_pipeline.keys import FINALS, VIDEOS, VideoKeys, is_video_id, video_id_below
+from slowmo_pipeline.steps.records import (
+    Final,
+    Source,
+    read_active_versions,
+    read_final,
+    read_final_record,
+    read_known,
+    read_source,
+    recipe_of,
+)
+from slowmo_pipeline.storage.base import Storage
+
+FINISHED = "finished"
+OUTDATED = "finished, with an older model"
+NONE_OUTDATED = "No video is outdated."
+
+
+@dataclass(frozen=True)
+class VideoStatus:
+    """Where a video stands."""
+
+    video_id: str
+    state: str
+    result: str | None
+    """Key of the final video, which may be that of earlier settings."""
+    notes: int
+    losses: int
+    """How many sentences its result came with."""
+    is_outdated: bool
+    """Whether its result was made by another model than its endpoint runs now."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the result is what the video's settings ask for."""
+        return self.state in (FINISHED, OUTDATED)
+
+
+class VideoStatuses:
+    """Where videos stand, from one listing of what is stored and two small objects each.
+
+    Three, for a video of which another model makes the same plan anew; and the record of each endpoint once.
+    """
+
+    def __init__(self, storage: Storage, *, only: str | None = None) -> None:
+        """Lists everything stored, or what is stored of one video; and the final videos."""
+        self._storage = storage
+        self._stored: dict[str, set[str]] = {}
+        try:
+            self._add_below(VideoKeys(only).prefix if only else VIDEOS)
+        except StorageError:  # a folder between them that cannot be read: each by itself, then
+            self._stored = {video_id: set() for video_id in storage.folders(VIDEOS)}
+            self._is_listed = False
+        else:
+            self._is_listed = True
+        self._finals = {entry.key for entry in storage.list(FINALS)}
+        self._served: dict[str, str | None] = {}
+
+    @property
+    def video_ids(self) -> tuple[str, ...]:
+        """The ids of all registered videos, sorted; other folders between theirs are nobody's."""
+        return tuple(sorted(filter(is_video_id, self._stored)))
+
+    def _add_below(self, prefix: str) -> None:
+        for entry in self._storage.list(prefix):
+            self._stored.setdefault(video_id_below(entry.key), set()).add(entry.key)
+
+    def of(self, video_id: str) -> VideoStatus:
+        """Where a video stands. Raises UnknownVideoError for one that was never registered, and StorageError."""
+        known = read_known(self._storage, video_id)
+        if known is None:
+            raise unknown(video_id)
+        if not self._is_listed:
+            self._add_below(VideoKeys(video_id).prefix)
+        source, final = known if isinstance(known, Source) else None, self._final(video_id)
+        is_outdated = bool(source and final and self._is_outdated(source, final))
+        return VideoStatus(
+            video_id,
+            self._state(video_id, source, final, is_outdated=is_outdated) if source else "registered",
+            result=final.key if final else None,
+            notes=len(final.notes) if final else 0,
+            losses=len(final.losses) if final else 0,
+            is_outdated=is_outdated,
+        )
+
+    def _final(self, video_id: str) -> Final | None:
+        key = VideoKeys(video_id).finals[0]
+        final = read_final_record(self._storage, video_id) if key in self._finals else None
+        return final if final and final.key in self._finals else None
+
+    def _is_outdated(self, source: Source, final: Final) -> bool:
+        interpolator = source.settings.interpolator
+        if interpolator not in self._served:
+            now = served_now(self._storage, interpolator)
+            self._served[interpolator] = now.model_id if now else None
+        return self._served[interpolator] not in (None, final.recipe["model_id"])
+
+    def _state(self, video_id: str, source: Source, final: Final | None, *, is_outdated: bool) -> str:
+        plan, stored = VideoKeys(video_id).plan(source.plan), self._stored[video_id]
+        chunks = {key for key in stored if key.startswith(plan.chunks)}
+        # Of a finished video no chunks are left: where there are, it is being made anew, or was not tidied up.
+        if final and not chunks and final.recipe == recipe_of(source, str(final.recipe["model_id"])):
+            return OUTDATED if is_outdated else FINISHED
+        versions = read_active_versions(self._storage, video_id) if VideoKeys(video_id).current in stored else None
+        if versions is None or versions.plan != source.plan or plan.plan not in stored:
+            return "registered"
+        if final and final.recipe == recipe_of(source, versions.model_id):
+            return OUTDATED if is_outdated else FINISHED
+        results = plan.model(versions.model_id).results
+        done = {key.removeprefix(results) for key in stored if key.startswith(results)}
+        # Every chunk without a result was stored when the video was cut.
+        total = done | {key.removeprefix(plan.chunks) for key in chunks}
+        return f"{len(done)} of {len(total)} chunks interpolated"
+
+
+def is_made_of(storage: Storage, video_id: str, version: str) -> bool:
+    """Whether the final video is there and was made from this version of the upload and its sidecar."""
+    try:
+        source, versions = read_source(storage, video_id), read_active_versions(storage, video_id)
+    except (UnknownVideoError, DamagedRecordError):
+        return False  # a run makes what is missing
+    if versions is None or source.version != version:
+        return False
+    final = read_final(storage, video_id)
+    return final is not None and final.recipe == recipe_of(source, versions.model_id)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What made a final video, and what would now."""
+
+    interpolator: str
+    model_id: str
+    served: str | None
+    """The model that the endpoint of the interpolator runs; None once it was deleted: nothing newer is known then."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the video was made by another model than is served now."""
+        return self.served not in (None, self.model_id)
+
+
+def maker(storage: Storage, video_id: str) -> Maker | None:
+    """What made the final video; None while there is none."""
+    final, versions = read_final(storage, video_id), read_active_versions(storage, video_id)
+    if final is None or versions is None:
+        return None
+    now = served_now(storage, versions.interpolator)
+    return Maker(versions.interpolator, str(final.recipe["model_id"]), now.model_id if now else None)
+
+
+def known_videos(storage: Storage) -> tuple[str, ...]:
+    """The ids of all registered videos, sorted; other folders between theirs are nobody's."""
+    return tuple(filter(is_video_id, storage.folders(VIDEOS)))
+
+
+def unknown(video_id: str) -> UnknownVideoError:
+    """The error for an id that was never registered."""
+    return UnknownVideoError(f"There is no video {video_id}: `slowmo status` lists those there are.")
