@@ -15,7 +15,6 @@ from pathlib import Path
 from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
 from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.interpolation.catalog import recipe_of
-from slowmo_pipeline.keys import PlanKeys, ResultKeys
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.worker import run
 from slowmo_pipeline.steps.assemble import assemble
@@ -24,6 +23,7 @@ from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.keys import PlanKeys, ResultKeys
 from slowmo_pipeline.video.binary import ffmpeg_binary
 from slowmo_pipeline_tests.processes import free_port
 

@@ -23,12 +23,12 @@ from benchmarks.scale_stage import Requests, Stage, stage
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.keys import UPLOADS, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.plan import MAX_CHUNK_GAPS
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, UploadCursor
 from slowmo_pipeline.steps.inspect_upload import joint_version
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import UPLOADS, video_id_of
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.media import grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import NOT_WAITING

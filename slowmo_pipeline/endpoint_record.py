@@ -1,10 +1,10 @@
 """What an endpoint is, as the storage tells: a record by each name, written by whoever deploys or serves it."""
 
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError
-from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, read_record, write_record
+from slowmo_pipeline.storage.keys import endpoint_key
 
 _WRITTEN_ANEW = "`slowmo endpoint deploy` writes it anew, and so does a local endpoint when it starts."
 

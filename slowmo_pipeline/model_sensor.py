@@ -19,11 +19,11 @@ from slowmo_pipeline.endpoint_asset import seen, told_status
 from slowmo_pipeline.endpoint_record import Served, served_now
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.evaluations import by_served_model, evaluation
-from slowmo_pipeline.keys import ENDPOINTS, FINALS
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import ENDPOINTS, FINALS
 
 VIDEOS_A_TICK = 100
 """Dagster stores the two events of each on their own, in some 50 ms."""

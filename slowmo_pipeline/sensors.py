@@ -16,7 +16,6 @@ from slowmo_pipeline.cursor import Cursor
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, VideoIdTakenError
 from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
-from slowmo_pipeline.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, held_here, local_model
 from slowmo_pipeline.steps.changes import Change, change_of, noted
@@ -25,6 +24,7 @@ from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_ids import video_ids_for
 from slowmo_pipeline.steps.video_status import is_made_of
 from slowmo_pipeline.storage.base import Entry, Storage
+from slowmo_pipeline.storage.keys import FAILURES, PENDING, SIDECAR_SUFFIX, UPLOADS, sidecar_key, video_id_of_pending
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob"}

@@ -17,12 +17,12 @@ from dagster import DagsterEventType, RunsFilter
 from slowmo_pipeline.assets import final_video
 from slowmo_pipeline.environment import operator_topic, ui_url
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.reasons import reason_of
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.sensors import Look, completed_outputs, look_at_pending, next_run
+from slowmo_pipeline.storage.keys import VideoKeys
 
 EVENTS_A_TICK = 50
 """A message takes a tenth of a second, and Dagster ends a tick after 60 s."""

@@ -17,10 +17,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.serving.invocation import parse_invocation
 from slowmo_pipeline.serving.request_log import Request
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FAILURES
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.fault_proxy import Asked, Fault, FaultProxy, Forward, Told, fault_proxy
 from slowmo_pipeline_tests.sagemaker_server import Script, scripted_sagemaker

@@ -10,12 +10,12 @@ import numpy as np
 from slowmo_pipeline.chunkfile import ResultReader
 from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.hosted import why_lost
-from slowmo_pipeline.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
 from slowmo_pipeline.steps.pending_marker import needed_run, read_pending
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FAILURES, PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Stage
 from slowmo_pipeline_tests.fault_proxy import Asked, FaultProxy

@@ -14,11 +14,11 @@ import pytest
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests import interpolators

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from slowmo_pipeline.keys import VideoKeys, endpoint_key
+from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.media import cut_off, damaged, grey_frames, write_clip
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, TestPipeline, fade_pipeline, failure_message, materialized
 from slowmo_pipeline_tests.stored import read_json, root_of, write_json

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.serving.package import write_package
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.aws_stage import Stage, aws_stage, container_runtime
 from slowmo_pipeline_tests.containers import LEVELS, average_model, container_python, serving

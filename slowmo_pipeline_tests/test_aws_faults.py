@@ -16,10 +16,10 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, StorageError
-from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolated
+from slowmo_pipeline.storage.keys import FAILURES
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.aws_stage import Held, Stage, aws_stage, fail, fail_besides, swallow
 from slowmo_pipeline_tests.aws_video import CHUNKS, ENDPOINT, FOUND, Video, chunk_of

@@ -15,7 +15,7 @@ import pytest
 from dagster import DagsterRunStatus
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from slowmo_pipeline.keys import video_id_of
+from slowmo_pipeline.storage.keys import video_id_of
 from slowmo_pipeline_tests.hostile import left
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.processes import Processes, drop, free_port, make_clip

@@ -16,12 +16,12 @@ from slowmo_pipeline.endpoint import AsyncEndpoint
 from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import EndpointError, StorageError
-from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.steps.pending_marker import read_pending
 from slowmo_pipeline.steps.records import read_active_versions, read_final
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.local_server import eventually

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.steps.changes import Change, noted
 from slowmo_pipeline.steps.cut import cut
@@ -23,6 +22,7 @@ from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline_tests.daemon import Daemon, daemon
 from slowmo_pipeline_tests.stored import root_of
 from slowmo_pipeline_tests.videos import clip, finish, quiet, serve

@@ -9,10 +9,10 @@ from typer.testing import CliRunner, Result
 from slowmo_pipeline.cli_cost import cost
 from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.keys import SETTINGS, VideoKeys
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import cut_off, grey_frames, write_clip

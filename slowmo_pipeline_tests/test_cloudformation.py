@@ -15,7 +15,7 @@ from moto.core.authorization import enable_iam_authentication
 
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings
-from slowmo_pipeline.keys import VideoKeys, endpoint_key
+from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.called_actions import needed_actions
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.pipeline import NOT_WAITING, fade_pipeline

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
+from slowmo_pipeline.storage.hashing import file_sha256
 
 
 def test_digest_is_the_sha256_of_the_content(tmp_path: Path) -> None:

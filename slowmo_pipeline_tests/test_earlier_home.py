@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.keys import VideoKeys, earlier_video_id_of, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.serving.owner import use_endpoint
@@ -18,6 +17,7 @@ from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys, earlier_video_id_of, video_id_of
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.earlier_home import EarlierHome, earlier_home
 from slowmo_pipeline_tests.processes import Processes

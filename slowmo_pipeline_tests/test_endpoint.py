@@ -19,8 +19,8 @@ from slowmo_pipeline.endpoint import (
 )
 from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.keys import endpoint_key
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import endpoint_key
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import FADE
 from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_chunk, grey_of

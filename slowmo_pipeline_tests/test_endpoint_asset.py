@@ -12,7 +12,6 @@ from dagster._core.loader import LoadingContextForTest
 from slowmo_pipeline.endpoint_asset import endpoint, made_with
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.model_sensor import ModelCursor, served_models
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
@@ -21,6 +20,7 @@ from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.stored import read_json
 from slowmo_pipeline_tests.videos import drop, drop_and_cut, finish, quiet, serve

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slowmo_pipeline.keys import VideoKeys, endpoint_key, sidecar_key, upload_key, video_id_of, video_id_of_pending
+from slowmo_pipeline.storage.keys import (
+    VideoKeys,
+    endpoint_key,
+    sidecar_key,
+    upload_key,
+    video_id_of,
+    video_id_of_pending,
+)
 
 UPLOAD_KEYS = st.text(st.characters(codec="utf-8") | st.sampled_from("/. _-#,"), max_size=80).map("uploads/".__add__)
 

@@ -9,11 +9,11 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError, UnknownVideoError
 from slowmo_pipeline.home import locked
-from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.removal import remove_video
 from slowmo_pipeline.steps.removal import objects_of
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import SIDECAR_SUFFIX, VideoKeys
 from slowmo_pipeline_tests.forked import slowmo
 from slowmo_pipeline_tests.pipeline import TestPipeline, fade_pipeline
 from slowmo_pipeline_tests.videos import drop_and_cut, finish

@@ -14,12 +14,12 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.keys import VideoKeys, video_id_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import VideoKeys, video_id_of
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.buckets import write_an_hour_ago
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, refuse_as_s3

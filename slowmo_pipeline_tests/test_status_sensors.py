@@ -12,12 +12,12 @@ from dagster import DagsterRunStatus
 
 from slowmo_pipeline.endpoint_record import Served, write_served
 from slowmo_pipeline.errors import NotificationError, StorageError
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.status_sensors import failed_videos, finished_videos
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, refuse_as_s3
 from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic

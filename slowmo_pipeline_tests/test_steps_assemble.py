@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.steps.records import read_active_plan, read_final
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.video.binary import ffmpeg_binary
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.media import clicks, grey_frames, write_clip

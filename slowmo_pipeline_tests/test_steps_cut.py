@@ -20,7 +20,6 @@ from slowmo_pipeline.errors import (
     VideoTooLargeError,
 )
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.plan import Chunk, NewFrame, Plan
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
@@ -28,6 +27,7 @@ from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.timeline import ConstantRate
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip

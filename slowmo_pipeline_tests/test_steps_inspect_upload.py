@@ -15,11 +15,11 @@ from slowmo_pipeline.errors import (
     UnreadableVideoError,
     VideoTooLargeError,
 )
-from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.inspect_upload import inspect_upload, joint_version
 from slowmo_pipeline.steps.records import Source, read_info, read_source
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline_tests import videos
 from slowmo_pipeline_tests.stored import read_json, root_of, write_json

@@ -16,7 +16,6 @@ from slowmo_pipeline.errors import (
     InterpolationFailedError,
     UnknownVideoError,
 )
-from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
@@ -24,6 +23,7 @@ from slowmo_pipeline.steps.pending_marker import Pending, read_pending
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import FAILURES, PENDING, ResultKeys, VideoKeys
 from slowmo_pipeline_tests.videos import drop_and_cut, finish, quiet, serve
 
 CHUNKS = 4

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.endpoint import AsyncEndpoint
-from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.serving.local_client import held_at
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.disks import fill, small_disk
 from slowmo_pipeline_tests.local_server import GATED, LocalServer, eventually

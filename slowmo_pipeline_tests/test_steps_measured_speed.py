@@ -8,7 +8,6 @@ import pytest
 
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.steps import measured_speed as speed
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
@@ -16,6 +15,7 @@ from slowmo_pipeline.steps.measured_speed import made_on, measured_speed
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.interpolators import Fade
 from slowmo_pipeline_tests.stored import changed, root_of, write_json
 from slowmo_pipeline_tests.videos import UPLOAD, drop, finish, quiet

@@ -8,11 +8,11 @@ import pytest
 
 from slowmo_pipeline.endpoint import Receipt
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
-from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.serving.local_client import Held
 from slowmo_pipeline.steps.pending_marker import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
 from slowmo_pipeline_tests.stored import changed, write_json
 from slowmo_pipeline_tests.videos import drop_and_cut, finish
 

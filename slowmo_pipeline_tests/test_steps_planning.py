@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.errors import EncodeError, SettingsError, VideoTooLargeError
-from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.planning import timeline_of
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline_tests.media import grey_frames, write_clip
 from slowmo_pipeline_tests.stored import changed, read_json, write_json
 from slowmo_pipeline_tests.test_video_info import INFO

@@ -3,10 +3,10 @@
 import pytest
 
 from slowmo_pipeline.endpoint_record import Served, write_served
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps import under_way as module
 from slowmo_pipeline.steps.under_way import under_way
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, refuse_as_s3
 from slowmo_pipeline_tests.steps import submitted

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError, VideoIdTakenError
-from slowmo_pipeline.keys import VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.hashing import file_sha256
+from slowmo_pipeline.storage.keys import VideoKeys, earlier_video_id_of, sidecar_key, video_id_of
 from slowmo_pipeline_tests.stored import read_json, write_json
 from slowmo_pipeline_tests.videos import quiet
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.assemble import assemble
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
@@ -14,6 +13,7 @@ from slowmo_pipeline.steps.samples import SAMPLES
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.verify import Verified, verify
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests.media import FILM_RATE, moving_square, write_clip
 from slowmo_pipeline_tests.videos import UPLOAD, interpolate, quiet, serve

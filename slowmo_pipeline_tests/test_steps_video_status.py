@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from slowmo_pipeline.errors import UnknownVideoError
-from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.steps.changes import Change, noted
 from slowmo_pipeline.steps.cleaning import clean
 from slowmo_pipeline.steps.cut import cut
@@ -15,6 +14,7 @@ from slowmo_pipeline.steps.records import Final, is_finished, read_active_plan, 
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_status import VideoStatus, VideoStatuses, known_videos
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys
 from slowmo_pipeline_tests.stored import write_json
 from slowmo_pipeline_tests.videos import UPLOAD, drop, drop_and_cut, finish, interpolate, looked, quiet, serve
 

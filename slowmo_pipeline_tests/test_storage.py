@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from moto.s3.models import s3_backends
 
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.opening import open_storage
 
 NAMES = [

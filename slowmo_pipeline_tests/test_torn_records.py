@@ -17,7 +17,6 @@ import pytest
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.serving.request_log import Request, RequestLog
 from slowmo_pipeline.serving.server_state import ServerState
@@ -25,6 +24,7 @@ from slowmo_pipeline.steps.records import read_active_plan, read_source
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_status import known_videos
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.local_server import LocalServer, eventually
 from slowmo_pipeline_tests.pipeline import failure_message
 from slowmo_pipeline_tests.processes import Processes, make_clip

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from slowmo_pipeline.chunkfile import ChunkReader, write_result
-from slowmo_pipeline.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.cut import Cut, cut
@@ -18,6 +17,7 @@ from slowmo_pipeline.steps.records import Final, Source, read_active_plan
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.interpolators import Fade

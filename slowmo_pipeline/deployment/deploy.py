@@ -32,10 +32,10 @@ from slowmo_pipeline.deployment.versions import (
     model_content,
 )
 from slowmo_pipeline.endpoint_record import Served
-from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.serving.package import packaged_model_id
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FAILURES
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from slowmo_pipeline.deployment.scaling import METRICS, Bounds, bounds, endpoint
 from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.endpoint import read_failure
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FAILURES
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef

@@ -5,13 +5,13 @@ from pathlib import Path, PurePosixPath
 
 from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import PACKAGES, Names
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import ENDPOINTS, endpoint_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import read_if_whole
+from slowmo_pipeline.storage.keys import ENDPOINTS, endpoint_key
 
 _TORN = "Whose it is writes it anew."
 

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import ModelError
 from slowmo_pipeline.modelstore.packed import packed_files
 from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.storage.hashing import file_sha256
 
 GRAPH = "saved_model.pb"
 """The file that makes a folder a SavedModel."""

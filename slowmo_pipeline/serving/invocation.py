@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Mapping
 
 from slowmo_pipeline.errors import EndpointError, StorageError
-from slowmo_pipeline.keys import FAILURES
 from slowmo_pipeline.serving.request_log import Request
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FAILURES
 
 _PREFIX = "x-amzn-sagemaker-"
 _OPAQUE = ("content-type", "accept", "custom-attributes")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from slowmo_pipeline.chunkconfig import MODEL_ID_PATTERN
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.serving.model_folder import (
     MODEL_ID,
@@ -27,6 +26,7 @@ from slowmo_pipeline.serving.model_folder import (
     warm_up_size,
 )
 from slowmo_pipeline.storage.disk_errors import replacing
+from slowmo_pipeline.storage.hashing import file_sha256
 
 _SERVER = "slowmo_pipeline.serving.app"
 """What our own image runs; DJL Serving runs model.py."""

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from slowmo_pipeline.chunkfile import ResultReader
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import ChunkFormatError, EncodeError, EncoderKilledError, UnknownVideoError
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
 from slowmo_pipeline.video.sound import add_sound

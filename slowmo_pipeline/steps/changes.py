@@ -6,11 +6,11 @@ since when. A sidecar that is removed leaves no time behind, and clocks are set 
 storage, and the next one is later, also when the sensor has lost its cursor.
 """
 
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.record import Record
 from slowmo_pipeline.steps.inspect_upload import joint_version
 from slowmo_pipeline.storage.base import Entry, Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
+from slowmo_pipeline.storage.keys import VideoKeys
 
 
 class Change(Record):

@@ -1,10 +1,10 @@
 """Deleting what can be made again."""
 
 from slowmo_pipeline.errors import UnknownVideoError
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.steps.records import is_finished, read_active_plan
 from slowmo_pipeline.steps.video_status import unknown
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys
 
 
 def clean(storage: Storage, video_id: str) -> int:

@@ -14,7 +14,6 @@ from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import DiskFullError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
-from slowmo_pipeline.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
@@ -23,6 +22,7 @@ from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.records import ActivePlan, ActiveVersions, is_finished, read_info, read_source, shape_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
+from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import read_frames
 

@@ -5,16 +5,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, UnknownVideoError, UnreadableVideoError
-from slowmo_pipeline.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_settings, read_sidecar
 from slowmo_pipeline.steps.planning import timeline_of
 from slowmo_pipeline.steps.records import Registered, Source, parse_source
 from slowmo_pipeline.steps.video_ids import uploads_of
 from slowmo_pipeline.storage.base import Entry, Storage
+from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
+from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.video.examination import Limits
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.probing import probe_apart

@@ -19,7 +19,6 @@ from slowmo_pipeline.errors import (
     UnknownVideoError,
 )
 from slowmo_pipeline.hosted import why_lost
-from slowmo_pipeline.keys import VideoKeys
 from slowmo_pipeline.plan import Chunk
 from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.serving.local_client import Held
@@ -28,6 +27,7 @@ from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.steps.records import ActivePlan, is_finished
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
+from slowmo_pipeline.storage.keys import VideoKeys
 
 MAX_UNDER_WAY = 200
 """Chunks of one video in the queue at once: SageMaker drops what has queued for six hours, without a trace."""

@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 
 from slowmo_pipeline.endpoint_record import Served, served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, UnknownVideoError
-from slowmo_pipeline.keys import FINALS, endpoint_key
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FINALS, endpoint_key
 
 MEASURED_VIDEOS = 20
 """The latest that are looked at: each costs several requests."""

@@ -13,12 +13,12 @@ from pydantic import BeforeValidator
 
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.keys import PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.plan import Plan, plan_hash
 from slowmo_pipeline.record import Items, Record
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, read_record
+from slowmo_pipeline.storage.keys import PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.video.info import VideoInfo
 
 ASSEMBLY_FORMAT = 1

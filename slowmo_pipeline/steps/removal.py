@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from slowmo_pipeline.errors import DamagedRecordError
-from slowmo_pipeline.keys import VideoKeys, sidecar_key
 from slowmo_pipeline.steps.records import read_registered
 from slowmo_pipeline.steps.video_ids import uploads_of
 from slowmo_pipeline.steps.video_status import unknown
 from slowmo_pipeline.storage.base import Entry, Storage
+from slowmo_pipeline.storage.keys import VideoKeys, sidecar_key
 from slowmo_pipeline.video.writer import CODECS
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from slowmo_pipeline.endpoint import read_receipt
 from slowmo_pipeline.endpoint_record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError
-from slowmo_pipeline.keys import FAILURES, PENDING, ResultKeys, VideoKeys, video_id_of_pending
 from slowmo_pipeline.steps.pending_marker import read_pending
 from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FAILURES, PENDING, ResultKeys, VideoKeys, video_id_of_pending
 
 MAX_RECEIPTS = 500
 """Read at most, to tell chunks that failed from those that queue; a request each."""

@@ -6,9 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from slowmo_pipeline.digest import file_sha256
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, StorageError, VideoIdTakenError
-from slowmo_pipeline.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_sidecar
 from slowmo_pipeline.steps.inspect_upload import MAX_SETTINGS_BYTES
@@ -16,7 +14,9 @@ from slowmo_pipeline.steps.records import Registered, read_registered
 from slowmo_pipeline.steps.video_ids import video_id_for
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.disk_errors import ABSENT, file_size
+from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
+from slowmo_pipeline.storage.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
 
 logger = logging.getLogger(__name__)
 

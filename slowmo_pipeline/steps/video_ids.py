@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from slowmo_pipeline.errors import DamagedRecordError
-from slowmo_pipeline.keys import VIDEOS, earlier_video_id_of, video_id_of
 from slowmo_pipeline.steps.records import read_registered
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VIDEOS, earlier_video_id_of, video_id_of
 
 
 def video_id_for(storage: Storage, upload: str) -> str:

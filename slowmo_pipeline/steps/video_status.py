@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from slowmo_pipeline.endpoint_record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, UnknownVideoError
-from slowmo_pipeline.keys import FINALS, VIDEOS, VideoKeys, is_video_id, video_id_below
 from slowmo_pipeline.steps.records import (
     Final,
     Source,
@@ -16,6 +15,7 @@ from slowmo_pipeline.steps.records import (
     recipe_of,
 )
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import FINALS, VIDEOS, VideoKeys, is_video_id, video_id_below
 
 FINISHED = "finished"
 OUTDATED = "finished, with an older model"

@@ -16,10 +16,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import SIDECAR_SUFFIX, UPLOADS
 from slowmo_pipeline.locks import try_lock_where_possible
 from slowmo_pipeline.storage.base import Entry, Uploads, key_below
 from slowmo_pipeline.storage.disk_errors import ABSENT, disk_errors, gone, replacing, require_readable
+from slowmo_pipeline.storage.keys import SIDECAR_SUFFIX, UPLOADS
 from slowmo_pipeline.storage.scratch import Scratch
 
 _STAGED = ".staged-"

@@ -24,11 +24,11 @@ from urllib3.exceptions import HTTPError
 
 from slowmo_pipeline.environment import current_home, server_side_encryption
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.keys import UPLOADS
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, AwsError, Cause, sorted_out
 from slowmo_pipeline.storage.base import Entry, Uploads, key_below
 from slowmo_pipeline.storage.disk_errors import disk_errors, full, replacing, require_readable
+from slowmo_pipeline.storage.keys import UPLOADS
 from slowmo_pipeline.storage.scratch import Scratch
 
 if TYPE_CHECKING:
