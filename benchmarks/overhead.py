@@ -22,7 +22,7 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import recipe_of
-from slowmo_pipeline.plan import Chunk, Plan
+from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.running import Pipeline
 from slowmo_pipeline.serving.owner import use_endpoint

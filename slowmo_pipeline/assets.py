@@ -14,6 +14,7 @@ from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
 from slowmo_pipeline.evaluations import evaluation, undecodable
 from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.planning.timeline import ConstantRate
 from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.assemble import CAPTION, assemble
@@ -23,7 +24,6 @@ from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.timeline import ConstantRate
 
 TABLE_ROWS = 200
 """Dagster's UI grows slow beyond."""

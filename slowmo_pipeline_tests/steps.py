@@ -3,13 +3,13 @@
 from fractions import Fraction
 
 from slowmo_pipeline.endpoint import Receipt
-from slowmo_pipeline.plan import make_plan
+from slowmo_pipeline.planning.plan import make_plan
+from slowmo_pipeline.planning.timeline import ConstantRate, TimeLine
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
-from slowmo_pipeline.timeline import ConstantRate, TimeLine
 
 PLAN = "0123456789abcdef"
 

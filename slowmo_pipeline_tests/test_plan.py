@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from slowmo_pipeline.chunkconfig import MAX_FRAMES
 from slowmo_pipeline.errors import DamagedRecordError, VideoTooLargeError
 from slowmo_pipeline.interpolation.film.recursion import between
-from slowmo_pipeline.plan import MAX_CHUNK_GAPS, MAX_PAYLOAD_BYTES, Chunk, NewFrame, Plan, make_plan, plan_hash
-from slowmo_pipeline.timeline import ConstantRate, TimeLine, VariableRate
+from slowmo_pipeline.planning.plan import MAX_CHUNK_GAPS, MAX_PAYLOAD_BYTES, Chunk, NewFrame, Plan, make_plan, plan_hash
+from slowmo_pipeline.planning.timeline import ConstantRate, TimeLine, VariableRate
 
 CUT = "scene cut"
 
@@ -307,7 +307,7 @@ def test_plan_hash_changes_with_every_setting(change: dict[str, Any]) -> None:
 
 def test_plan_hash_changes_with_content_and_format(monkeypatch: pytest.MonkeyPatch) -> None:
     before = plan_hash(sha256="ab", settings=SETTINGS)
-    monkeypatch.setattr("slowmo_pipeline.plan.PLAN_FORMAT", 0)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.PLAN_FORMAT", 0)
 
     assert len({before, plan_hash(sha256="ac", settings=SETTINGS), plan_hash(sha256="ab", settings=SETTINGS)}) == 3
 

@@ -9,7 +9,7 @@ import pytest
 
 from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.errors import ChunkFormatError, DamagedRecordError
-from slowmo_pipeline.plan import Plan
+from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.record import Epoch, Items, PositiveFraction, Record, WireDocument
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.video.info import VideoInfo

@@ -20,7 +20,8 @@ from slowmo_pipeline.errors import (
     VideoTooLargeError,
 )
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.plan import Chunk, NewFrame, Plan
+from slowmo_pipeline.planning.plan import Chunk, NewFrame, Plan
+from slowmo_pipeline.planning.timeline import ConstantRate
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
 from slowmo_pipeline.steps.planning import plan_of
@@ -28,7 +29,6 @@ from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys, sidecar_key
-from slowmo_pipeline.timeline import ConstantRate
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip
 from slowmo_pipeline_tests.stored import changed
@@ -40,7 +40,7 @@ LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**6, max_seconds
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two gaps each: the clip of nine frames makes four chunks."""
-    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
 
 
 def keys_of(storage: Storage, video_id: str) -> PlanKeys:
@@ -72,7 +72,7 @@ def test_chunks_hold_what_the_plan_wants(storage: Storage) -> None:
 
 
 def test_gap_split_over_chunks_sends_its_frames_with_each(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slowmo_pipeline.plan.MAX_CHUNK_IMAGES", 6)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_IMAGES", 6)
     video_id, done = drop_and_cut(folder, frames=3, slowdown=10)
     keys = keys_of(folder, video_id)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slowmo_pipeline.plan import Plan, make_plan
+from slowmo_pipeline.planning.plan import Plan, make_plan
+from slowmo_pipeline.planning.timeline import ConstantRate, FrameTimes, Position, TimeLine, VariableRate
 from slowmo_pipeline.steps.samples import NEAR, SAMPLES, sampled_places
-from slowmo_pipeline.timeline import ConstantRate, FrameTimes, Position, TimeLine, VariableRate
 
 FILM = Fraction(24000, 1001)
 

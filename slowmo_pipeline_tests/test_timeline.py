@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slowmo_pipeline.timeline import (
+from slowmo_pipeline.planning.timeline import (
     STANDARD_RATES,
     ConstantRate,
     FrameTimes,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
-from slowmo_pipeline.timeline import ConstantRate, frame_times
+from slowmo_pipeline.planning.timeline import ConstantRate, frame_times
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests.media import (
     BT709,

@@ -8,7 +8,7 @@ from typing import TypeVar
 from slowmo_pipeline.chunkfile import ResultReader
 from slowmo_pipeline.errors import ChunkFormatError, EncodeError, EncoderKilledError, UnknownVideoError
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.plan import Chunk, Plan
+from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from slowmo_pipeline.endpoint import ChunkFailure, Receipt, read_failure, read_receipt
 from slowmo_pipeline.endpoint_record import LocalServer, Served
-from slowmo_pipeline.plan import Chunk
+from slowmo_pipeline.planning.plan import Chunk
 from slowmo_pipeline.serving.local_client import Held, held_by
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES, ResultKeys

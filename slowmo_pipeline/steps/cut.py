@@ -14,7 +14,7 @@ from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import DiskFullError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.images import ImageFormat
-from slowmo_pipeline.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan
+from slowmo_pipeline.planning.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload

@@ -19,7 +19,7 @@ from slowmo_pipeline.errors import (
     UnknownVideoError,
 )
 from slowmo_pipeline.hosted import why_lost
-from slowmo_pipeline.plan import Chunk
+from slowmo_pipeline.planning.plan import Chunk
 from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.serving.local_client import Held
 from slowmo_pipeline.steps.chunk_states import ChunkStates, ChunkTracker

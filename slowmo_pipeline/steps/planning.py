@@ -2,10 +2,10 @@
 
 from slowmo_pipeline.chunkconfig import MAX_NUMBER
 from slowmo_pipeline.errors import SettingsError, VideoTooLargeError
-from slowmo_pipeline.plan import Plan, make_plan, require_fitting
+from slowmo_pipeline.planning.plan import Plan, make_plan, require_fitting
+from slowmo_pipeline.planning.timeline import TimeLine, frame_times
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.records import shape_of
-from slowmo_pipeline.timeline import TimeLine, frame_times
 from slowmo_pipeline.video.info import VideoInfo
 
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.plan import Plan, plan_hash
+from slowmo_pipeline.planning.plan import Plan, plan_hash
 from slowmo_pipeline.record import Items, Record
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.storage.base import Storage

@@ -6,12 +6,12 @@ from html import escape
 import pandas as pd
 
 from slowmo_pipeline.cost import cost_of, packaged_prices, price_per_hour
+from slowmo_pipeline.planning.timeline import ConstantRate
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys
-from slowmo_pipeline.timeline import ConstantRate
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from slowmo_pipeline.plan import Plan
+from slowmo_pipeline.planning.plan import Plan
 
 SAMPLES = 8
 """Frames of the upload that are looked for, spread over it."""

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.planning.timeline import frame_times
 from slowmo_pipeline.steps.inspect_upload import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.samples import Place, sampled_places
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.timeline import frame_times
 from slowmo_pipeline.video.info import Colour, VideoInfo
 from slowmo_pipeline.video.picture import RgbConverter
 from slowmo_pipeline.video.reader import Limits, probe

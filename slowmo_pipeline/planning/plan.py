@@ -20,8 +20,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Strict, StringConstraints
 
 from slowmo_pipeline.errors import VideoTooLargeError
+from slowmo_pipeline.planning.timeline import ConstantRate, FrameTimes, TimeLine, VariableRate
 from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
-from slowmo_pipeline.timeline import ConstantRate, FrameTimes, TimeLine, VariableRate
 
 PLAN_FORMAT: Literal[1] = 1
 """Raised whenever the same settings would lead to another time line: part of the plan hash.
