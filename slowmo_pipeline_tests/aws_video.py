@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.endpoint_record import Served
 from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.resources import SageMakerAsyncEndpoint

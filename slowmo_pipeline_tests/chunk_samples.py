@@ -9,10 +9,10 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from slowmo_pipeline.chunkconfig import Want
-from slowmo_pipeline.chunkfile import write_chunk, write_result
+from slowmo_pipeline.chunks.documents import Want
+from slowmo_pipeline.chunks.files import write_chunk, write_result
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.images import ImageFormat
 
 WIDTH, HEIGHT = 20, 14
 NUMBERS = (7, 8, 12)

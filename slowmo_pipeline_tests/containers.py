@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from slowmo_pipeline.chunkconfig import Want
-from slowmo_pipeline.chunkfile import write_chunk
-from slowmo_pipeline.images import ImageFormat
+from slowmo_pipeline.chunks.documents import Want
+from slowmo_pipeline.chunks.files import write_chunk
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.serving.model_folder import read_properties
 from slowmo_pipeline.serving.package import write_package

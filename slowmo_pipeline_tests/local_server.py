@@ -16,9 +16,9 @@ import psutil
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from slowmo_pipeline.chunkconfig import Want
-from slowmo_pipeline.chunkfile import ResultReader, write_chunk
-from slowmo_pipeline.images import ImageFormat
+from slowmo_pipeline.chunks.documents import Want
+from slowmo_pipeline.chunks.files import ResultReader, write_chunk
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.serving.server_state import EndpointAddress
 from slowmo_pipeline.storage.base import Storage

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from slowmo_pipeline.chunkconfig import (
+from slowmo_pipeline.chunks.documents import (
     MAX_CONFIG_BYTES,
     MAX_FRAMES,
     MAX_NUMBER,
@@ -14,9 +14,9 @@ from slowmo_pipeline.chunkconfig import (
     Want,
     max_result_document_bytes,
 )
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.images import ImageFormat
 
 SHAPE = FrameShape(20, 14, 8)
 IMAGES = (ImageEntry(120, 1), ImageEntry(121, 2))

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkconfig import Want
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader, write_chunk, write_result
+from slowmo_pipeline.chunks.documents import Want
+from slowmo_pipeline.chunks.files import ChunkReader, ResultReader, write_chunk, write_result
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import Frame, FrameShape
-from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline_tests.chunk_samples import (
     HEIGHT,
     NUMBERS,
@@ -257,7 +257,7 @@ def test_a_result_is_held_against_what_is_expected(outputs: list[int], shape: Fr
 def test_reading_and_writing_qoi_does_not_import_opencv(tmp_path: Path) -> None:
     (tmp_path / "chunk.tar").write_bytes(chunk_bytes())
     program = (
-        "import sys; from slowmo_pipeline.chunkfile import ChunkReader; "
+        "import sys; from slowmo_pipeline.chunks.files import ChunkReader; "
         "assert len(list(ChunkReader(open(sys.argv[1], 'rb')).frames())) == 3; assert 'cv2' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "chunk.tar")], check=True)

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ChunkReader
+from slowmo_pipeline.chunks.files import ChunkReader
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline_tests.chunk_samples import chunk_bytes, tar_bytes, untar, with_checksum
 
 READ_WITH_LITTLE_MEMORY = """
 import gc, io, resource, sys
 import cv2, numpy
-from slowmo_pipeline.chunkfile import ChunkReader
+from slowmo_pipeline.chunks.files import ChunkReader
 from slowmo_pipeline.errors import ChunkFormatError
 cv2.setNumThreads(1)
 cv2.imdecode(cv2.imencode(".png", numpy.zeros((9, 9, 3), numpy.uint8))[1], cv2.IMREAD_COLOR)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
+from slowmo_pipeline.chunks.files import ChunkReader, ResultReader
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ChunkFormatError
-from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline_tests.chunk_samples import (
     chunk_bytes,
     reference_bytes,

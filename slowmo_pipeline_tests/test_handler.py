@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.serving.failure import Failure
 from slowmo_pipeline.serving.handler import handle

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import qoi
 
+from slowmo_pipeline.chunks.images import ImageFormat, decode, encode
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import Frame, FrameShape
-from slowmo_pipeline.images import ImageFormat, decode, encode
 from slowmo_pipeline_tests.chunk_samples import HEIGHT, WIDTH, jpeg_bytes, sample_frame
 
 EIGHT = FrameShape(WIDTH, HEIGHT, 8)

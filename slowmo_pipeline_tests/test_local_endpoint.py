@@ -16,7 +16,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.serving import local_endpoint
 from slowmo_pipeline.serving.local_client import Held, held_at, ping

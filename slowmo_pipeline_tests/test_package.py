@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.chunkfile import ChunkReader
+from slowmo_pipeline.chunks.files import ChunkReader
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.frames import FrameShape
 from slowmo_pipeline.interpolation.base import Interpolator

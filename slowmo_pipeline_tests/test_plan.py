@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slowmo_pipeline.chunkconfig import MAX_FRAMES
+from slowmo_pipeline.chunks.documents import MAX_FRAMES
 from slowmo_pipeline.errors import DamagedRecordError, VideoTooLargeError
 from slowmo_pipeline.interpolation.film.recursion import between
 from slowmo_pipeline.planning.plan import MAX_CHUNK_GAPS, MAX_PAYLOAD_BYTES, Chunk, NewFrame, Plan, make_plan, plan_hash

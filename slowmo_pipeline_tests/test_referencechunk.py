@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ChunkReader
+from slowmo_pipeline.chunks.files import ChunkReader
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline_tests.chunk_samples import (
     HEIGHT,
     REFERENCE_CONFIG,

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkfile import ChunkReader, ResultReader
+from slowmo_pipeline.chunks.files import ChunkReader, ResultReader
+from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.environment import gpu_required
 from slowmo_pipeline.interpolation.film import load_film
 from slowmo_pipeline.serving import app
-from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 from slowmo_pipeline_tests.chunk_samples import chunk_bytes, reference_bytes
 from slowmo_pipeline_tests.containers import (
     BROKEN,

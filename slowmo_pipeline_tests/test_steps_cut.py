@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slowmo_pipeline.chunkconfig import MAX_NUMBER
-from slowmo_pipeline.chunkfile import ChunkReader
+from slowmo_pipeline.chunks.documents import MAX_NUMBER
+from slowmo_pipeline.chunks.files import ChunkReader
 from slowmo_pipeline.errors import (
     DiskFullError,
     EndpointError,

@@ -3,9 +3,9 @@ import tarfile
 
 import pytest
 
-from slowmo_pipeline import tarstream
+from slowmo_pipeline.chunks import tar as tarstream
+from slowmo_pipeline.chunks.tar import BoundedReader, TarReader, TarWriter
 from slowmo_pipeline.errors import ChunkFormatError
-from slowmo_pipeline.tarstream import BoundedReader, TarReader, TarWriter
 from slowmo_pipeline_tests.chunk_samples import tar_bytes, untar, with_checksum
 
 MEMBERS = [("a", b"1"), ("empty", b""), ("block", bytes(range(256)) * 2)]

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from slowmo_pipeline.chunkfile import ChunkReader, write_result
+from slowmo_pipeline.chunks.files import ChunkReader, write_result
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.cut import Cut, cut

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.deployment.container_environment import require_environment
 from slowmo_pipeline.deployment.image import CUDA_12_AMI, CUDA_13_AMI
 from slowmo_pipeline.deployment.instances import has_gpu
@@ -14,7 +15,6 @@ from slowmo_pipeline.environment import REQUIRE_GPU
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.settings import reason_of
-from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 DEFAULT_NAME = "slowmo-film"
 

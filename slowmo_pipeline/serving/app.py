@@ -27,12 +27,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.serving.failure import BAD_CHUNK, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.model_folder import film_devices, load_warm, read_properties
 from slowmo_pipeline.serving.reply import Reply, reply_to
-from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 _NOT_READY = 503
 _PIECE_BYTES = 1 << 20

@@ -8,7 +8,7 @@ import io
 import time
 from typing import BinaryIO
 
-from slowmo_pipeline.chunkfile import ChunkReader, write_result
+from slowmo_pipeline.chunks.files import ChunkReader, write_result
 from slowmo_pipeline.interpolation.base import Interpolator
 
 

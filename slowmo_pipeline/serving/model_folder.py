@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from slowmo_pipeline.chunkconfig import MAX_PIXELS, Want
-from slowmo_pipeline.chunkfile import write_chunk
+from slowmo_pipeline.chunks.documents import MAX_PIXELS, Want
+from slowmo_pipeline.chunks.files import write_chunk
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ModelError, SettingsError
-from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.serving.handler import handle
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from slowmo_pipeline.chunkconfig import MODEL_ID_PATTERN
+from slowmo_pipeline.chunks.documents import MODEL_ID_PATTERN
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.serving.model_folder import (
     MODEL_ID,

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TextIO, TypeVar
 
+from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.errors import SlowmoError, StorageError
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import Recipe
@@ -26,7 +27,6 @@ from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.patience import pauses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline.tarstream import MAX_TAR_BYTES
 
 _T = TypeVar("_T")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from slowmo_pipeline.chunkfile import ResultReader
+from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.errors import ChunkFormatError, EncodeError, EncoderKilledError, UnknownVideoError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.planning.plan import Chunk, Plan

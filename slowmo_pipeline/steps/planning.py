@@ -1,6 +1,6 @@
 """From what probing found and the settings to a plan, and what of it cannot be, told before anything is made."""
 
-from slowmo_pipeline.chunkconfig import MAX_NUMBER
+from slowmo_pipeline.chunks.documents import MAX_NUMBER
 from slowmo_pipeline.errors import SettingsError, VideoTooLargeError
 from slowmo_pipeline.planning.plan import Plan, make_plan, require_fitting
 from slowmo_pipeline.planning.timeline import TimeLine, frame_times

@@ -1,6 +1,6 @@
 """What DJL Serving's image is told by its environment: limits that hold before serving.properties is read."""
 
-from slowmo_pipeline.tarstream import MAX_TAR_BYTES
+from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 
 DJL_ENVIRONMENT = {
     # The default of 64 MiB answers larger chunks with 413.

@@ -17,11 +17,11 @@ from typing import IO, Annotated
 
 from pydantic import AfterValidator
 
-from slowmo_pipeline.chunkconfig import MAX_CONFIG_BYTES, MAX_FRAMES, ChunkConfig, ImageEntry, Natural, Want
+from slowmo_pipeline.chunks.documents import MAX_CONFIG_BYTES, MAX_FRAMES, ChunkConfig, ImageEntry, Natural, Want
+from slowmo_pipeline.chunks.images import ImageFormat, jpeg_shape
+from slowmo_pipeline.chunks.tar import DIRECTORY, MAX_TAR_BYTES, PAX_RECORD, REGULAR, BoundedReader, TarReader
 from slowmo_pipeline.errors import ChunkFormatError
-from slowmo_pipeline.images import ImageFormat, jpeg_shape
 from slowmo_pipeline.record import WireDocument
-from slowmo_pipeline.tarstream import DIRECTORY, MAX_TAR_BYTES, PAX_RECORD, REGULAR, BoundedReader, TarReader
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import IO
 
-from slowmo_pipeline import images
-from slowmo_pipeline.chunkconfig import (
+from slowmo_pipeline.chunks import images
+from slowmo_pipeline.chunks.aws_reference import GZIP_MAGIC, read_reference_chunk
+from slowmo_pipeline.chunks.documents import (
     MAX_CONFIG_BYTES,
     ChunkConfig,
     ImageEntry,
@@ -25,11 +26,10 @@ from slowmo_pipeline.chunkconfig import (
     Want,
     max_result_document_bytes,
 )
+from slowmo_pipeline.chunks.images import ImageFormat
+from slowmo_pipeline.chunks.tar import BoundedReader, TarReader, TarWriter
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import Frame, FrameShape
-from slowmo_pipeline.images import ImageFormat
-from slowmo_pipeline.referencechunk import GZIP_MAGIC, read_reference_chunk
-from slowmo_pipeline.tarstream import BoundedReader, TarReader, TarWriter
 
 _CHUNK_DOCUMENT = "config.json"
 _CHUNK_STEM = "frame"

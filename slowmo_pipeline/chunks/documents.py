@@ -19,9 +19,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
+from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ChunkFormatError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.images import ImageFormat
 from slowmo_pipeline.record import Items, WireDocument
 
 FORMAT_VERSION = 1
