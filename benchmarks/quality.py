@@ -32,7 +32,7 @@ from rich.table import Table
 
 from benchmarks.clips import clip as clip_path
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.interpolation.flow import FlowInterpolator
+from slowmo_pipeline.interpolation.flow.interpolator import FlowInterpolator
 
 CLIPS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
 MINTERPOLATE = "minterpolate=fps={rate}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1:scd=none"

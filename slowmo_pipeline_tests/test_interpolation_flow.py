@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.clips import clip
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.interpolation import flow
-from slowmo_pipeline.interpolation.flow import FlowInterpolator
-from slowmo_pipeline.interpolation.projection import carry, pixel_grid
-from slowmo_pipeline.interpolation.tuning import TUNING
+from slowmo_pipeline.interpolation.flow import interpolator as flow
+from slowmo_pipeline.interpolation.flow.forward_warp import carry, pixel_grid
+from slowmo_pipeline.interpolation.flow.interpolator import FlowInterpolator
+from slowmo_pipeline.interpolation.flow.parameters import TUNING
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.interpolation.flow import FlowInterpolator
+from slowmo_pipeline.interpolation.flow.interpolator import FlowInterpolator
 from slowmo_pipeline.interpolation.tiling import OVERLAP, Made, Side, Tiling
 
 

@@ -62,7 +62,7 @@ class Recipe:
 
 
 INTERPOLATORS = {
-    "flow": "slowmo_pipeline.interpolation.flow:FlowInterpolator",
+    "flow": "slowmo_pipeline.interpolation.flow.interpolator:FlowInterpolator",
     "film": "slowmo_pipeline.interpolation.film:load_film",
 }
 """Name to factory."""

@@ -19,9 +19,9 @@ import numpy as np
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.base import ALL, render_gaps
-from slowmo_pipeline.interpolation.motion import Luma, MotionFinder, half_luma, trust
-from slowmo_pipeline.interpolation.projection import Field, carry, pixel_grid, sample
-from slowmo_pipeline.interpolation.tuning import TUNING
+from slowmo_pipeline.interpolation.flow.estimation import Luma, MotionFinder, half_luma, trust
+from slowmo_pipeline.interpolation.flow.forward_warp import Field, carry, pixel_grid, sample
+from slowmo_pipeline.interpolation.flow.parameters import TUNING
 
 ALGORITHM = 1
 """Raised whenever the arithmetic changes, so that results of before and after are never taken for each other's."""

@@ -7,7 +7,7 @@ import cv2
 import cv2.typing
 import numpy as np
 
-from slowmo_pipeline.interpolation.tuning import TUNING
+from slowmo_pipeline.interpolation.flow.parameters import TUNING
 
 Field: TypeAlias = cv2.typing.MatLike
 """float32 values at each pixel, (height, width) or (height, width, channels). A motion field's channels are (dx, dy).

@@ -7,8 +7,8 @@ import cv2.typing
 import numpy as np
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.interpolation.projection import Field, pixel_grid, sample
-from slowmo_pipeline.interpolation.tuning import TUNING
+from slowmo_pipeline.interpolation.flow.forward_warp import Field, pixel_grid, sample
+from slowmo_pipeline.interpolation.flow.parameters import TUNING
 
 Luma: TypeAlias = cv2.typing.MatLike
 """uint8, shape (height, width)."""
