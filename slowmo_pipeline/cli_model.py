@@ -67,7 +67,7 @@ def fetch(
     Fetch from where you would install programs from: a SavedModel is one, TensorFlow runs what its graph says.
     """
     from slowmo_pipeline.console import shown_progress
-    from slowmo_pipeline.models import fetch_model
+    from slowmo_pipeline.models.library import fetch_model
 
     if importlib.util.find_spec("tensorflow") is None:  # rather than after a download of minutes
         raise ModelError(_NO_TENSORFLOW)
@@ -95,8 +95,8 @@ def info(
     precision: Precision = None,
 ) -> None:
     """Show what a model is, where it computes, how exactly, and how long a new frame of 448x256 pixels takes there."""
-    from slowmo_pipeline.models import resolve_model
-    from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
+    from slowmo_pipeline.models.library import resolve_model
+    from slowmo_pipeline.models.saved_model import saved_model_sha256
     from slowmo_pipeline.serving.workers import usable_cores
 
     path = resolve_model(current_home(), model)
@@ -135,7 +135,7 @@ def package(
     ] = None,
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
-    from slowmo_pipeline.models import resolve_model
+    from slowmo_pipeline.models.library import resolve_model
     from slowmo_pipeline.serving.model_folder import WARM_UP
     from slowmo_pipeline.serving.package import write_package
     from slowmo_pipeline.storage.disk_errors import require_replaceable

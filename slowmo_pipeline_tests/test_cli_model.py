@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.modelstore.saved_model import saved_model_sha256
+from slowmo_pipeline.models.saved_model import saved_model_sha256
 from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline_tests.film_models import TINY, random_film, small_film
 from slowmo_pipeline_tests.forked import FILM, slowmo

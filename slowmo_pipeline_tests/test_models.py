@@ -8,7 +8,7 @@ import pytest
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import DiskFullError, HomeError, ModelError, SettingsError
 from slowmo_pipeline.locks import lock, opened
-from slowmo_pipeline.models import FetchedModel, fetch_model, resolve_model
+from slowmo_pipeline.models.library import FetchedModel, fetch_model, resolve_model
 from slowmo_pipeline_tests.model_sources import BESIDE, MODEL, folder_of, model_server, tar_of, zip_of
 
 OTHER = {**MODEL, "saved_model.pb": b"another graph"}

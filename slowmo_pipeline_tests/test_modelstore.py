@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slowmo_pipeline.errors import ModelError
-from slowmo_pipeline.modelstore import packed
-from slowmo_pipeline.modelstore.download import download, without_secrets
-from slowmo_pipeline.modelstore.saved_model import copy_saved_model, saved_model_sha256
+from slowmo_pipeline.models import archive as packed
+from slowmo_pipeline.models.download import download, without_secrets
+from slowmo_pipeline.models.saved_model import copy_saved_model, saved_model_sha256
 from slowmo_pipeline_tests.model_sources import (
     BESIDE,
     MODEL,

@@ -1,0 +1,1 @@
+"""What travels: frames and the times wanted between them to an interpolator, and new frames back."""

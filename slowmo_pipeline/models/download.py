@@ -7,7 +7,7 @@ import requests
 import urllib3
 
 from slowmo_pipeline.errors import ModelError
-from slowmo_pipeline.modelstore.packed import MAX_BYTES, PIECE_BYTES
+from slowmo_pipeline.models.archive import MAX_BYTES, PIECE_BYTES
 from slowmo_pipeline.progress import Progress
 
 _CONNECT_SECONDS = 15

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from slowmo_pipeline.errors import ModelError
-from slowmo_pipeline.modelstore.packed import packed_files
+from slowmo_pipeline.models.archive import packed_files
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage.hashing import file_sha256
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import DamagedRecordError, DiskFullError, ModelError, SettingsError, SlowmoError
 from slowmo_pipeline.locks import opened, try_lock
-from slowmo_pipeline.modelstore.download import download, is_url, without_secrets
-from slowmo_pipeline.modelstore.hub import PUBLISHED, download_published
-from slowmo_pipeline.modelstore.saved_model import GRAPH, copy_saved_model, saved_model_sha256
+from slowmo_pipeline.models.download import download, is_url, without_secrets
+from slowmo_pipeline.models.hub import PUBLISHED, download_published
+from slowmo_pipeline.models.saved_model import GRAPH, copy_saved_model, saved_model_sha256
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.record import Record
 
