@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
-from slowmo_pipeline.endpoint_record import Served, write_served
+from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.worker import run

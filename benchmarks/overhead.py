@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.clips import clip
+from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.home import open_instance
@@ -25,7 +26,6 @@ from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.running import Pipeline
-from slowmo_pipeline.serving.owner import use_endpoint
 from slowmo_pipeline.serving.workers import usable_cores
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import limits_of

@@ -22,7 +22,7 @@ import boto3
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from slowmo_pipeline.endpoint_record import Served, write_served
+from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.invocation import parse_invocation
 from slowmo_pipeline.serving.request_log import Request as Invocation

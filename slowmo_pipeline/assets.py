@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from slowmo_pipeline.cost import cost_of, price_per_hour
+from slowmo_pipeline.endpoint.prices import cost_of, price_per_hour
+from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.endpoint_asset import GROUP, KINDS, made_with
 from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
-from slowmo_pipeline.endpoint_record import served
 from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
 from slowmo_pipeline.evaluations import evaluation, undecodable
 from slowmo_pipeline.partitions import videos

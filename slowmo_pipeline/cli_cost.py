@@ -13,7 +13,7 @@ from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, usage
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.cost import Estimate
+    from slowmo_pipeline.endpoint.prices import Estimate
     from slowmo_pipeline.storage.base import Storage
 
 GivenLimits = Annotated[
@@ -51,7 +51,7 @@ def cost(
     The idle tail is what one instance costs from the last chunk on, until the alarm of its scaling stops it: some 15
     minutes, whatever the scale-in cooldown is.
     """
-    from slowmo_pipeline.cost import check_speed, known_price, packaged_prices, read_prices
+    from slowmo_pipeline.endpoint.prices import check_speed, known_price, packaged_prices, read_prices
     from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.storage.opening import open_storage
@@ -89,7 +89,7 @@ def cost(
 
 def _idle_tail() -> str:
     """What is counted, and what several instances would take, for an endpoint with a deployment's defaults."""
-    from slowmo_pipeline.cost import SCALE_IN_ALARM_SECONDS, idle_seconds
+    from slowmo_pipeline.endpoint.prices import SCALE_IN_ALARM_SECONDS, idle_seconds
 
     most, cooldown = _DEPLOYED["max_instances"].default, _DEPLOYED["scale_in_cooldown"].default
     best, worst = idle_seconds(most, scale_in_cooldown=cooldown)
@@ -114,7 +114,7 @@ def _estimate(
     clip: Path, common: Mapping[str, object], options: Mapping[str, object], speed: float, usd_per_hour: Decimal
 ) -> "Estimate":
     from slowmo_pipeline.console import shown_progress
-    from slowmo_pipeline.cost import estimate
+    from slowmo_pipeline.endpoint.prices import estimate
     from slowmo_pipeline.steps.inspect_upload import limits_of
     from slowmo_pipeline.steps.planning import plan_of
     from slowmo_pipeline.steps.upload import settings_of
@@ -137,7 +137,7 @@ def _estimate(
 
 
 def _print_table(estimates: Sequence[tuple[str, "Estimate"]]) -> None:
-    from slowmo_pipeline.cost import SCALE_IN_ALARM_SECONDS, Estimate
+    from slowmo_pipeline.endpoint.prices import SCALE_IN_ALARM_SECONDS, Estimate
 
     usd_per_hour = estimates[0][1].usd_per_hour
     rows = [(name, *_cells(found)) for name, found in estimates]

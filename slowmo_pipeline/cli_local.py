@@ -28,9 +28,9 @@ def local_endpoints(
     precision: str | None,
 ) -> list[str]:
     """What the local endpoint is to serve: how to make it, unless a live one has it and nothing special is asked."""
+    from slowmo_pipeline.endpoint.local import live_endpoint
     from slowmo_pipeline.interpolation.catalog import recipe_of
     from slowmo_pipeline.models.library import resolve_model
-    from slowmo_pipeline.serving.owner import live_endpoint
     from slowmo_pipeline.serving.served import ServedEndpoint
 
     options = {"block_height": block_height, "block_width": block_width, "precision": precision}

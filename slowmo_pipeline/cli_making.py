@@ -51,7 +51,7 @@ class Needed:
 
     def add(self, name: str) -> None:
         """Raises SlowmoError when there is no such interpolator, nor what it needs."""
-        from slowmo_pipeline.endpoint_record import is_deployed
+        from slowmo_pipeline.endpoint.record import is_deployed
 
         if name in self._endpoints:
             return
@@ -99,9 +99,9 @@ def make_all(
 @contextmanager
 def _pipeline(storage: "Storage", workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
     # Imports Dagster, which takes a second: not for --help.
+    from slowmo_pipeline.endpoint.local import use_endpoint
     from slowmo_pipeline.home import open_instance
     from slowmo_pipeline.running import Pipeline
-    from slowmo_pipeline.serving.owner import use_endpoint
 
     home = current_home()
     served = (

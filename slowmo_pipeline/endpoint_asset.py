@@ -18,10 +18,10 @@ SageMaker. Nothing here changes or wakes one.
 
 import dagster as dg
 
-from slowmo_pipeline.endpoint_record import Served, served_now
+from slowmo_pipeline.endpoint.record import Served, served_now
+from slowmo_pipeline.endpoint.sagemaker import status_of
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.hosted import status_of
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.storage.base import Storage

@@ -6,8 +6,8 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.stored import deployments
 from slowmo_pipeline.deployment.unscaled import unscaled
+from slowmo_pipeline.endpoint.sagemaker import PATIENCE, told_to_runs
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.hosted import PATIENCE, told_to_runs
 from slowmo_pipeline.resources import PipelineStorage
 
 LOOK_SECONDS = 600

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from slowmo_pipeline.assets import errors_as_failure
 from slowmo_pipeline.cursor import Cursor
+from slowmo_pipeline.endpoint.record import Served, served_now
 from slowmo_pipeline.endpoint_asset import seen, told_status
-from slowmo_pipeline.endpoint_record import Served, served_now
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.evaluations import by_served_model, evaluation
 from slowmo_pipeline.partitions import videos

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from slowmo_pipeline.endpoint import AsyncEndpoint
-from slowmo_pipeline.endpoint_record import served
+from slowmo_pipeline.endpoint.client import AsyncEndpoint
+from slowmo_pipeline.endpoint.local import live_endpoint, live_server
+from slowmo_pipeline.endpoint.local_client import Held, held_at
+from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.progress import RunProgress
-from slowmo_pipeline.serving.local_client import Held, held_at
-from slowmo_pipeline.serving.owner import live_endpoint, live_server
 from slowmo_pipeline.steps.records import ActivePlan, read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage

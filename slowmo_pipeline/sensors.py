@@ -13,8 +13,8 @@ from pydantic import Field
 
 from slowmo_pipeline.assets import InterpolatedChunksConfig
 from slowmo_pipeline.cursor import Cursor
+from slowmo_pipeline.endpoint.sagemaker import known_lost
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, VideoIdTakenError
-from slowmo_pipeline.hosted import known_lost
 from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage, held_here, local_model

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 PIPELINE = (
     "slowmo_pipeline.running",
     "slowmo_pipeline.diagnosis",
-    "slowmo_pipeline.serving.owner",
+    "slowmo_pipeline.endpoint.local",
     "slowmo_pipeline.steps.report",
 )
 """What most commands import."""

@@ -19,8 +19,8 @@ from botocore.config import Config
 from slowmo_pipeline.chunks.documents import Want
 from slowmo_pipeline.chunks.files import ResultReader, write_chunk
 from slowmo_pipeline.chunks.images import ImageFormat
-from slowmo_pipeline.serving.owner import live_endpoint
-from slowmo_pipeline.serving.server_state import EndpointAddress
+from slowmo_pipeline.endpoint.local import live_endpoint
+from slowmo_pipeline.endpoint.local_state import EndpointAddress
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
 

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from slowmo_pipeline.endpoint import Receipt
+from slowmo_pipeline.endpoint.client import Receipt
 from slowmo_pipeline.planning.plan import make_plan
 from slowmo_pipeline.planning.timeline import ConstantRate, TimeLine
 from slowmo_pipeline.steps.pending_marker import Pending

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from slowmo_pipeline import endpoint
 from slowmo_pipeline.deployment.aws import Aws
-from slowmo_pipeline.endpoint import AsyncEndpoint
-from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
+from slowmo_pipeline.endpoint import client as endpoint
+from slowmo_pipeline.endpoint.client import AsyncEndpoint
+from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, StorageError
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload

@@ -12,12 +12,12 @@ import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline.endpoint import AsyncEndpoint
-from slowmo_pipeline.endpoint_record import served
+from slowmo_pipeline.endpoint.client import AsyncEndpoint
+from slowmo_pipeline.endpoint.local import live_endpoint, use_endpoint
+from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import EndpointError, StorageError
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
 from slowmo_pipeline.steps.pending_marker import read_pending
 from slowmo_pipeline.steps.records import read_active_versions, read_final
 from slowmo_pipeline.storage.base import Storage

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from slowmo_pipeline.cli_cost import cost
-from slowmo_pipeline.endpoint_record import Served, write_served
+from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload

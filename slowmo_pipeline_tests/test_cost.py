@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.cost import (
+from slowmo_pipeline.endpoint.prices import (
     check_speed,
     cost_of,
     estimate,

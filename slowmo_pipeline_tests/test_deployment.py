@@ -8,7 +8,7 @@ from moto.sagemaker.models import sagemaker_backends
 
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.settings import parse_deployment
-from slowmo_pipeline.endpoint_record import Served, served, write_served
+from slowmo_pipeline.endpoint.record import Served, served, write_served
 from slowmo_pipeline.errors import EndpointError, ModelError, StorageError
 from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.storage.base import Storage

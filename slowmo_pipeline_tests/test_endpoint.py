@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.endpoint import (
+from slowmo_pipeline.endpoint.client import (
     DEADLINE_SLACK_SECONDS,
     QUEUE_SECONDS,
     AsyncEndpoint,
@@ -17,7 +17,7 @@ from slowmo_pipeline.endpoint import (
     Receipt,
     read_failure,
 )
-from slowmo_pipeline.endpoint_record import Served, served
+from slowmo_pipeline.endpoint.record import Served, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import endpoint_key

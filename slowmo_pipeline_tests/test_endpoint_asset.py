@@ -9,8 +9,8 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
+from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
 from slowmo_pipeline.endpoint_asset import endpoint, made_with
-from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.model_sensor import ModelCursor, served_models
 from slowmo_pipeline.partitions import videos

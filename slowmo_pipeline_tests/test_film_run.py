@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from slowmo_pipeline.endpoint.local import use_endpoint
+from slowmo_pipeline.endpoint.local_state import ServerState
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.serving.owner import use_endpoint
-from slowmo_pipeline.serving.server_state import ServerState
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe, read_frames
 from slowmo_pipeline_tests.film_models import average, average_film

@@ -14,11 +14,11 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from slowmo_pipeline import endpoint_record
-from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.endpoint import record as endpoint_record
+from slowmo_pipeline.endpoint.client import AsyncEndpoint
+from slowmo_pipeline.endpoint.local_client import Held, held_at, held_by, ping
+from slowmo_pipeline.endpoint.request_token import make_token, read_token, write_token
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.serving.local_client import Held, held_at, held_by, ping
-from slowmo_pipeline.serving.request_token import make_token, read_token, write_token
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import FADE
 from slowmo_pipeline_tests.local_server import LocalServer, eventually, grey_chunk

@@ -9,8 +9,8 @@ import pytest
 from dagster import DagsterRunStatus, RunsFilter
 
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.endpoint.local import live_endpoint
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.steps.video_status import maker
 from slowmo_pipeline_tests.daemon import daemon
 from slowmo_pipeline_tests.dagster_ui import dagster_ui

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from slowmo_pipeline.endpoint.local import live_endpoint, use_endpoint
+from slowmo_pipeline.endpoint.local_client import ping
+from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState
 from slowmo_pipeline.errors import EndpointError, HomeError
-from slowmo_pipeline.serving.local_client import ping
 from slowmo_pipeline.serving.local_endpoint import serve
-from slowmo_pipeline.serving.owner import live_endpoint, use_endpoint
-from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, eventually
@@ -22,7 +22,7 @@ from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, eventually
 USER = """
 import sys, time
 from pathlib import Path
-from slowmo_pipeline.serving.owner import use_endpoint
+from slowmo_pipeline.endpoint.local import use_endpoint
 
 state, storage, endpoint = sys.argv[1:]
 with use_endpoint(Path(state), storage, workers=1, endpoints=[endpoint]) as url:

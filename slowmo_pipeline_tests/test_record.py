@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slowmo_pipeline.endpoint_record import Served
+from slowmo_pipeline.endpoint.record import Served
 from slowmo_pipeline.errors import ChunkFormatError, DamagedRecordError
 from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.record import Epoch, Items, PositiveFraction, Record, WireDocument

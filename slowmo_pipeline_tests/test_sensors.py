@@ -11,8 +11,8 @@ import pytest
 
 from slowmo_pipeline import sensors
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline.endpoint import Receipt
-from slowmo_pipeline.endpoint_record import Served, write_served
+from slowmo_pipeline.endpoint.client import Receipt
+from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
@@ -284,7 +284,7 @@ def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
     def run_keys() -> list[str]:
         return [request.run_key for request in tick(instance, "completed_outputs").run_requests]
 
-    monkeypatch.setattr("slowmo_pipeline.hosted.why_lost", why_lost)
+    monkeypatch.setattr("slowmo_pipeline.endpoint.sagemaker.why_lost", why_lost)
     instance.add_dynamic_partitions(str(videos.name), ["other-12345678"])
     for video_id in (PENDING_ID, "other-12345678"):
         mark_pending(storage, video_id)
@@ -312,7 +312,7 @@ def test_a_tick_does_not_fail_because_sagemaker_does_not_tell(
     def why_lost(name: str) -> str | None:
         raise EndpointError("AWS does not let these credentials look.")
 
-    monkeypatch.setattr("slowmo_pipeline.hosted.why_lost", why_lost)
+    monkeypatch.setattr("slowmo_pipeline.endpoint.sagemaker.why_lost", why_lost)
     mark_pending(storage, PENDING_ID)
     current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
     write_json(storage, VideoKeys(PENDING_ID).current, current)

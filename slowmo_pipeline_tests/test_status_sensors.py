@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
-from slowmo_pipeline.endpoint_record import Served, write_served
+from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.errors import NotificationError, StorageError
 from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.resources import PipelineStorage

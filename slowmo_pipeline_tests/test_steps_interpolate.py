@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slowmo_pipeline.endpoint import AsyncEndpoint, Receipt
+from slowmo_pipeline.endpoint.client import AsyncEndpoint, Receipt
 from slowmo_pipeline.errors import (
     EndpointError,
     EndpointUnreachableError,

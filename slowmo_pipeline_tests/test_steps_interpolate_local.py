@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.endpoint import AsyncEndpoint
+from slowmo_pipeline.endpoint.client import AsyncEndpoint
+from slowmo_pipeline.endpoint.local import live_endpoint
+from slowmo_pipeline.endpoint.local_client import held_at
 from slowmo_pipeline.progress import Quiet
-from slowmo_pipeline.serving.local_client import held_at
-from slowmo_pipeline.serving.owner import live_endpoint
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
+from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.steps import measured_speed as speed
 from slowmo_pipeline.steps.cut import cut

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from slowmo_pipeline.endpoint import Receipt
-from slowmo_pipeline.endpoint_record import Served, forget_served, write_served
-from slowmo_pipeline.serving.local_client import Held
+from slowmo_pipeline.endpoint.client import Receipt
+from slowmo_pipeline.endpoint.local_client import Held
+from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
 from slowmo_pipeline.steps.pending_marker import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record

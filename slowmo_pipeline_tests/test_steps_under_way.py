@@ -2,7 +2,7 @@
 
 import pytest
 
-from slowmo_pipeline.endpoint_record import Served, write_served
+from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.steps import under_way as module
 from slowmo_pipeline.steps.under_way import under_way
 from slowmo_pipeline.storage.base import Storage

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from slowmo_pipeline.serving.owner import live_endpoint
+from slowmo_pipeline.endpoint.local import live_endpoint
 from slowmo_pipeline_tests.hostile import JSON, Request, attacks, body, left
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.processes import Command, Processes, command_line, free_port, kill

@@ -31,7 +31,7 @@ from slowmo_pipeline.deployment.versions import (
     ensure_model,
     model_content,
 )
-from slowmo_pipeline.endpoint_record import Served
+from slowmo_pipeline.endpoint.record import Served
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.serving.package import packaged_model_id
 from slowmo_pipeline.storage.base import Storage

@@ -10,8 +10,8 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.just_made import once_found
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.versions import is_ours
+from slowmo_pipeline.endpoint.sagemaker import describe
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.hosted import describe
 from slowmo_pipeline.progress import Progress
 
 if TYPE_CHECKING:

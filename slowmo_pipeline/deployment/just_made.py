@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
+from slowmo_pipeline.endpoint.sagemaker import is_not_found
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.hosted import is_not_found
 
 PAUSES_SECONDS: tuple[float, ...] = (1, 2, 4, 8, 15)
 """Between the attempts of a request, half a minute in all. SageMaker says "a short time", and no number."""

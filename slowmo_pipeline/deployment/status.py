@@ -6,13 +6,13 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from slowmo_pipeline.cost import price_per_hour
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.hosting import describe_ours, running_instances
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.scaling import METRICS, Bounds, bounds, endpoint_dimension
 from slowmo_pipeline.deployment.unscaled import unscaled
-from slowmo_pipeline.endpoint import read_failure
+from slowmo_pipeline.endpoint.client import read_failure
+from slowmo_pipeline.endpoint.prices import price_per_hour
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from slowmo_pipeline.cost import price_per_hour
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.endpoint.prices import price_per_hour
+from slowmo_pipeline.endpoint.sagemaker import PATIENCE, describe
 from slowmo_pipeline.errors import EndpointError, SlowmoError
-from slowmo_pipeline.hosted import PATIENCE, describe
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.literals import ScalableDimensionType, ServiceNamespaceType

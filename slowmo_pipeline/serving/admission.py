@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from slowmo_pipeline.serving.request_token import TOKEN_HEADER
+from slowmo_pipeline.endpoint.request_token import TOKEN_HEADER
 
 _FOR_EVERYBODY = "/ping"
 

@@ -4,9 +4,9 @@ import logging
 import platform
 
 from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
-from slowmo_pipeline.endpoint_record import LocalServer, Served, write_served
+from slowmo_pipeline.endpoint.local_client import ping
+from slowmo_pipeline.endpoint.record import LocalServer, Served, write_served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError
-from slowmo_pipeline.serving.local_client import ping
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, read_record
 from slowmo_pipeline.storage.keys import endpoint_key

@@ -24,7 +24,9 @@ from typing import Any
 import uvicorn
 from starlette.middleware import Middleware
 
-from slowmo_pipeline.endpoint_record import LocalServer
+from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState, Users
+from slowmo_pipeline.endpoint.record import LocalServer
+from slowmo_pipeline.endpoint.request_token import make_token, read_token, write_token
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError, StorageError
 from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
 from slowmo_pipeline.serving.admission import Admission
@@ -33,9 +35,7 @@ from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.gpus import visible_gpus
 from slowmo_pipeline.serving.local_http import create_app
 from slowmo_pipeline.serving.request_log import RequestLog
-from slowmo_pipeline.serving.request_token import make_token, read_token, write_token
 from slowmo_pipeline.serving.served import ServedEndpoint
-from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState, Users
 from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage

@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from slowmo_pipeline.endpoint.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER
 from slowmo_pipeline.errors import DiskFullError, HomeError
 from slowmo_pipeline.serving.admission import refusal
 from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
-from slowmo_pipeline.serving.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER
 from slowmo_pipeline.storage.base import Storage
 
 

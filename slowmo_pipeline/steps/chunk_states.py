@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from slowmo_pipeline.endpoint import ChunkFailure, Receipt, read_failure, read_receipt
-from slowmo_pipeline.endpoint_record import LocalServer, Served
+from slowmo_pipeline.endpoint.client import ChunkFailure, Receipt, read_failure, read_receipt
+from slowmo_pipeline.endpoint.local_client import Held, held_by
+from slowmo_pipeline.endpoint.record import LocalServer, Served
 from slowmo_pipeline.planning.plan import Chunk
-from slowmo_pipeline.serving.local_client import Held, held_by
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES, ResultKeys
 

@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from slowmo_pipeline.chunks.documents import Want
 from slowmo_pipeline.chunks.files import write_chunk
 from slowmo_pipeline.chunks.images import ImageFormat
-from slowmo_pipeline.endpoint_record import served
+from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.errors import DiskFullError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.planning.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan

@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from slowmo_pipeline.endpoint import AsyncEndpoint, ChunkFailure, Receipt
-from slowmo_pipeline.endpoint_record import Served, served
+from slowmo_pipeline.endpoint.client import AsyncEndpoint, ChunkFailure, Receipt
+from slowmo_pipeline.endpoint.local_client import Held
+from slowmo_pipeline.endpoint.record import Served, served
+from slowmo_pipeline.endpoint.sagemaker import why_lost
 from slowmo_pipeline.errors import (
     EndpointError,
     EndpointUnreachableError,
     InterpolationFailedError,
     UnknownVideoError,
 )
-from slowmo_pipeline.hosted import why_lost
 from slowmo_pipeline.planning.plan import Chunk
 from slowmo_pipeline.progress import RunProgress
-from slowmo_pipeline.serving.local_client import Held
 from slowmo_pipeline.steps.chunk_states import ChunkStates, ChunkTracker
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.steps.records import ActivePlan, is_finished

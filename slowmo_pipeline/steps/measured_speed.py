@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from slowmo_pipeline.endpoint_record import Served, served
+from slowmo_pipeline.endpoint.record import Served, served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, UnknownVideoError
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
 from slowmo_pipeline.storage.base import Storage

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from slowmo_pipeline.endpoint import read_receipt
-from slowmo_pipeline.endpoint_record import LocalServer, Served, served_now
+from slowmo_pipeline.endpoint.client import read_receipt
+from slowmo_pipeline.endpoint.local_client import Held, held_by
+from slowmo_pipeline.endpoint.record import LocalServer, Served, served_now
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.record import Epoch, Items, Record
-from slowmo_pipeline.serving.local_client import Held, held_by
 from slowmo_pipeline.steps.records import is_finished, read_active_plan, read_active_versions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_record

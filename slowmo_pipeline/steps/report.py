@@ -5,7 +5,7 @@ from html import escape
 
 import pandas as pd
 
-from slowmo_pipeline.cost import cost_of, packaged_prices, price_per_hour
+from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_hour
 from slowmo_pipeline.planning.timeline import ConstantRate
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table

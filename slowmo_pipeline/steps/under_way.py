@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from slowmo_pipeline.endpoint import read_receipt
-from slowmo_pipeline.endpoint_record import served_now
+from slowmo_pipeline.endpoint.client import read_receipt
+from slowmo_pipeline.endpoint.record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError
 from slowmo_pipeline.steps.pending_marker import read_pending
 from slowmo_pipeline.steps.records import read_active_versions

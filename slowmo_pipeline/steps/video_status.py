@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slowmo_pipeline.endpoint_record import served_now
+from slowmo_pipeline.endpoint.record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, UnknownVideoError
 from slowmo_pipeline.steps.records import (
     Final,

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from slowmo_pipeline.endpoint_record import LocalServer
+from slowmo_pipeline.endpoint.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER, Held, held_at, ping
+from slowmo_pipeline.endpoint.record import LocalServer
+from slowmo_pipeline.endpoint.request_token import TOKEN_HEADER, read_token
+from slowmo_pipeline.endpoint.sagemaker import known_lost, told_to_runs
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
-from slowmo_pipeline.hosted import known_lost, told_to_runs
 from slowmo_pipeline.record import Epoch, Record
-from slowmo_pipeline.serving.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER, Held, held_at, ping
-from slowmo_pipeline.serving.request_token import TOKEN_HEADER, read_token
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole

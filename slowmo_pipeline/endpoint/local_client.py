@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from slowmo_pipeline.endpoint_record import LocalServer
-from slowmo_pipeline.serving.request_token import TOKEN_HEADER, read_token
+from slowmo_pipeline.endpoint.record import LocalServer
+from slowmo_pipeline.endpoint.request_token import TOKEN_HEADER, read_token
 
 REQUEST_ID_HEADER = "x-amzn-requestid"
 """In the answer to an accepted request, as AWS has it: the server's own id of the request."""

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slowmo_pipeline.child_python import running
+from slowmo_pipeline.endpoint.local_client import ping
+from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState
 from slowmo_pipeline.errors import EndpointError, HomeError
-from slowmo_pipeline.serving.local_client import ping
-from slowmo_pipeline.serving.server_state import EndpointAddress, ServerState
 from slowmo_pipeline.storage.opening import open_storage
 
 _LOOK_SECONDS = 0.1

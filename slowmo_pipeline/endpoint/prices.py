@@ -71,7 +71,7 @@ def read_prices(path: Path) -> PriceTable:
 @cache
 def packaged_prices() -> PriceTable:
     """The table that comes with the package."""
-    return PriceTable.model_validate_json((files("slowmo_pipeline") / "prices.json").read_bytes())
+    return PriceTable.model_validate_json((files("slowmo_pipeline.endpoint") / "prices.json").read_bytes())
 
 
 def price_per_hour(instance_type: str, *, table: PriceTable | None = None) -> Decimal | None:
