@@ -33,7 +33,7 @@ FRAMES = 2
 _SERVER = """
 import sys
 from slowmo_pipeline.interpolation.catalog import recipe_of
-from slowmo_pipeline.serving.app import serve
+from slowmo_pipeline.serving.container.server import serve
 
 serve(lambda: [recipe_of("flow").make()], host="127.0.0.1", port=int(sys.argv[1]))
 """

@@ -33,7 +33,7 @@ def deploy(**given: Any) -> None:
     Prints what it changed, or that nothing was to be changed. Cut off anywhere, the same command goes on where it was.
     """
     from slowmo_pipeline.deployment.deploy import deploy as deploy_endpoint
-    from slowmo_pipeline.serving.package import packaged_model_id
+    from slowmo_pipeline.serving.container.package import packaged_model_id
     from slowmo_pipeline.steps.under_way import under_way
     from slowmo_pipeline.storage.opening import open_storage
 

@@ -136,8 +136,8 @@ def package(
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
     from slowmo_pipeline.models.library import resolve_model
-    from slowmo_pipeline.serving.model_folder import WARM_UP
-    from slowmo_pipeline.serving.package import write_package
+    from slowmo_pipeline.serving.container.model_folder import WARM_UP
+    from slowmo_pipeline.serving.container.package import write_package
     from slowmo_pipeline.storage.disk_errors import require_replaceable
 
     if not output.parent.is_dir():

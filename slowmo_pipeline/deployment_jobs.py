@@ -44,7 +44,7 @@ def deploy_to_sagemaker(
 ) -> None:
     """Deploy an endpoint, or make the one of that name what the settings say."""
     from slowmo_pipeline.deployment.deploy import deploy
-    from slowmo_pipeline.serving.package import packaged_model_id
+    from slowmo_pipeline.serving.container.package import packaged_model_id
     from slowmo_pipeline.steps.under_way import under_way
 
     with errors_as_failure():

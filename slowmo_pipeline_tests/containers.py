@@ -25,8 +25,8 @@ from slowmo_pipeline.chunks.documents import Want
 from slowmo_pipeline.chunks.files import write_chunk
 from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.serving.model_folder import read_properties
-from slowmo_pipeline.serving.package import write_package
+from slowmo_pipeline.serving.container.model_folder import read_properties
+from slowmo_pipeline.serving.container.package import write_package
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.film_models import average_film, noise
 from slowmo_pipeline_tests.interpolators import HELD, STUCK
@@ -265,7 +265,7 @@ class Server:
         self._log = scratch.with_suffix(".log")
         self.gate = scratch.with_suffix(".gate")
         """Once this file is there, what is HELD goes on."""
-        command = [str(python), "-m", "slowmo_pipeline.serving.app", "serve"]
+        command = [str(python), "-m", "slowmo_pipeline.serving.container.server", "serve"]
         command += ["--model", str(model), "--host", "127.0.0.1", "--port", str(self.port)]
         with self._log.open("wb") as log:
             environment = {**_environment(scratch, model), "SLOWMO_TEST_GATE": str(self.gate)}

@@ -29,7 +29,7 @@ from slowmo_pipeline.deployment.delete import delete
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
-from slowmo_pipeline.serving.model_folder import MODEL_ID
+from slowmo_pipeline.serving.container.model_folder import MODEL_ID
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.fault_proxy import FaultProxy

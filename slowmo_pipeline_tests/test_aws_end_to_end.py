@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.serving.package import write_package
+from slowmo_pipeline.serving.container.package import write_package
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.video.reader import probe, read_frames

@@ -10,7 +10,7 @@ from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.settings import parse_deployment
 from slowmo_pipeline.endpoint.record import Served, served, write_served
 from slowmo_pipeline.errors import EndpointError, ModelError, StorageError
-from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
+from slowmo_pipeline.serving.container.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, TOPIC, Stage, deployment_stage, package_of

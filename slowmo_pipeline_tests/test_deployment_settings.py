@@ -10,7 +10,7 @@ from slowmo_pipeline.deployment import container_environment
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
+from slowmo_pipeline.serving.container.djl.environment import DJL_ENVIRONMENT
 
 GIVEN = {"package": "model.tar.gz", "role_arn": "arn:aws:iam::123456789012:role/slowmo"}
 

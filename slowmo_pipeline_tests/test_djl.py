@@ -8,7 +8,7 @@ import pytest
 
 from slowmo_pipeline.chunks.files import ChunkReader, ResultReader
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.serving.model_folder import read_properties
+from slowmo_pipeline.serving.container.model_folder import read_properties
 from slowmo_pipeline_tests.chunk_samples import WANTS, chunk_bytes, reference_bytes
 from slowmo_pipeline_tests.containers import (
     BROKEN,

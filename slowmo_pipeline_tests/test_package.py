@@ -19,9 +19,9 @@ from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.frames import FrameShape
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.film import load_film
+from slowmo_pipeline.serving.container.model_folder import OPTIONS, load_warm, read_properties
+from slowmo_pipeline.serving.container.package import packaged_model_id, serving_code, write_package
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.serving.model_folder import OPTIONS, load_warm, read_properties
-from slowmo_pipeline.serving.package import packaged_model_id, serving_code, write_package
 from slowmo_pipeline_tests.chunk_samples import tar_bytes
 from slowmo_pipeline_tests.containers import LEVELS, average_model, container_python, film_folder, pip_python, unpack
 from slowmo_pipeline_tests.local_server import REPOSITORY
@@ -111,7 +111,7 @@ def test_unpacked_code_imports_in_a_python_of_its_own(
 
 def test_packing_runs_none_of_what_it_packs(model: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from slowmo_pipeline.serving.package import write_package\n"
+        "import sys; from pathlib import Path; from slowmo_pipeline.serving.container.package import write_package\n"
         "write_package(Path(sys.argv[1]), Path(sys.argv[2]), {}, model_id='film-1-00000000')\n"
         "print(*{'tensorflow', 'cv2', 'uvicorn'} & set(sys.modules))"
     )
@@ -193,7 +193,7 @@ def test_warming_up_renders_frames_of_the_size_to_come(
         rendered.append(ChunkReader(io.BytesIO(body)).shape)
         return handle(body, interpolator)
 
-    monkeypatch.setattr("slowmo_pipeline.serving.model_folder.handle", noted)
+    monkeypatch.setattr("slowmo_pipeline.serving.container.model_folder.handle", noted)
     model_id = load_film(model, pyramid_levels=LEVELS).model_id
     unpacked = unpack(tmp_path, model, {"pyramid_levels": LEVELS, **options}, model_id=model_id)
     load_warm(unpacked, read_properties(unpacked))

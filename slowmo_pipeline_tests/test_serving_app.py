@@ -14,7 +14,7 @@ from slowmo_pipeline.chunks.files import ChunkReader, ResultReader
 from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.environment import gpu_required
 from slowmo_pipeline.interpolation.film import load_film
-from slowmo_pipeline.serving import app
+from slowmo_pipeline.serving.container import server as app
 from slowmo_pipeline_tests.chunk_samples import chunk_bytes, reference_bytes
 from slowmo_pipeline_tests.containers import (
     BROKEN,

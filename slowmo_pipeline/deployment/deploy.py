@@ -33,7 +33,7 @@ from slowmo_pipeline.deployment.versions import (
 )
 from slowmo_pipeline.endpoint.record import Served
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.serving.package import packaged_model_id
+from slowmo_pipeline.serving.container.package import packaged_model_id
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES
 

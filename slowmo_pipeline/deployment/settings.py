@@ -13,7 +13,7 @@ from slowmo_pipeline.deployment.image import CUDA_12_AMI, CUDA_13_AMI
 from slowmo_pipeline.deployment.instances import has_gpu
 from slowmo_pipeline.environment import REQUIRE_GPU
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.serving.djl.environment import DJL_ENVIRONMENT
+from slowmo_pipeline.serving.container.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.settings import reason_of
 
 DEFAULT_NAME = "slowmo-film"

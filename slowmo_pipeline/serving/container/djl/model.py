@@ -12,9 +12,9 @@ from pathlib import Path
 from djl_python import Input, Output  # type: ignore[import-not-found]  # it exists in DJL's images only
 
 from slowmo_pipeline.interpolation.base import Interpolator
+from slowmo_pipeline.serving.container.model_folder import load_warm
+from slowmo_pipeline.serving.container.reply import reply_to
 from slowmo_pipeline.serving.gpus import see_only
-from slowmo_pipeline.serving.model_folder import load_warm
-from slowmo_pipeline.serving.reply import reply_to
 
 _WHOLE_BYTES = 1 << 20
 """Of an answer; a larger one is handed over in pieces. Of what comes whole, DJL Serving starts to decode anew with each

@@ -4,7 +4,7 @@ GET /ping           200 once the model is loaded and warm, 503 before; answered 
 POST /invocations   200 and a result file; else 400, 413, 500, 503 or 507, and what failed as JSON
 
 SageMaker unpacks model.tar.gz to /opt/ml/model and runs `docker run IMAGE serve`, which comes down to
-`PYTHONPATH=/opt/ml/model python -m slowmo_pipeline.serving.app serve`.
+`PYTHONPATH=/opt/ml/model python -m slowmo_pipeline.serving.container.server serve`.
 
 Starlette and uvicorn, as in the local server: a body may come without a length, and a health check must pass while a
 body is read and a chunk computed. Both are small and pure Python.
@@ -30,9 +30,9 @@ from starlette.routing import Route
 from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
+from slowmo_pipeline.serving.container.model_folder import film_devices, load_warm, read_properties
+from slowmo_pipeline.serving.container.reply import Reply, reply_to
 from slowmo_pipeline.serving.failure import BAD_CHUNK, PAYLOAD_TOO_LARGE, Failure
-from slowmo_pipeline.serving.model_folder import film_devices, load_warm, read_properties
-from slowmo_pipeline.serving.reply import Reply, reply_to
 
 _NOT_READY = 503
 _PIECE_BYTES = 1 << 20
@@ -155,7 +155,7 @@ def _one_a_device(folder: Path) -> list[Interpolator]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says; a SlowmoError ends it with status 1 and its message."""
-    parser = argparse.ArgumentParser(prog="python -m slowmo_pipeline.serving.app")
+    parser = argparse.ArgumentParser(prog="python -m slowmo_pipeline.serving.container.server")
     parser.add_argument("command", choices=["serve"], help="the word that SageMaker passes to a container")
     parser.add_argument("--model", type=Path, default=Path("/opt/ml/model"), help="the unpacked model.tar.gz")
     parser.add_argument("--host", default="0.0.0.0", help="default: all interfaces, as a container needs")

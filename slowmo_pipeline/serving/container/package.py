@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from slowmo_pipeline.chunks.documents import MODEL_ID_PATTERN
 from slowmo_pipeline.errors import ModelError, SettingsError
-from slowmo_pipeline.serving.model_folder import (
+from slowmo_pipeline.serving.container.model_folder import (
     MODEL_ID,
     OPTIONS,
     PROPERTIES,
@@ -28,7 +28,7 @@ from slowmo_pipeline.serving.model_folder import (
 from slowmo_pipeline.storage.disk_errors import replacing
 from slowmo_pipeline.storage.hashing import file_sha256
 
-_SERVER = "slowmo_pipeline.serving.app"
+_SERVER = "slowmo_pipeline.serving.container.server"
 """What our own image runs; DJL Serving runs model.py."""
 
 _CODE = "slowmo_pipeline"
