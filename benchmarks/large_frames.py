@@ -16,7 +16,7 @@ from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_
 from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.serving.worker import run
+from slowmo_pipeline.serving.local.worker_main import run
 from slowmo_pipeline.steps.assemble import assemble
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload

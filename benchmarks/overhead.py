@@ -26,7 +26,7 @@ from slowmo_pipeline.interpolation.catalog import recipe_of
 from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.running import Pipeline
-from slowmo_pipeline.serving.workers import usable_cores
+from slowmo_pipeline.serving.local.worker_process import usable_cores
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import limits_of
 from slowmo_pipeline.steps.planning import plan_of

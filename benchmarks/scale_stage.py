@@ -24,8 +24,8 @@ from werkzeug.wrappers import Request, Response
 
 from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.serving.invocation import parse_invocation
-from slowmo_pipeline.serving.request_log import Request as Invocation
+from slowmo_pipeline.serving.local.invocation import parse_invocation
+from slowmo_pipeline.serving.local.request_queue import Request as Invocation
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.interpolators import Fade

@@ -234,7 +234,7 @@ def endpoint_serve(
     """Serve the local endpoint until Ctrl-C."""
     import logging
 
-    from slowmo_pipeline.serving.local_endpoint import serve
+    from slowmo_pipeline.serving.local.server import serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = current_home()

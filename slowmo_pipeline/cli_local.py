@@ -31,7 +31,7 @@ def local_endpoints(
     from slowmo_pipeline.endpoint.local import live_endpoint
     from slowmo_pipeline.interpolation.catalog import recipe_of
     from slowmo_pipeline.models.library import resolve_model
-    from slowmo_pipeline.serving.served import ServedEndpoint
+    from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
 
     options = {"block_height": block_height, "block_width": block_width, "precision": precision}
     given = {name: value for name, value in options.items() if value is not None}

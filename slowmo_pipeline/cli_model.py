@@ -97,7 +97,7 @@ def info(
     """Show what a model is, where it computes, how exactly, and how long a new frame of 448x256 pixels takes there."""
     from slowmo_pipeline.models.library import resolve_model
     from slowmo_pipeline.models.saved_model import saved_model_sha256
-    from slowmo_pipeline.serving.workers import usable_cores
+    from slowmo_pipeline.serving.local.worker_process import usable_cores
 
     path = resolve_model(current_home(), model)
     load = _loader()

@@ -17,8 +17,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from slowmo_pipeline.serving.invocation import parse_invocation
-from slowmo_pipeline.serving.request_log import Request
+from slowmo_pipeline.serving.local.invocation import parse_invocation
+from slowmo_pipeline.serving.local.request_queue import Request
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES
 from slowmo_pipeline.storage.opening import open_storage

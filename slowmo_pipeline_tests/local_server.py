@@ -64,7 +64,7 @@ class LocalServer:
     """A server with one worker that serves `scripted`, in a with statement that ends it unless the test did."""
 
     def __init__(self, state: Path, storage: Storage, *options: str) -> None:
-        command = [sys.executable, "-m", "slowmo_pipeline.serving.local_endpoint"]
+        command = [sys.executable, "-m", "slowmo_pipeline.serving.local.server"]
         command += ["--state", str(state), "--storage", storage.url, "--workers=1", f"--endpoint={SCRIPTED}", *options]
         self.storage = storage
         self.state = state

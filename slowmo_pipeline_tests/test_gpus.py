@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.serving.gpus import see_only, visible_gpus
-from slowmo_pipeline.serving.local_endpoint import _fitting_workers
-from slowmo_pipeline.serving.served import ServedEndpoint
-from slowmo_pipeline.serving.workers import Worker, WorkerSettings
+from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.server import _fitting_workers
+from slowmo_pipeline.serving.local.worker_process import Worker, WorkerSettings
 
 
 @pytest.fixture

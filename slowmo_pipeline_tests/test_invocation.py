@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
-from slowmo_pipeline.serving.request_log import Request
+from slowmo_pipeline.serving.local.invocation import ValidationError, parse_invocation
+from slowmo_pipeline.serving.local.request_queue import Request
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 

@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.endpoint.local_client import Held, held_at, ping
 from slowmo_pipeline.endpoint.record import served
-from slowmo_pipeline.serving import local_endpoint
-from slowmo_pipeline.serving.request_log import Request, RequestLog
+from slowmo_pipeline.serving.local import server as local_endpoint
+from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.disks import fill, small_disk

@@ -14,7 +14,7 @@ from slowmo_pipeline.endpoint.local import live_endpoint, use_endpoint
 from slowmo_pipeline.endpoint.local_client import ping
 from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState
 from slowmo_pipeline.errors import EndpointError, HomeError
-from slowmo_pipeline.serving.local_endpoint import serve
+from slowmo_pipeline.serving.local.server import serve
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.local_server import SCRIPTED, LocalServer, eventually

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.serving.request_log import Request, RequestLog
+from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.endpoint.local_state import ServerState
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.serving.request_log import Request, RequestLog
+from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
 from slowmo_pipeline.steps.records import read_active_plan, read_source
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_status import known_videos

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.serving.patience import PATIENCE_SECONDS, pauses
-from slowmo_pipeline.serving.worker import run
+from slowmo_pipeline.serving.local.patience import PATIENCE_SECONDS, pauses
+from slowmo_pipeline.serving.local.worker_main import run
 from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline_tests.interpolators import FADE, Scripted
 from slowmo_pipeline_tests.local_server import grey_chunk, grey_of
@@ -43,7 +43,7 @@ class Counting(Scripted):
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refusing:
-    monkeypatch.setattr("slowmo_pipeline.serving.worker.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("slowmo_pipeline.serving.local.worker_main.time.sleep", lambda seconds: None)
     storage = Refusing(tmp_path)
     storage.write(JOB["input"], grey_chunk(FADE))
     return storage

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.serving.served import ServedEndpoint
-from slowmo_pipeline.serving.workers import Worker, WorkerDiedError, WorkerSettings
+from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.worker_process import Worker, WorkerDiedError, WorkerSettings
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests import interpolators
 from slowmo_pipeline_tests.local_server import LocalServer, eventually

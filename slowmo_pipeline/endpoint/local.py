@@ -75,7 +75,7 @@ def _other_server(state: ServerState) -> EndpointAddress | None:
 
 
 def _start(state: ServerState, storage_url: str, workers: int | None, endpoints: Sequence[str]) -> EndpointAddress:
-    command = running("slowmo_pipeline.serving.local_endpoint", "--until-unused")
+    command = running("slowmo_pipeline.serving.local.server", "--until-unused")
     command += ["--state", str(state.folder), "--storage", storage_url]
     command += [] if workers is None else ["--workers", str(workers)]
     command += [f"--endpoint={entry}" for entry in endpoints]

@@ -32,7 +32,7 @@ _SERVER = "slowmo_pipeline.serving.container.server"
 """What our own image runs; DJL Serving runs model.py."""
 
 _CODE = "slowmo_pipeline"
-_CODE_FOLDER = Path(__file__).parents[2]
+_CODE_FOLDER = Path(__file__).parents[3]
 """Holds the folder `slowmo_pipeline`."""
 _DJL_FOLDER = Path(__file__).with_name("djl")
 _DJL_FILES = ("model.py", "requirements.txt")

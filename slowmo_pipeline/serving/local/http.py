@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from slowmo_pipeline.endpoint.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER
 from slowmo_pipeline.errors import DiskFullError, HomeError
-from slowmo_pipeline.serving.admission import refusal
-from slowmo_pipeline.serving.dispatch import Dispatcher
-from slowmo_pipeline.serving.invocation import ValidationError, parse_invocation
+from slowmo_pipeline.serving.local.admission import refusal
+from slowmo_pipeline.serving.local.dispatcher import Dispatcher
+from slowmo_pipeline.serving.local.invocation import ValidationError, parse_invocation
 from slowmo_pipeline.storage.base import Storage
 
 

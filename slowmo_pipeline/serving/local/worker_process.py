@@ -17,8 +17,8 @@ from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import Failure
 from slowmo_pipeline.serving.gpus import see_only
-from slowmo_pipeline.serving.request_log import Request
-from slowmo_pipeline.serving.served import ServedEndpoint
+from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.request_queue import Request
 
 _START_SECONDS = 600
 """Loading a large model from a slow disk takes minutes; more means stuck."""
@@ -55,7 +55,7 @@ class WorkerSettings:
     def command(self, descriptor: int) -> list[str]:
         """The command line of a worker that answers on this socket."""
         served = map(str, self.endpoints)
-        return running("slowmo_pipeline.serving.worker", str(descriptor), self.storage_url, *served)
+        return running("slowmo_pipeline.serving.local.worker_main", str(descriptor), self.storage_url, *served)
 
     def environment(self, place: int) -> dict[str, str]:
         """The environment of the worker in that place of `count`: its share of the cores, and its GPU if there are any.

@@ -3,7 +3,7 @@
 As at SageMaker a request may run twice, results come in any order, and failures have names of their own. In one thing
 it is nicer: every request ends with an object, and it tells which have not ended. Accepted requests outlive the server
 in its state folder.
-`python -m slowmo_pipeline.serving.local_endpoint --state FOLDER --storage URL`
+`python -m slowmo_pipeline.serving.local.server --state FOLDER --storage URL`
 """
 
 import argparse
@@ -29,14 +29,14 @@ from slowmo_pipeline.endpoint.record import LocalServer
 from slowmo_pipeline.endpoint.request_token import make_token, read_token, write_token
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError, StorageError
 from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
-from slowmo_pipeline.serving.admission import Admission
-from slowmo_pipeline.serving.announcement import announce, announce_again
-from slowmo_pipeline.serving.dispatch import Dispatcher
 from slowmo_pipeline.serving.gpus import visible_gpus
-from slowmo_pipeline.serving.local_http import create_app
-from slowmo_pipeline.serving.request_log import RequestLog
-from slowmo_pipeline.serving.served import ServedEndpoint
-from slowmo_pipeline.serving.workers import Worker, WorkerSettings, usable_cores
+from slowmo_pipeline.serving.local.admission import Admission
+from slowmo_pipeline.serving.local.announcement import announce, announce_again
+from slowmo_pipeline.serving.local.dispatcher import Dispatcher
+from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.http import create_app
+from slowmo_pipeline.serving.local.request_queue import RequestLog
+from slowmo_pipeline.serving.local.worker_process import Worker, WorkerSettings, usable_cores
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 
@@ -212,7 +212,7 @@ def _listening(port: int) -> socket.socket:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says; a SlowmoError ends it with status 1 and its message."""
-    parser = argparse.ArgumentParser(prog="python -m slowmo_pipeline.serving.local_endpoint")
+    parser = argparse.ArgumentParser(prog="python -m slowmo_pipeline.serving.local.server")
     parser.add_argument("--state", type=Path, required=True, help="folder for the server's log of requests and locks")
     parser.add_argument("--storage", required=True, help="root of the storage: a folder or s3://bucket/prefix")
     parser.add_argument("--port", type=int, default=0, help="default: a free one, named in endpoint.json")

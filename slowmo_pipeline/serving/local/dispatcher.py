@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from slowmo_pipeline.errors import EndpointError, HomeError, StorageError
 from slowmo_pipeline.serving.failure import SERVER_ERROR, Failure
-from slowmo_pipeline.serving.patience import pauses
-from slowmo_pipeline.serving.request_log import Request, RequestLog
-from slowmo_pipeline.serving.workers import Worker, WorkerDiedError
+from slowmo_pipeline.serving.local.patience import pauses
+from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
+from slowmo_pipeline.serving.local.worker_process import Worker, WorkerDiedError
 from slowmo_pipeline.storage.base import Storage
 
 MOST_DEATHS = 3

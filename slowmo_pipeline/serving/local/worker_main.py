@@ -24,7 +24,7 @@ from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import Recipe
 from slowmo_pipeline.serving.failure import LONGEST_MESSAGE, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.serving.patience import pauses
+from slowmo_pipeline.serving.local.patience import pauses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 

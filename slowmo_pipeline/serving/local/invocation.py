@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from slowmo_pipeline.errors import EndpointError, StorageError
-from slowmo_pipeline.serving.request_log import Request
+from slowmo_pipeline.serving.local.request_queue import Request
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES
 
