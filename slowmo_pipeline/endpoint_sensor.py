@@ -4,7 +4,7 @@ import dagster as dg
 
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.deployment.stored import deployments
+from slowmo_pipeline.deployment.storage_objects import deployments
 from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.endpoint.sagemaker import PATIENCE, told_to_runs
 from slowmo_pipeline.errors import EndpointError

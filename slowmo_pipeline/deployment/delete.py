@@ -1,11 +1,11 @@
 """Deleting: everything that a deployment made, found by its names and its tag, also after half a deploy."""
 
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours
 from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.deployment.scaling import remove_scaling
-from slowmo_pipeline.deployment.stored import delete_packages, forget_records, require_bucket
+from slowmo_pipeline.deployment.storage_objects import delete_packages, forget_records, require_bucket
 from slowmo_pipeline.deployment.topics import delete_topics
 from slowmo_pipeline.deployment.unscaled import told_if_unscaled
 from slowmo_pipeline.deployment.versions import delete_versions

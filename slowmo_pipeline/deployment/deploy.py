@@ -8,14 +8,14 @@ Every step looks first, so a deploy that was cut off anywhere goes on where it w
 from dataclasses import dataclass
 
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.drivers import choose_ami
 from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours, is_broken, running_instances
 from slowmo_pipeline.deployment.image import djl_image
 from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.deployment.scaling import ensure_scaling, remove_scaling
 from slowmo_pipeline.deployment.settings import DeploymentSettings
-from slowmo_pipeline.deployment.stored import (
+from slowmo_pipeline.deployment.storage_objects import (
     delete_packages,
     ensure_package,
     ensure_record,

@@ -1,8 +1,8 @@
 """Other bounds for a running endpoint, without a new deployment."""
 
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.deployment.scaling import Bounds, ensure_bounds, ensure_target, require_scaling
 from slowmo_pipeline.deployment.status import require_deployed
 

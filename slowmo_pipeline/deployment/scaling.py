@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from slowmo_pipeline.deployment.aws import Aws
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.deployment.settings import DeploymentSettings, require_order
 from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies
 from slowmo_pipeline.errors import EndpointError

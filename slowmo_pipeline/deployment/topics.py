@@ -1,8 +1,8 @@
 """The SNS topics of a deployment's own, for those that its settings do not name."""
 
 from slowmo_pipeline.deployment.aws import Aws
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.errors import EndpointError
 

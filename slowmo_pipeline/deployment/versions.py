@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 from slowmo_pipeline.deployment.aws import Aws
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.just_made import once_found
 from slowmo_pipeline.deployment.names import VARIANT, Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 
 

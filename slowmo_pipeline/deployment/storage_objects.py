@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from slowmo_pipeline.deployment.changes import Told
 from slowmo_pipeline.deployment.names import PACKAGES, Names
+from slowmo_pipeline.deployment.reporting import Told
 from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.progress import Progress
