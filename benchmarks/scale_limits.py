@@ -7,8 +7,8 @@ from statistics import mean
 from benchmarks.scale_dagster import DaemonRun
 from benchmarks.scale_load import Load, Tick
 from benchmarks.scale_stage import Requests
+from slowmo_pipeline.defs.video_sensors import TICK_SECONDS
 from slowmo_pipeline.endpoint.client import QUEUE_SECONDS
-from slowmo_pipeline.sensors import TICK_SECONDS
 
 USD_PER_MILLION = {"put": 5.0, "list": 5.0, "get": 0.4, "head": 0.4}
 """List prices of S3 Standard in us-east-1 as of December 2025, to be checked; SageMaker has none for an invocation."""

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from slowmo_pipeline import (
+from slowmo_pipeline.defs import (
     assets,
     checks,
     deployment_jobs,
@@ -10,12 +10,12 @@ from slowmo_pipeline import (
     endpoint_sensor,
     jobs,
     model_sensor,
-    sensors,
-    status_sensors,
+    operator_sensors,
+    video_sensors,
 )
+from slowmo_pipeline.defs.resources import PipelineStorage, SageMakerAsyncEndpoint
 from slowmo_pipeline.environment import deployment_jobs_wanted
 from slowmo_pipeline.progress import LogProgress
-from slowmo_pipeline.resources import PipelineStorage, SageMakerAsyncEndpoint
 
 defs = dg.Definitions(
     assets=[
@@ -35,12 +35,12 @@ defs = dg.Definitions(
         *([deployment_jobs.deploy_endpoint, deployment_jobs.delete_endpoint] if deployment_jobs_wanted() else []),
     ],
     sensors=[
-        sensors.new_uploads,
-        sensors.completed_outputs,
+        video_sensors.new_uploads,
+        video_sensors.completed_outputs,
         model_sensor.served_models,
         endpoint_sensor.unscaled_endpoints,
-        status_sensors.finished_videos,
-        status_sensors.failed_videos,
+        operator_sensors.finished_videos,
+        operator_sensors.failed_videos,
     ],
     resources={
         "storage": PipelineStorage(url=None),

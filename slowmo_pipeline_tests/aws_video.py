@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from slowmo_pipeline.chunks.files import ResultReader
+from slowmo_pipeline.defs.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.endpoint.record import Served
 from slowmo_pipeline.endpoint.sagemaker import why_lost
-from slowmo_pipeline.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
 from slowmo_pipeline.steps.pending_marker import needed_run, read_pending
 from slowmo_pipeline.steps.records import read_active_plan

@@ -41,7 +41,7 @@ class Served:
     @property
     def job(self) -> str:
         """The address of the job that makes a video."""
-        return f"http://127.0.0.1:{self.port}/locations/slowmo_pipeline/jobs/slow_motion"
+        return f"http://127.0.0.1:{self.port}/locations/slowmo_pipeline/defs/jobs/slow_motion"
 
     def left(self) -> set[str]:
         return left(self.processes.home.dagster)

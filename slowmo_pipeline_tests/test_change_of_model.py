@@ -203,7 +203,7 @@ def test_a_change_that_failed_before_it_began_comes_again_once_the_chunks_have_e
         keys = plan_keys(stage.storage, video_id)
     with stage.home(NEXT) as home:
         with monkeypatch.context() as patch:
-            patch.setattr("slowmo_pipeline.assets.cut", out_of_room)
+            patch.setattr("slowmo_pipeline.defs.assets.cut", out_of_room)
             assert [home.turn(), home.turn()] == [[("change_model", False)], []]
         stage.storage.delete(keys.model("fade-1").receipt(chunk) for chunk in range(CHUNKS))
         assert home.turn() == [("change_model", True)]

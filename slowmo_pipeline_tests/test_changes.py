@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.steps.changes import Change, noted
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload

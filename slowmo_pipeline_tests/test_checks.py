@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from slowmo_pipeline.checks import FRAME_COUNT, IN_PLACE
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES
+from slowmo_pipeline.defs.checks import FRAME_COUNT, IN_PLACE
+from slowmo_pipeline.defs.evaluations import BY_SERVED_MODEL, DECODES
 from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.opening import open_storage

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.partitions import videos
+from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.disks import without_ways_round_permissions

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from slowmo_pipeline.assets import RawVideoConfig
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.defs.assets import RawVideoConfig
 from slowmo_pipeline.settings import SlowMotionSettings
 
 REPOSITORY = Path(__file__).parents[1]

@@ -20,7 +20,7 @@ from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 
-from slowmo_pipeline.sensors import MAX_NEW_VIDEOS
+from slowmo_pipeline.defs.video_sensors import MAX_NEW_VIDEOS
 
 REPOSITORY = Path(__file__).parents[1]
 DEPLOYED = REPOSITORY / "deploy" / "dagster"

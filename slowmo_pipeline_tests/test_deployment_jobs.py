@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from slowmo_pipeline import deployment_jobs
+from slowmo_pipeline.defs import deployment_jobs
+from slowmo_pipeline.defs.deployment_jobs import DeployEndpointConfig
+from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline.deployment.settings import DeploymentSettings
-from slowmo_pipeline.deployment_jobs import DeployEndpointConfig
 from slowmo_pipeline.progress import LogProgress
-from slowmo_pipeline.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline_tests.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage, package_of
 from slowmo_pipeline_tests.steps import submitted
 

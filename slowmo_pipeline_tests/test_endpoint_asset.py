@@ -9,12 +9,12 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
+from slowmo_pipeline.defs.endpoint_asset import endpoint, made_with
+from slowmo_pipeline.defs.model_sensor import ModelCursor, served_models
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.resources import PipelineStorage
 from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
-from slowmo_pipeline.endpoint_asset import endpoint, made_with
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.model_sensor import ModelCursor, served_models
-from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.steps.video_status import VideoStatuses
@@ -194,7 +194,7 @@ def test_a_video_without_a_plan_is_not_observed(archive: Archive) -> None:
 
 
 def test_a_tick_observes_so_many_and_the_next_the_rest(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slowmo_pipeline.model_sensor.VIDEOS_A_TICK", 2)
+    monkeypatch.setattr("slowmo_pipeline.defs.model_sensor.VIDEOS_A_TICK", 2)
     assert [archive.tick() for _ in range(3)] == [
         "Observed the endpoint of 2 videos.",
         "Observed the endpoint of 1 videos.",
@@ -257,7 +257,7 @@ def test_a_status_that_sagemaker_does_not_tell_holds_nothing_up(
     def status_of(name: str) -> str:
         raise EndpointError(f"AWS does not let these credentials use {name}.")
 
-    monkeypatch.setattr("slowmo_pipeline.endpoint_asset.status_of", status_of)
+    monkeypatch.setattr("slowmo_pipeline.defs.endpoint_asset.status_of", status_of)
     write_served(
         archive.storage,
         "film",

@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from slowmo_pipeline.endpoint_sensor import unscaled_endpoints
+from slowmo_pipeline.defs.endpoint_sensor import unscaled_endpoints
+from slowmo_pipeline.defs.resources import PipelineStorage
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy, refuse
 from slowmo_pipeline_tests.sagemaker_server import Stage, deployment_stage

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slowmo_pipeline.assets import RawVideoConfig
+from slowmo_pipeline.defs.assets import RawVideoConfig
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_pipeline
 from slowmo_pipeline_tests.pipeline import TestPipeline

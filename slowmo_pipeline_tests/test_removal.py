@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError, UnknownVideoError
 from slowmo_pipeline.home import locked
-from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.removal import remove_video
 from slowmo_pipeline.steps.removal import objects_of
 from slowmo_pipeline.storage.base import Storage

@@ -12,9 +12,9 @@ from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 
+from slowmo_pipeline.defs.jobs import change_model, finish_video, slow_motion
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
 
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("slowmo_pipeline"), "__repository__")
 BACKFILL = {"dagster/backfill": "some"}

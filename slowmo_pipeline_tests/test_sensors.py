@@ -9,13 +9,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from slowmo_pipeline import sensors
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.defs import video_sensors as sensors
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.video_sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.endpoint.client import Receipt
 from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record

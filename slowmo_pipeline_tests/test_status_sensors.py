@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from slowmo_pipeline.defs.operator_sensors import failed_videos, finished_videos
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.resources import PipelineStorage
 from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.errors import NotificationError, StorageError
-from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.status_sensors import failed_videos, finished_videos
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys
@@ -56,7 +56,7 @@ def topic(s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Opera
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     topic = make_topic()
     monkeypatch.setenv("SLOWMO_OPERATOR_TOPIC", topic.arn)
-    monkeypatch.setattr("slowmo_pipeline.status_sensors.SETTLING_SECONDS", 0)
+    monkeypatch.setattr("slowmo_pipeline.defs.operator_sensors.SETTLING_SECONDS", 0)
     return topic
 
 
@@ -157,7 +157,7 @@ def test_an_error_that_should_not_happen_is_told_as_one(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a mistake")
 
-    monkeypatch.setattr("slowmo_pipeline.assets.cut", broken)
+    monkeypatch.setattr("slowmo_pipeline.defs.assets.cut", broken)
     pipeline.run(pipeline.drop("mistake.mp4"))
     failed.tick()
     assert topic.told()[0]["reason"] == (
@@ -315,16 +315,16 @@ def test_a_failure_is_told_once_dagster_has_decided_on_a_retry(
     daemon = Daemon(pipeline.instance, failed_videos)
     daemon.tick()
     fail(pipeline.instance, VIDEO, **LAST_TRY)
-    monkeypatch.setattr("slowmo_pipeline.status_sensors.SETTLING_SECONDS", 60)
+    monkeypatch.setattr("slowmo_pipeline.defs.operator_sensors.SETTLING_SECONDS", 60)
     assert daemon.tick() == "Messages sent: 0."
-    monkeypatch.setattr("slowmo_pipeline.status_sensors.SETTLING_SECONDS", 0)
+    monkeypatch.setattr("slowmo_pipeline.defs.operator_sensors.SETTLING_SECONDS", 0)
     assert daemon.tick() == "Messages sent: 1."
 
 
 def test_a_tick_tells_so_much_and_the_next_the_rest(
     pipeline: TestPipeline, topic: OperatorTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slowmo_pipeline.status_sensors.EVENTS_A_TICK", 2)
+    monkeypatch.setattr("slowmo_pipeline.defs.operator_sensors.EVENTS_A_TICK", 2)
     daemon = Daemon(pipeline.instance, finished_videos)
     daemon.tick()
     for _ in range(3):

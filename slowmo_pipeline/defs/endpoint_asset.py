@@ -18,11 +18,11 @@ SageMaker. Nothing here changes or wakes one.
 
 import dagster as dg
 
+from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.endpoint.record import Served, served_now
 from slowmo_pipeline.endpoint.sagemaker import status_of
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.storage.base import Storage
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from slowmo_pipeline.assets import final_video, frame_chunks, interpolated_chunks, raw_video
+from slowmo_pipeline.defs.assets import final_video, frame_chunks, interpolated_chunks, raw_video
 from slowmo_pipeline.run_queue import BEFORE_OTHERS
 
 slow_motion = dg.define_asset_job(

@@ -2,13 +2,13 @@
 
 import dagster as dg
 
+from slowmo_pipeline.defs.resources import PipelineStorage
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.storage_objects import deployments
 from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.endpoint.sagemaker import PATIENCE, told_to_runs
 from slowmo_pipeline.errors import EndpointError
-from slowmo_pipeline.resources import PipelineStorage
 
 LOOK_SECONDS = 600
 """Between two looks: ten minutes of an instance cost cents, and whoever deploys has been told already."""

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from slowmo_pipeline.assets import errors_as_failure
+from slowmo_pipeline.defs.assets import errors_as_failure
+from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
-from slowmo_pipeline.resources import PipelineStorage, ProgressFor
 
 
 def _config_fields() -> dict[str, Any]:

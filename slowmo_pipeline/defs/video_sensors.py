@@ -11,13 +11,13 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 from pydantic import Field
 
-from slowmo_pipeline.assets import InterpolatedChunksConfig
-from slowmo_pipeline.cursor import Cursor
+from slowmo_pipeline.defs.assets import InterpolatedChunksConfig
+from slowmo_pipeline.defs.cursor import Cursor
+from slowmo_pipeline.defs.jobs import change_model, finish_video, slow_motion
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.resources import PipelineStorage, held_here, local_model
 from slowmo_pipeline.endpoint.sagemaker import known_lost
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, VideoIdTakenError
-from slowmo_pipeline.jobs import change_model, finish_video, slow_motion
-from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage, held_here, local_model
 from slowmo_pipeline.steps.changes import Change, change_of, noted
 from slowmo_pipeline.steps.pending_marker import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.steps.upload import register

@@ -7,15 +7,15 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
+from slowmo_pipeline.defs.endpoint_asset import GROUP, KINDS, made_with
+from slowmo_pipeline.defs.endpoint_asset import endpoint as endpoint_of_videos
+from slowmo_pipeline.defs.evaluations import evaluation, undecodable
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.endpoint.prices import cost_of, price_per_hour
 from slowmo_pipeline.endpoint.record import served
-from slowmo_pipeline.endpoint_asset import GROUP, KINDS, made_with
-from slowmo_pipeline.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
-from slowmo_pipeline.evaluations import evaluation, undecodable
-from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.planning.timeline import ConstantRate
-from slowmo_pipeline.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.assemble import CAPTION, assemble
 from slowmo_pipeline.steps.at_once import come_at_once

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from slowmo_pipeline.assets import errors_as_failure, final_video, raw_video
+from slowmo_pipeline.defs.assets import errors_as_failure, final_video, raw_video
+from slowmo_pipeline.defs.evaluations import BY_SERVED_MODEL, DECODES, by_served_model, evaluation, undecodable
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
-from slowmo_pipeline.evaluations import BY_SERVED_MODEL, DECODES, by_served_model, evaluation, undecodable
-from slowmo_pipeline.partitions import videos
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline.steps.inspect_upload import probe_upload
 from slowmo_pipeline.steps.records import read_final
 from slowmo_pipeline.steps.verify import Verified, verify

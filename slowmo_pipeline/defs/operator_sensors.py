@@ -14,14 +14,14 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType, RunsFilter
 
-from slowmo_pipeline.assets import final_video
+from slowmo_pipeline.defs.assets import final_video
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.reasons import reason_of
+from slowmo_pipeline.defs.resources import PipelineStorage
+from slowmo_pipeline.defs.video_sensors import Look, completed_outputs, look_at_pending, next_run
 from slowmo_pipeline.environment import operator_topic, ui_url
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
-from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.reasons import reason_of
-from slowmo_pipeline.resources import PipelineStorage
-from slowmo_pipeline.sensors import Look, completed_outputs, look_at_pending, next_run
 from slowmo_pipeline.storage.keys import VideoKeys
 
 EVENTS_A_TICK = 50

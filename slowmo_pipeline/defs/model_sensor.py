@@ -13,14 +13,14 @@ from pathlib import PurePosixPath
 import dagster as dg
 from pydantic import Field
 
-from slowmo_pipeline.assets import errors_as_failure
-from slowmo_pipeline.cursor import Cursor
+from slowmo_pipeline.defs.assets import errors_as_failure
+from slowmo_pipeline.defs.cursor import Cursor
+from slowmo_pipeline.defs.endpoint_asset import seen, told_status
+from slowmo_pipeline.defs.evaluations import by_served_model, evaluation
+from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.defs.resources import PipelineStorage
 from slowmo_pipeline.endpoint.record import Served, served_now
-from slowmo_pipeline.endpoint_asset import seen, told_status
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.evaluations import by_served_model, evaluation
-from slowmo_pipeline.partitions import videos
-from slowmo_pipeline.resources import PipelineStorage
 from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import ENDPOINTS, FINALS
