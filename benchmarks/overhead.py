@@ -20,12 +20,12 @@ from benchmarks.clips import clip
 from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.home import open_instance
 from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import recipe_of
+from slowmo_pipeline.machine.home import open_instance
+from slowmo_pipeline.machine.run import Pipeline
 from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Quiet
-from slowmo_pipeline.running import Pipeline
 from slowmo_pipeline.serving.local.worker_process import usable_cores
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import limits_of

@@ -17,7 +17,7 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.jobs import finish_video, slow_motion
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.processes import Processes, drop, make_clip
 

@@ -24,7 +24,7 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.video_sensors import MAX_NEW_VIDEOS, UploadCursor
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.planning.plan import MAX_CHUNK_GAPS
 from slowmo_pipeline.steps.inspect_upload import joint_version
 from slowmo_pipeline.storage.base import Storage

@@ -76,8 +76,8 @@ def up(
     The UI answers browsers on this machine: http://127.0.0.1:3000 or http://localhost:3000. Pages of other sites can
     neither read nor change anything. A tunnel or a proxy to it has a host of its own, which --allow-host lets in.
     """
-    from slowmo_pipeline.guard import parse_host
-    from slowmo_pipeline.services import up as serve_all
+    from slowmo_pipeline.machine.guard import parse_host
+    from slowmo_pipeline.machine.up import up as serve_all
 
     check_for_film(interpolators, model, block_height, block_width, precision)
     with usage():
@@ -92,7 +92,7 @@ def upload(clips: Clips) -> None:
 
     A file that fails does not stop the others; the exit code is 1 then.
     """
-    from slowmo_pipeline.console import Failures, shown_progress
+    from slowmo_pipeline.machine.console import Failures, shown_progress
     from slowmo_pipeline.steps.upload import upload_clip
     from slowmo_pipeline.steps.video_ids import video_id_for
     from slowmo_pipeline.storage.opening import open_storage
@@ -142,8 +142,8 @@ def _failures(video_ids: Sequence[str]) -> dict[str, str | None]:
     """Why the last run of each failed, as Dagster knows: it is opened only if there is something to ask."""
     if not video_ids:
         return {}
-    from slowmo_pipeline.home import open_instance
-    from slowmo_pipeline.running import failure_of
+    from slowmo_pipeline.machine.home import open_instance
+    from slowmo_pipeline.machine.run import failure_of
 
     with open_instance(current_home()) as instance:
         return {video_id: failure_of(instance, video_id) for video_id in video_ids}
@@ -185,9 +185,9 @@ def delete(
 
     Asks before each. Cut off anywhere, the same command goes on where it was.
     """
-    from slowmo_pipeline.console import Failures
-    from slowmo_pipeline.home import open_instance
-    from slowmo_pipeline.removal import remove_video
+    from slowmo_pipeline.machine.console import Failures
+    from slowmo_pipeline.machine.home import open_instance
+    from slowmo_pipeline.machine.removal import remove_video
     from slowmo_pipeline.storage.opening import open_storage
 
     home = current_home()

@@ -113,8 +113,8 @@ def _speed(given: float | None, storage: "Storage", interpolator: str, instance_
 def _estimate(
     clip: Path, common: Mapping[str, object], options: Mapping[str, object], speed: float, usd_per_hour: Decimal
 ) -> "Estimate":
-    from slowmo_pipeline.console import shown_progress
     from slowmo_pipeline.endpoint.prices import estimate
+    from slowmo_pipeline.machine.console import shown_progress
     from slowmo_pipeline.steps.inspect_upload import limits_of
     from slowmo_pipeline.steps.planning import plan_of
     from slowmo_pipeline.steps.upload import settings_of

@@ -135,7 +135,7 @@ def delete(name: Name = DEFAULT_NAME) -> None:
 @contextmanager
 def _shown(title: str, changes: Iterable[str]) -> Iterator["Progress"]:
     """Progress while it lasts, and at the end, also at a bad one, what was changed."""
-    from slowmo_pipeline.console import INTERRUPTED, shown_progress
+    from slowmo_pipeline.machine.console import INTERRUPTED, shown_progress
 
     try:
         with _ended_alike(), shown_progress(title) as progress:

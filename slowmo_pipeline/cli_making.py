@@ -12,11 +12,11 @@ from slowmo_pipeline.cli_local import check_for_film, local_endpoints
 from slowmo_pipeline.environment import current_home
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.console import Failures
-    from slowmo_pipeline.destination import Output
-    from slowmo_pipeline.outcome import Outcome
+    from slowmo_pipeline.machine.console import Failures
+    from slowmo_pipeline.machine.destination import Output
+    from slowmo_pipeline.machine.outcome import Outcome
+    from slowmo_pipeline.machine.run import Pipeline
     from slowmo_pipeline.progress import RunProgress
-    from slowmo_pipeline.running import Pipeline
     from slowmo_pipeline.storage.base import Storage
 
 NOT_WHOLE = 3
@@ -75,7 +75,7 @@ def make_all(
     copies: "Output | None",
 ) -> int:
     """Make them, print where the results lie, and tell of each; returns how many are not whole."""
-    from slowmo_pipeline.console import INTERRUPTED, shown_progress, stderr, tell
+    from slowmo_pipeline.machine.console import INTERRUPTED, shown_progress, stderr, tell
 
     not_whole = 0
     with _pipeline(storage, workers, served) as pipeline:
@@ -100,8 +100,8 @@ def make_all(
 def _pipeline(storage: "Storage", workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
     # Imports Dagster, which takes a second: not for --help.
     from slowmo_pipeline.endpoint.local import use_endpoint
-    from slowmo_pipeline.home import open_instance
-    from slowmo_pipeline.running import Pipeline
+    from slowmo_pipeline.machine.home import open_instance
+    from slowmo_pipeline.machine.run import Pipeline
 
     home = current_home()
     served = (

@@ -66,7 +66,7 @@ def fetch(
 
     Fetch from where you would install programs from: a SavedModel is one, TensorFlow runs what its graph says.
     """
-    from slowmo_pipeline.console import shown_progress
+    from slowmo_pipeline.machine.console import shown_progress
     from slowmo_pipeline.models.library import fetch_model
 
     if importlib.util.find_spec("tensorflow") is None:  # rather than after a download of minutes

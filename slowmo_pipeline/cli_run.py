@@ -15,10 +15,10 @@ from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.console import Failures
-    from slowmo_pipeline.outcome import Outcome
+    from slowmo_pipeline.machine.console import Failures
+    from slowmo_pipeline.machine.outcome import Outcome
+    from slowmo_pipeline.machine.run import Pipeline
     from slowmo_pipeline.progress import RunProgress
-    from slowmo_pipeline.running import Pipeline
     from slowmo_pipeline.settings import SlowMotionSettings
     from slowmo_pipeline.storage.base import Storage
 
@@ -68,8 +68,8 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
     clips; options win over both.
     """
-    from slowmo_pipeline.console import Failures
-    from slowmo_pipeline.destination import Output
+    from slowmo_pipeline.machine.console import Failures
+    from slowmo_pipeline.machine.destination import Output
     from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of

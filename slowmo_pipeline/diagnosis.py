@@ -12,7 +12,7 @@ from rich.filesize import decimal
 from slowmo_pipeline.endpoint.local import live_endpoint
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import DiskFullError, EncodeError, SlowmoError
-from slowmo_pipeline.home import locked
+from slowmo_pipeline.machine.home import locked
 from slowmo_pipeline.models.library import fetched_models
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.binary import encoders, ffmpeg_binary

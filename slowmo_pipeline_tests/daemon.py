@@ -26,7 +26,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import _process_tick_generator
 
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 
 _LOCATION = "slowmo_pipeline"
 _TICK_SECONDS = 60

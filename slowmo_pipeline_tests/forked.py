@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PIPELINE = (
-    "slowmo_pipeline.running",
+    "slowmo_pipeline.machine.run",
     "slowmo_pipeline.diagnosis",
     "slowmo_pipeline.endpoint.local",
     "slowmo_pipeline.steps.report",

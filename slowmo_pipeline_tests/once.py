@@ -15,7 +15,7 @@ from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from sqlalchemy import Engine, create_engine
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 
 
 def remember() -> None:

@@ -15,7 +15,7 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys

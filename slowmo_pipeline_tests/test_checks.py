@@ -11,7 +11,7 @@ import pytest
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.checks import FRAME_COUNT, IN_PLACE
 from slowmo_pipeline.defs.evaluations import BY_SERVED_MODEL, DECODES
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.dagster_ui import DagsterUi, dagster_ui, launching_pipeline

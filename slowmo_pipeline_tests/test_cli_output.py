@@ -139,7 +139,7 @@ def test_a_file_that_came_meanwhile_stays_and_the_result_is_named(
     program = f"""
 import sys
 from pathlib import Path
-from slowmo_pipeline import running
+from slowmo_pipeline.machine import run as running
 run_clip = running.Pipeline.run_clip
 def slow(*given):
     Path({str(place)!r}).write_text("first")

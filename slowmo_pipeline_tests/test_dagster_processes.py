@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from slowmo_pipeline import dagster_processes
-from slowmo_pipeline.dagster_processes import DagsterProcesses
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
+from slowmo_pipeline.machine import dagster_processes
+from slowmo_pipeline.machine.dagster_processes import DagsterProcesses
 
 
 @pytest.fixture

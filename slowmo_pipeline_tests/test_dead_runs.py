@@ -13,10 +13,10 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.utils import make_new_run_id
 from dagster._daemon.monitoring import run_monitoring
 
-from slowmo_pipeline.dead_runs import close_dead_runs, own_run
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
-from slowmo_pipeline.running import wait_for_other_runs
+from slowmo_pipeline.machine.dead_runs import close_dead_runs, own_run
+from slowmo_pipeline.machine.home import open_instance
+from slowmo_pipeline.machine.run import wait_for_other_runs
 from slowmo_pipeline_tests.local_server import eventually
 from slowmo_pipeline_tests.processes import Processes, kill, make_clip
 

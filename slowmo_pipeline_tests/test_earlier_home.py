@@ -11,7 +11,7 @@ import pytest
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import SageMakerAsyncEndpoint
 from slowmo_pipeline.endpoint.local import use_endpoint
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.steps.assemble import assemble
 from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.records import read_active_plan

@@ -16,8 +16,8 @@ import pytest
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 
-from slowmo_pipeline.dead_runs import close_dead_runs
 from slowmo_pipeline.endpoint.local import live_endpoint
+from slowmo_pipeline.machine.dead_runs import close_dead_runs
 from slowmo_pipeline.storage.keys import video_id_of
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.local_server import eventually

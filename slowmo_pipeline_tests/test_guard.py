@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.guard import Guard, loopback, parse_host
+from slowmo_pipeline.machine.guard import Guard, loopback, parse_host
 
 OWN = {"Host": "127.0.0.1:3000"}
 JSON = {"Content-Type": "application/json"}

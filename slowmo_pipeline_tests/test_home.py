@@ -12,13 +12,13 @@ from dagster import DagsterRunStatus
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import locked, open_instance
+from slowmo_pipeline.machine.home import locked, open_instance
 from slowmo_pipeline_tests.processes import SLOWMO, Processes, make_clip
 
 OPEN = """
 import sys
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 
 with open_instance(current_home()) as instance:
     instance.add_dynamic_partitions("videos", [sys.argv[1]])

@@ -20,7 +20,7 @@ VICTIMS_OF_UP = (
     "slowmo up",
     "dagster code-server",
     "dagster api grpc",
-    "slowmo_pipeline.webserver",
+    "slowmo_pipeline.machine.webserver",
     "dagster._daemon",
     "serving.local_endpoint",
     "serving.worker",

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slowmo_pipeline.leftovers import MARK, end_leftovers
+from slowmo_pipeline.machine.orphans import MARK, end_leftovers
 from slowmo_pipeline_tests.local_server import eventually
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(3600)"]
@@ -17,7 +17,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(3600)"]
 OWNER = f"""
 import os, subprocess, sys, threading, time
 from pathlib import Path
-from slowmo_pipeline.leftovers import MARK, guarded
+from slowmo_pipeline.machine.orphans import MARK, guarded
 
 with guarded(Path(sys.argv[1])) as folder:
     child = subprocess.Popen({SLEEP!r}, env={{**os.environ, MARK: sys.argv[1]}}, start_new_session=True)

@@ -9,8 +9,8 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError, UnknownVideoError
-from slowmo_pipeline.home import locked
-from slowmo_pipeline.removal import remove_video
+from slowmo_pipeline.machine.home import locked
+from slowmo_pipeline.machine.removal import remove_video
 from slowmo_pipeline.steps.removal import objects_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import SIDECAR_SUFFIX, VideoKeys

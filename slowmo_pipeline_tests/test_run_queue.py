@@ -14,7 +14,7 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 
 from slowmo_pipeline.defs.jobs import change_model, finish_video, slow_motion
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("slowmo_pipeline"), "__repository__")
 BACKFILL = {"dagster/backfill": "some"}

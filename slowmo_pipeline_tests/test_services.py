@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterRunStatus
 
-from slowmo_pipeline.home import locked
+from slowmo_pipeline.machine.home import locked
 from slowmo_pipeline_tests.local_server import REPOSITORY, eventually
 from slowmo_pipeline_tests.processes import Processes, drop, make_clip
 

@@ -18,7 +18,7 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.endpoint.local_state import ServerState
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import open_instance
+from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
 from slowmo_pipeline.steps.records import read_active_plan, read_source
 from slowmo_pipeline.steps.upload import register

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from slowmo_pipeline.console import stderr
-from slowmo_pipeline.dagster_processes import LOCATION, dagster_processes
-from slowmo_pipeline.dead_runs import close_dead_runs
 from slowmo_pipeline.endpoint.local import live_endpoint, use_endpoint
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import locked, open_instance
-from slowmo_pipeline.leftovers import end_leftovers
+from slowmo_pipeline.machine.console import stderr
+from slowmo_pipeline.machine.dagster_processes import LOCATION, dagster_processes
+from slowmo_pipeline.machine.dead_runs import close_dead_runs
+from slowmo_pipeline.machine.home import locked, open_instance
+from slowmo_pipeline.machine.orphans import end_leftovers
 from slowmo_pipeline.storage.keys import UPLOADS
 from slowmo_pipeline.storage.opening import open_storage
 

@@ -10,16 +10,16 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 from dagster._core.utils import make_new_run_id
 
-from slowmo_pipeline.console import stderr
-from slowmo_pipeline.dead_runs import close_dead_runs, is_own_run, own_run
 from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.jobs import slow_motion
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.reasons import reason_of, was_interrupted
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import SlowmoError
-from slowmo_pipeline.home import locked
-from slowmo_pipeline.outcome import Outcome, outcome_of
+from slowmo_pipeline.machine.console import stderr
+from slowmo_pipeline.machine.dead_runs import close_dead_runs, is_own_run, own_run
+from slowmo_pipeline.machine.home import locked
+from slowmo_pipeline.machine.outcome import Outcome, outcome_of
 from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage

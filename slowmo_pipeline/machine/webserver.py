@@ -15,7 +15,7 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX_OVERFLOW, DEFAULT_POOL_RECYCLE
 from dagster_webserver.version import __version__
 
-from slowmo_pipeline.guard import Guard, loopback
+from slowmo_pipeline.machine.guard import Guard, loopback
 
 _POLL_MILLISECONDS = 2000
 """How often the UI asks for what has changed of assets: the default of `dagster dev`."""
@@ -25,7 +25,7 @@ _GRACE_SECONDS = 2
 
 def main() -> None:
     """Serve the instance of DAGSTER_HOME on 127.0.0.1 until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="slowmo_pipeline.webserver")
+    parser = argparse.ArgumentParser(prog="slowmo_pipeline.machine.webserver")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workspace", type=Path, required=True, help="file that names the code server")
     parser.add_argument("--allow-host", action="append", default=[], help="what else browsers may ask for; repeatable")

@@ -20,10 +20,10 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError  # of Dagster's database, which is SQLAlchemy's
 
-from slowmo_pipeline.dead_runs import close_dead_runs
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError, SlowmoError
 from slowmo_pipeline.locks import lock, opened, try_lock
+from slowmo_pipeline.machine.dead_runs import close_dead_runs
 from slowmo_pipeline.storage.disk_errors import disk_errors, full
 
 # What is said here is for a terminal. Dagster would have it take the way over a file in the home, which no full disk

@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 
 from slowmo_pipeline.child_python import running
-from slowmo_pipeline.console import stderr
 from slowmo_pipeline.environment import Home, in_another_folder
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.leftovers import MARK, guarded
+from slowmo_pipeline.machine.console import stderr
+from slowmo_pipeline.machine.orphans import MARK, guarded
 
 LOCATION = "slowmo_pipeline"
 """The code location's name, on which the state of the sensors hangs: the one in workspace.yaml."""
@@ -74,7 +74,7 @@ class DagsterProcesses:
         allowed = [f"--allow-host={host}" for host in allowed_hosts]
         self._start(
             "web server",
-            *running("slowmo_pipeline.webserver", "--port", str(port), "--workspace", str(workspace), *allowed),
+            *running("slowmo_pipeline.machine.webserver", "--port", str(port), "--workspace", str(workspace), *allowed),
         )
 
     def wait_until(self, ready: Callable[[], bool]) -> None:

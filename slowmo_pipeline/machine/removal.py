@@ -7,11 +7,11 @@ from dagster import RunsFilter
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from rich.filesize import decimal
 
-from slowmo_pipeline.dead_runs import close_dead_runs
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.home import locked
+from slowmo_pipeline.machine.dead_runs import close_dead_runs
+from slowmo_pipeline.machine.home import locked
 from slowmo_pipeline.steps.removal import objects_of
 from slowmo_pipeline.storage.base import Storage
 

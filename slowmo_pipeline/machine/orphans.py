@@ -31,7 +31,7 @@ def guarded(root: Path) -> Iterator[Path]:
     """
     folder = tempfile.mkdtemp(prefix="slowmo-")
     guard = subprocess.Popen(
-        running("slowmo_pipeline.leftovers", str(root), folder),
+        running("slowmo_pipeline.machine.orphans", str(root), folder),
         stdin=subprocess.PIPE,  # which the kernel closes with this process, SIGKILL included
         start_new_session=True,  # Ctrl-C is not for the guard
     )

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from slowmo_pipeline.errors import SlowmoError, UsageError
-from slowmo_pipeline.outcome import Outcome
+from slowmo_pipeline.machine.outcome import Outcome
 from slowmo_pipeline.progress import LogProgress, RunProgress
 
 # What is printed are words and paths: [brackets] and :colons: of theirs are not for Rich.
