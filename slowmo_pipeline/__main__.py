@@ -1,5 +1,5 @@
 """`python -m slowmo_pipeline` is `slowmo`."""
 
-from slowmo_pipeline.cli import main
+from slowmo_pipeline.cli.app import main
 
 main()

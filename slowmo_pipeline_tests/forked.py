@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 PIPELINE = (
     "slowmo_pipeline.machine.run",
-    "slowmo_pipeline.diagnosis",
+    "slowmo_pipeline.cli.doctor",
     "slowmo_pipeline.endpoint.local",
     "slowmo_pipeline.steps.report",
 )
@@ -26,7 +26,7 @@ FILM = ("slowmo_pipeline.interpolation.film",)
 
 _PARENT = """
 import importlib, json, os, sys, traceback
-from slowmo_pipeline.cli import main
+from slowmo_pipeline.cli.app import main
 from slowmo_pipeline_tests import once
 
 once.remember()

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from slowmo_pipeline.cli_cost import cost
+from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.endpoint.record import Served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.steps.cut import cut

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from slowmo_pipeline.cli_endpoint import endpoint_app
+from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.deployment.scaling import remove_scaling
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.errors import EndpointError, SettingsError

@@ -170,7 +170,7 @@ def test_a_hub_that_fails_is_told(models: Path, hub: ModelServer) -> None:
 def test_a_missing_package_is_told(module: str, command: str, told: str, models: Path) -> None:
     folder_of(models / "film", MODEL)
     hidden = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['slowmo', 'model', {command!r}]"
-    program = f"{hidden}; from slowmo_pipeline.cli import main; main()"
+    program = f"{hidden}; from slowmo_pipeline.cli.app import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(told)

@@ -146,7 +146,7 @@ def slow(*given):
     return run_clip(*given)
 running.Pipeline.run_clip = slow
 sys.argv = {command!r}
-from slowmo_pipeline.cli import main
+from slowmo_pipeline.cli.app import main
 main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -30,7 +30,7 @@ def test_without_the_sdk_the_next_step_is_told() -> None:
 def test_the_sdk_is_not_loaded_before_it_is_needed() -> None:
     program = (
         "import sys, slowmo_pipeline.deployment.deploy, slowmo_pipeline.deployment.delete\n"
-        "import slowmo_pipeline.deployment.status, slowmo_pipeline.cli_endpoint, slowmo_pipeline.defs.deployment_jobs\n"
+        "import slowmo_pipeline.deployment.status, slowmo_pipeline.cli.endpoint, slowmo_pipeline.defs.deployment_jobs\n"
         "print(*{'sagemaker', 'tensorflow', 'cv2', 'dagster_aws'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout == b"\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from slowmo_pipeline.columns import print_facts
+from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SettingsError, usage

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowmo_pipeline.columns import print_facts
+from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import ModelError, StorageError, usage
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowmo_pipeline.cli_cost import GivenLimits
-from slowmo_pipeline.cli_local import Model, Workers
-from slowmo_pipeline.cli_making import NOT_WHOLE, Needed, Task, make_all
-from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, Precision
+from slowmo_pipeline.cli.cost import GivenLimits
+from slowmo_pipeline.cli.local import Model, Workers
+from slowmo_pipeline.cli.making import NOT_WHOLE, Needed, Task, make_all
+from slowmo_pipeline.cli.model import BlockHeight, BlockWidth, Precision
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli_cost import cost
-from slowmo_pipeline.cli_endpoint import endpoint_app
-from slowmo_pipeline.cli_local import Interpolators, Model, Workers, check_for_film, local_endpoints
-from slowmo_pipeline.cli_model import BlockHeight, BlockWidth, Precision, model_app
-from slowmo_pipeline.cli_run import Clips, run
-from slowmo_pipeline.columns import print_columns
+from slowmo_pipeline.cli.cost import cost
+from slowmo_pipeline.cli.endpoint import endpoint_app
+from slowmo_pipeline.cli.local import Interpolators, Model, Workers, check_for_film, local_endpoints
+from slowmo_pipeline.cli.model import BlockHeight, BlockWidth, Precision, model_app
+from slowmo_pipeline.cli.run import Clips, run
+from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
 
@@ -209,7 +209,7 @@ def _confirmed(what: str) -> bool:
 @app.command()
 def doctor() -> None:
     """Check that everything the pipeline needs is there; the exit code is 1 if not."""
-    from slowmo_pipeline.diagnosis import diagnose
+    from slowmo_pipeline.cli.doctor import diagnose
 
     findings = list(diagnose(current_home()))
     print_columns(("ok" if finding.good else "PROBLEM", finding.what, finding.told) for finding in findings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from slowmo_pipeline.cli_local import check_for_film, local_endpoints
+from slowmo_pipeline.cli.local import check_for_film, local_endpoints
 from slowmo_pipeline.environment import current_home
 
 if TYPE_CHECKING:
