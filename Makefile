@@ -18,7 +18,7 @@ up: $(VENV)/installed
 
 # The tests of a file share servers and models. Files in their own order: those with few tests are the long ones.
 test: $(VENV)/dev-installed
-	$(BIN)/python -m slowmo_pipeline_tests.processor_time -m pytest -m "not slow and not browser" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m slowmo_pipeline_tests.support.processor_time -m pytest -m "not slow and not browser" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow

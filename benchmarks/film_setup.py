@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.clips import clip
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline_tests.plain_film import PlainFilm
+from slowmo_pipeline_tests.support.plain_film import PlainFilm
 
 
 def write_model(folder: Path) -> int:

@@ -25,7 +25,7 @@ from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.storage.keys import PlanKeys, ResultKeys
 from slowmo_pipeline.video.binary import ffmpeg_binary
-from slowmo_pipeline_tests.processes import free_port
+from slowmo_pipeline_tests.support.processes import free_port
 
 SLOWDOWNS = (2, 4, 16, 100)
 FRAMES = 2

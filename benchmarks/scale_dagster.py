@@ -18,8 +18,8 @@ from slowmo_pipeline.defs.jobs import finish_video, slow_motion
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.machine.home import open_instance
-from slowmo_pipeline_tests.local_server import eventually
-from slowmo_pipeline_tests.processes import Processes, drop, make_clip
+from slowmo_pipeline_tests.support.local_server import eventually
+from slowmo_pipeline_tests.support.processes import Processes, drop, make_clip
 
 _EMPTY_RUNS = 20
 _FRAMES = 40

@@ -30,8 +30,8 @@ from slowmo_pipeline.steps.inspect_upload import joint_version
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import UPLOADS, video_id_of
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests.media import grey_frames, write_clip
-from slowmo_pipeline_tests.pipeline import NOT_WAITING
+from slowmo_pipeline_tests.support.media import grey_frames, write_clip
+from slowmo_pipeline_tests.support.pipeline import NOT_WAITING
 
 TICKS = 5
 """Of a sensor each time that it has nothing to do but to look."""

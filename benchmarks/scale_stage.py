@@ -28,7 +28,7 @@ from slowmo_pipeline.serving.local.invocation import parse_invocation
 from slowmo_pipeline.serving.local.request_queue import Request as Invocation
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests.interpolators import Fade
+from slowmo_pipeline_tests.support.interpolators import Fade
 
 BUCKET = "slowmo"
 ENDPOINT = "flow"

@@ -16,8 +16,8 @@ from moto.server import ThreadedMotoServer
 
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
-from slowmo_pipeline_tests import once
-from slowmo_pipeline_tests.fault_proxy import FaultProxy, fault_proxy
+from slowmo_pipeline_tests.support import once
+from slowmo_pipeline_tests.support.fault_proxy import FaultProxy, fault_proxy
 
 # A shared machine makes any test slow at times: how long an example takes says nothing.
 hypothesis.settings.register_profile("slowmo", deadline=None)

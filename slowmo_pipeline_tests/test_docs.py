@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from slowmo_pipeline.cli.app import app
+from slowmo_pipeline_tests.support.places import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *(REPOSITORY / "deploy").rglob("*.md")]
 COMMAND = re.compile(r"^ {4}(slowmo .*)$|^(slowmo .*)$|`(slowmo [^`]*)`", re.MULTILINE)
 

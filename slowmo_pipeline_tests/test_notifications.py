@@ -6,7 +6,7 @@ import pytest
 
 from slowmo_pipeline.errors import NotificationError
 from slowmo_pipeline.notifications import MAX_SUBJECT, Notice, console_url, notify
-from slowmo_pipeline_tests.operator_topic import OperatorTopic, make_topic
+from slowmo_pipeline_tests.support.operator_topic import OperatorTopic, make_topic
 
 FINISHED = Notice(
     id="clip-1:finished:abc",

@@ -13,8 +13,8 @@ from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.record import Epoch, Items, PositiveFraction, Record, WireDocument
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.video.info import VideoInfo
-from slowmo_pipeline_tests.test_plan import plan_of
-from slowmo_pipeline_tests.test_video_info import INFO
+from slowmo_pipeline_tests.planning.test_plan import plan_of
+from slowmo_pipeline_tests.video.test_info import INFO
 
 
 class Inner(Record):

@@ -2,13 +2,13 @@
 
 import configparser
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-REPOSITORY = Path(__file__).parents[1]
+from slowmo_pipeline_tests.support.places import REPOSITORY
+
 FILES = [
     REPOSITORY / "deploy" / "serving" / "requirements.txt",
     REPOSITORY / "slowmo_pipeline" / "serving" / "djl" / "requirements.txt",
