@@ -35,12 +35,12 @@ from slowmo_pipeline_tests.support.places import REPOSITORY
 from slowmo_pipeline_tests.support.processes import free_port
 
 REQUIREMENTS = (
-    REPOSITORY / "slowmo_pipeline" / "serving" / "djl" / "requirements.txt",
+    REPOSITORY / "slowmo_pipeline" / "serving" / "container" / "djl" / "requirements.txt",
     REPOSITORY / "deploy" / "serving" / "requirements.txt",
 )
 """The model's, which DJL Serving installs, and what our own image adds."""
 
-STAND_IN = REPOSITORY / "slowmo_pipeline_tests" / "djl_stand_in"
+STAND_IN = Path(__file__).with_name("djl_stand_in")
 
 LEVELS = 2
 """Pyramid levels of `average_model`: it is loaded in a third of the time that the usual seven take."""

@@ -1,7 +1,7 @@
 """A worker process of the local server: reads a chunk from the storage, runs the handler, writes the result.
 
 It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers each line that
-it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `workers.py` starts `main`
+it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `worker_process.py` starts `main`
 with SOCKET STORAGE NAME=RECIPE ….
 """
 
