@@ -52,7 +52,6 @@ class Receipt(Record):
     """What the endpoint answered at submission."""
 
     inference_id: str
-    output_location: str
     failure_location: str | None
     submitted_at: Epoch
     """Seconds since the epoch, by the clock of who answered."""
@@ -161,7 +160,6 @@ class AsyncEndpoint:
         now = _time_there(headers)
         return Receipt(
             inference_id=inference_id,
-            output_location=output,
             failure_location=failure,
             submitted_at=now,
             deadline=now + QUEUE_SECONDS + self._timeout_seconds + DEADLINE_SLACK_SECONDS,

@@ -10,7 +10,7 @@ Source times are seconds after the first frame, so frame 0 is shown at 0.
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -110,11 +110,10 @@ def frame_times(
     exists whose times differ from the container's by at most one tick each. Of all such rates the declared one is
     taken if it is standard, else the standard one nearest to the middle, else the declared one, else the simplest.
 
-    `ticks` are strictly ascending presentation times; `last_duration` of None or 0 means the median gap.
+    `ticks` are the strictly ascending presentation times of two frames or more; `last_duration` of None or 0 means the
+    median gap.
     """
     ticks = tuple(tick - ticks[0] for tick in ticks)
-    if len(ticks) == 1:
-        return ConstantRate(declared_rate or 1 / (max(last_duration or 0, 1) * time_base), 1)
     # |ticks[i] - i * period| <= 1 for every i bounds the period (in ticks) from both sides; frames that were rounded
     # to different ticks are at least half a tick apart.
     shortest = max(Fraction(1, 2), *(Fraction(tick - 1, i) for i, tick in enumerate(ticks) if i))
@@ -217,9 +216,3 @@ class TimeLine:
         moment = output * self._step + self._tolerance
         gap = bisect_right(range(self.source.count), moment, key=self.source.time) - 1
         return Position(gap, self.t(gap, output))
-
-    def positions(self) -> Iterator[Position]:
-        """The positions of all output frames, in order."""
-        for gap in range(self.source.count):
-            for output in self.outputs_of_gap(gap):
-                yield Position(gap, self.t(gap, output))

@@ -214,7 +214,6 @@ def mark_pending(storage: Storage, video_id: str, *, deadline: float = 4e9, subm
     write_json(storage, VideoKeys(video_id).pending, vars(pending))
     receipt = Receipt(
         inference_id="id",
-        output_location=storage.uri(keys.result(0)),
         failure_location=storage.uri("failures/one.out"),
         submitted_at=1.0,
         deadline=deadline,

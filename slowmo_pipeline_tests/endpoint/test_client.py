@@ -90,7 +90,6 @@ def test_receipt_holds_what_was_answered(storage: Storage, server: Answers) -> N
 
     assert receipt == Receipt(
         inference_id="0123-7-2",
-        output_location=storage.uri(RESULT),
         failure_location=storage.uri("failures/7-error.out"),
         submitted_at=receipt.submitted_at,
         deadline=receipt.submitted_at + QUEUE_SECONDS + 100 + DEADLINE_SLACK_SECONDS,

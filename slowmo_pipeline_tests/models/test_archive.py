@@ -126,12 +126,6 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, **values: object) -> tarfil
     return info
 
 
-def commented_tar(files: int) -> bytes:
-    """Each of its files has a comment of a million bytes."""
-    infos = [member(f"variables/{number}", pax_headers={"comment": "x" * 10**6}) for number in range(files)]
-    return tar_of(MODEL, *infos)
-
-
 def zip_link() -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -171,37 +165,15 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: gzip.compress(member("variables/x", size=3 * 10**9).tobuf(tarfile.GNU_FORMAT)),
         "more than",
     ),
-    "tar with names of 3 MB": (
-        lambda: gzip.compress(
-            member("x", tarfile.GNUTYPE_LONGNAME, size=3 * 10**6).tobuf(tarfile.GNU_FORMAT) + bytes(4 * 10**6)
-        ),
-        "directory of more than",
-    ),
-    "tar with comments": (lambda: commented_tar(20), "bytes of headers"),
-    "tar with nothing but folders": (
-        lambda: gzip.compress(33000 * member("folder", tarfile.DIRTYPE).tobuf()),
-        "bytes of headers",
-    ),
     "tar with names upon names": (
         lambda: gzip.compress(1000 * member("x", tarfile.GNUTYPE_LONGNAME, size=0).tobuf(tarfile.GNU_FORMAT)),
         "is damaged",
-    ),
-    "tar with records of 3 MB": (
-        lambda: gzip.compress(
-            member("x", tarfile.XHDTYPE, size=3 * 10**6).tobuf(tarfile.GNU_FORMAT) + bytes(4 * 10**6)
-        ),
-        "directory of more than",
     ),
     "zip with a parent": (lambda: zip_of({**MODEL, "variables/../../out": b""}), "leads outside"),
     "zip with an absolute path": (lambda: zip_of({**MODEL, "/tmp/out": b""}), "leads outside"),
     "zip with a link": (zip_link, "a link or a device"),
     "zip with a password": (encrypted_zip, "password"),
     "zip with a file without a name": (lambda: zip_of({**MODEL, "qqq": b""}).replace(b"qqq", b"\0qq"), "is damaged"),
-    "zip of another method": (lambda: zip_of(MODEL, zipfile.ZIP_LZMA), "not packed with deflate"),
-    "zip with a directory of 2 MB": (
-        lambda: zip_of({"x" * 60000 + str(n): b"" for n in range(20)}),
-        "directory of more than",
-    ),
 }
 
 
@@ -215,7 +187,7 @@ def test_a_hostile_archive_is_refused(kind: str, tmp_path: Path) -> None:
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "MAX_BYTES", 2 * 10**6)
     bomb = gzip.compress(gzip.decompress(tar_of(MODEL)) + bytes(10**7))
-    assert "unpacks to, more than 2000000 bytes" in refusal(bomb, tmp_path)
+    assert "unpacks to more than 2000000 bytes" in refusal(bomb, tmp_path)
     assert "or 2000000 bytes" in refusal(zip_of({**MODEL, "assets/zeros": bytes(10**6)}), tmp_path)
 
 

@@ -16,6 +16,7 @@ from slowmo_pipeline.errors import DamagedRecordError, VideoTooLargeError
 from slowmo_pipeline.interpolation.film.recursion import between
 from slowmo_pipeline.planning.plan import MAX_CHUNK_GAPS, MAX_PAYLOAD_BYTES, Chunk, NewFrame, Plan, make_plan, plan_hash
 from slowmo_pipeline.planning.timeline import ConstantRate, TimeLine, VariableRate
+from slowmo_pipeline_tests.support.positions import positions
 
 CUT = "scene cut"
 
@@ -62,7 +63,7 @@ def plan_of(
 def expected_new_frames(plan: Plan) -> list[NewFrame]:
     return [
         NewFrame(output, gap, t)
-        for output, (gap, t) in enumerate(plan.timeline.positions())
+        for output, (gap, t) in enumerate(positions(plan.timeline))
         if t > 0 and gap not in plan.held
     ]
 

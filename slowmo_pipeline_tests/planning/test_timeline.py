@@ -19,6 +19,7 @@ from slowmo_pipeline.planning.timeline import (
     _simplest_between,
     frame_times,
 )
+from slowmo_pipeline_tests.support.positions import positions
 
 NTSC = Fraction(30000, 1001)
 FILM = Fraction(24000, 1001)
@@ -68,7 +69,7 @@ def position_by_definition(timeline: TimeLine, output: int) -> Position:
 def test_positions_follow_the_definition(timeline: TimeLine) -> None:
     expected = [position_by_definition(timeline, output) for output in range(timeline.output_count)]
 
-    assert list(timeline.positions()) == expected
+    assert list(positions(timeline)) == expected
     assert [timeline.position(output) for output in range(timeline.output_count)] == expected
 
 
@@ -83,8 +84,8 @@ def test_gaps_part_the_outputs_in_order(timeline: TimeLine) -> None:
 def test_positions_ascend(timeline: TimeLine) -> None:
     last = at(timeline.source.count - 1)
 
-    assert all(one < other or one == other == last for one, other in pairwise(timeline.positions()))
-    assert all(0 <= position.t < 1 for position in timeline.positions())
+    assert all(one < other or one == other == last for one, other in pairwise(positions(timeline)))
+    assert all(0 <= position.t < 1 for position in positions(timeline))
 
 
 @given(TIMELINES)
@@ -105,12 +106,12 @@ def test_new_outputs_are_those_strictly_between_two_frames(timeline: TimeLine) -
 
 @given(TIMELINES)
 def test_new_outputs_are_counted(timeline: TimeLine) -> None:
-    assert timeline.new_count == sum(t > 0 for _, t in timeline.positions())
+    assert timeline.new_count == sum(t > 0 for _, t in positions(timeline))
 
 
 @given(TIMELINES)
 def test_a_frame_is_shown_as_itself_once_at_most_but_for_the_last(timeline: TimeLine) -> None:
-    shown = [position.gap for position in timeline.positions() if position.t == 0]
+    shown = [position.gap for position in positions(timeline) if position.t == 0]
     inner = [frame for frame in shown if frame < timeline.source.count - 1]
 
     assert len(inner) == len(set(inner))
@@ -119,12 +120,12 @@ def test_a_frame_is_shown_as_itself_once_at_most_but_for_the_last(timeline: Time
 @given(RATES, st.integers(1, 40))
 def test_four_times_slower_at_the_sources_rate(rate: Fraction, count: int) -> None:
     timeline = TimeLine(ConstantRate(rate, count), Fraction(4), rate)
-    positions = list(timeline.positions())
+    found = list(positions(timeline))
 
-    assert len(positions) == 4 * count
-    assert positions[::4] == [at(frame) for frame in range(count)]
-    assert positions[-4:] == [at(count - 1)] * 4
-    assert [position.t for position in positions[:4]] == [
+    assert len(found) == 4 * count
+    assert found[::4] == [at(frame) for frame in range(count)]
+    assert found[-4:] == [at(count - 1)] * 4
+    assert [position.t for position in found[:4]] == [
         0,
         Fraction(1, 4),
         Fraction(1, 2),
@@ -144,14 +145,14 @@ def test_slowdown_of_one_at_twice_the_rate_makes_motion_smooth() -> None:
     timeline = TimeLine(ConstantRate(Fraction(25), 3), Fraction(1), Fraction(50))
 
     half = Fraction(1, 2)
-    assert list(timeline.positions()) == [at(0), at(0, half), at(1), at(1, half), at(2), at(2)]
+    assert list(positions(timeline)) == [at(0), at(0, half), at(1), at(1, half), at(2), at(2)]
 
 
 def test_fractional_slowdown_shows_every_second_original() -> None:
     timeline = TimeLine(ConstantRate(Fraction(24), 3), Fraction(5, 2), Fraction(24))
 
     fifth = Fraction(1, 5)
-    assert list(timeline.positions()) == [
+    assert list(positions(timeline)) == [
         *(at(0), at(0, 2 * fifth), at(0, 4 * fifth), at(1, fifth), at(1, 3 * fifth)),
         *(at(2), at(2), at(2)),
     ]
@@ -160,7 +161,7 @@ def test_fractional_slowdown_shows_every_second_original() -> None:
 def test_lower_rate_leaves_frames_out() -> None:
     timeline = TimeLine(ConstantRate(Fraction(60), 6), Fraction(1), Fraction(20))
 
-    assert list(timeline.positions()) == [at(0), at(3)]
+    assert list(positions(timeline)) == [at(0), at(3)]
     assert [len(timeline.outputs_of_gap(gap)) for gap in range(6)] == [1, 0, 0, 1, 0, 0]
 
 
@@ -174,7 +175,7 @@ def test_last_frame_of_a_variable_source_is_held_for_its_own_duration() -> None:
 def test_only_frame_is_held() -> None:
     timeline = TimeLine(ConstantRate(Fraction(25), 1), Fraction(4), Fraction(25))
 
-    assert list(timeline.positions()) == [at(0)] * 4
+    assert list(positions(timeline)) == [at(0)] * 4
 
 
 @given(
@@ -198,7 +199,7 @@ def test_rounded_times_cost_a_variable_source_no_original(
 @given(variable_sources(), SLOWDOWNS, RATES)
 def test_a_shown_original_is_off_by_one_tick_at_most(source: VariableRate, slowdown: Fraction, rate: Fraction) -> None:
     timeline = TimeLine(source, slowdown, rate)
-    for output, (frame, t) in enumerate(timeline.positions()):
+    for output, (frame, t) in enumerate(positions(timeline)):
         if t == 0 and frame < source.count - 1:
             assert abs(output / rate / slowdown - source.time(frame)) <= min(source.time_base, 1 / rate / slowdown / 2)
 
@@ -304,15 +305,6 @@ def test_last_duration_is_the_median_gap_unless_told(told: int | None, expected:
     source = recognised([5, 45, 85, 185, 200], 1000, last_duration=told)
 
     assert source == VariableRate((0, 40, 80, 180, 195), Fraction(1, 1000), expected)
-
-
-@pytest.mark.parametrize(
-    ("declared", "last_duration", "rate"), [(NTSC, 50, NTSC), (None, 50, 20), (None, None, 1000), (None, 0, 1000)]
-)
-def test_single_frame_is_constant(declared: Fraction | None, last_duration: int | None, rate: Fraction) -> None:
-    source = recognised([7], 1000, declared_rate=declared, last_duration=last_duration)
-
-    assert source == ConstantRate(Fraction(rate), 1)
 
 
 @given(st.fractions(min_value=Fraction(1, 1000), max_value=1000), st.fractions(min_value=0, max_value=5))

@@ -31,6 +31,7 @@ from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.support.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip
+from slowmo_pipeline_tests.support.positions import positions
 from slowmo_pipeline_tests.support.stored import changed
 from slowmo_pipeline_tests.support.videos import UPLOAD, clip, drop, drop_and_cut, finish, info_of, looked, quiet, serve
 
@@ -348,7 +349,7 @@ def test_every_container_keeps_every_original(tmp_path: Path, suffix: str, rate:
 
 def originals(plan: Plan) -> dict[int, int]:
     """Outputs that show a frame as it is, each with the frame."""
-    return {output: gap for output, (gap, t) in enumerate(plan.timeline.positions()) if t == 0}
+    return {output: gap for output, (gap, t) in enumerate(positions(plan.timeline)) if t == 0}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])

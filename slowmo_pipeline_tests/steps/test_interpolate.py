@@ -55,7 +55,6 @@ class Endpoint(AsyncEndpoint):
             self.storage.write(failure_key, act.encode())
         return Receipt(
             inference_id=inference_id,
-            output_location=self.storage.uri(result_key),
             failure_location=self.storage.uri(failure_key),
             submitted_at=time.time(),
             deadline=time.time() + (-1 if act == "expire" else 1000),

@@ -46,10 +46,8 @@ class Waiting:
 
     def submitted(self, chunk: int, failure_location: str | None) -> None:
         """A chunk has a receipt."""
-        result = self.storage.uri(self.results.result(chunk))
         receipt = Receipt(
             inference_id="id",
-            output_location=result,
             failure_location=failure_location,
             submitted_at=0,
             deadline=time.time() + 100,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from slowmo_pipeline.planning.plan import Plan, make_plan
 from slowmo_pipeline.planning.timeline import ConstantRate, FrameTimes, Position, TimeLine, VariableRate
 from slowmo_pipeline.steps.samples import NEAR, SAMPLES, sampled_places
+from slowmo_pipeline_tests.support.positions import positions
 
 FILM = Fraction(24000, 1001)
 
@@ -26,7 +27,7 @@ def variable(count: int) -> VariableRate:
 
 def shown_frames(plan: Plan) -> set[int]:
     """Frames that some output shows as they are."""
-    return {position.gap for position in plan.timeline.positions() if position.t == 0}
+    return {position.gap for position in positions(plan.timeline) if position.t == 0}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ def submitted(storage: Storage, video_id: str, *, interpolator: str, model_id: s
     for chunk in range(chunks):
         receipt = Receipt(
             inference_id=f"{video_id}-{chunk}",
-            output_location=storage.uri(results.result(chunk)),
             failure_location=storage.uri(f"failures/{video_id}-{chunk}.out"),
             submitted_at=1.0,
             deadline=4e9,
