@@ -109,7 +109,7 @@ def frame_chunks(
             "frames": timeline.source.count,
             "output_frames": timeline.output_count,
             "new_frames": plan.new_frame_count,
-            "held_gaps": len(plan.held),
+            "held_gaps": len(plan.repeated_gaps),
             "slowdown": str(timeline.slowdown),
             "frame_rate": str(timeline.frame_rate),
             "source_rate": str(timeline.source.nominal_rate),

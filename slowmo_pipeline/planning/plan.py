@@ -1,7 +1,7 @@
-"""What will be made of a video: its time line, the gaps that are held, and the chunks that travel. No I/O.
+"""What will be made of a video: its time line, the gaps that are not interpolated, and the chunks that travel. No I/O.
 
 frames     0   1   2   3   4   5   6
-gaps         0   1   2   3   4   5        gap 2 is held (a scene cut): its outputs repeat frame 2
+gaps         0   1   2   3   4   5        gap 2 is repeated (a scene cut): its outputs show frame 2
 chunk 0    [0   1   2   3   4]            travels as one request; nothing is wanted in gap 2
 chunk 1                    [4   5   6]    neighbours share a frame: it travels twice and is shown once
 
@@ -70,7 +70,7 @@ class Chunk:
     first_output: int
     end_output: int
     """Half-open range of outputs; those of it that are new frames are wanted."""
-    new_frames: int
+    new_frame_count: int
     """How many new frames are wanted."""
 
     @property
@@ -84,20 +84,20 @@ class Plan:
     """Everything that decides which frames are sent, asked for and shown."""
 
     timeline: TimeLine
-    held: Mapping[int, str]
+    repeated_gaps: Mapping[int, str]
     """Gaps that are not interpolated, each with the reason."""
     chunks: tuple[Chunk, ...]
 
     @property
     def new_frame_count(self) -> int:
         """Frames to be synthesised."""
-        return sum(chunk.new_frames for chunk in self.chunks)
+        return sum(chunk.new_frame_count for chunk in self.chunks)
 
     @property
     def most_new_frames(self) -> int:
         """Frames to be synthesised in the gap that wants most of them."""
         gaps = range(self.timeline.source.count - 1)
-        return max((len(_new_outputs(self.timeline, self.held, gap)) for gap in gaps), default=0)
+        return max((len(_new_outputs(self.timeline, self.repeated_gaps, gap)) for gap in gaps), default=0)
 
     def new_frames(self, chunk: Chunk) -> Iterator[NewFrame]:
         """The new frames that come back for a chunk, in order."""
@@ -108,13 +108,13 @@ class Plan:
     def listed_frames(self, chunk: Chunk) -> Iterator[NewFrame]:
         """The new frames of all the chunk's gaps, in order: of more than MAX_LISTED others, some."""
         for gap in range(chunk.first_frame, chunk.last_frame):
-            outputs = _new_outputs(self.timeline, self.held, gap)
+            outputs = _new_outputs(self.timeline, self.repeated_gaps, gap)
             stride = max(-(-len(outputs) // MAX_LISTED), 1)
             for output in sorted({*self._returned(chunk, gap), *outputs[::stride]}):
                 yield NewFrame(output, gap, self.timeline.t(gap, output))
 
     def _returned(self, chunk: Chunk, gap: int) -> range:
-        outputs = _new_outputs(self.timeline, self.held, gap)
+        outputs = _new_outputs(self.timeline, self.repeated_gaps, gap)
         return range(max(outputs.start, chunk.first_output), min(outputs.stop, chunk.end_output))
 
     def outputs_of_frame(self, frame: int) -> Iterator[tuple[int, bool]]:
@@ -122,12 +122,12 @@ class Plan:
 
         An output that is not new repeats the frame itself.
         """
-        new = _new_outputs(self.timeline, self.held, frame)
+        new = _new_outputs(self.timeline, self.repeated_gaps, frame)
         for output in self.timeline.outputs_of_gap(frame):
             yield output, output in new
 
     def to_json(self) -> bytes:
-        """The stored form: frame times, held gaps and chunks, never the list of positions."""
+        """The stored form: frame times, repeated gaps and chunks, never the list of positions."""
         source = self.timeline.source
         return _StoredPlan(
             source=_ConstantTimes(rate=source.rate, count=source.count)
@@ -137,9 +137,9 @@ class Plan:
             frame_rate=self.timeline.frame_rate,
             output_count=self.timeline.output_count,
             new_frame_count=self.new_frame_count,
-            held={str(gap): reason for gap, reason in self.held.items()},
+            held={str(gap): reason for gap, reason in self.repeated_gaps.items()},
             chunks=tuple(
-                (chunk.first_frame, chunk.last_frame, chunk.first_output, chunk.end_output, chunk.new_frames)
+                (chunk.first_frame, chunk.last_frame, chunk.first_output, chunk.end_output, chunk.new_frame_count)
                 for chunk in self.chunks
             ),
         ).to_json()
@@ -189,7 +189,7 @@ class _StoredPlan(Record):
 
 def make_plan(
     timeline: TimeLine,
-    held: Mapping[int, str],
+    repeated_gaps: Mapping[int, str],
     *,
     frame_bytes: int,
     max_chunk_bytes: int = MAX_CHUNK_BYTES,
@@ -209,7 +209,7 @@ def make_plan(
     chunks: list[Chunk] = []
     whole = False
     for gap in range(timeline.source.count - 1):
-        new = _new_outputs(timeline, held, gap)
+        new = _new_outputs(timeline, repeated_gaps, gap)
         parts = -(-len(new) // most_new)
         for part in range(parts):
             begin, end = (new.start + len(new) * number // parts for number in (part, part + 1))
@@ -222,7 +222,7 @@ def make_plan(
             whole = parts == 1
     if chunks:
         require_fitting(frame_bytes, max_payload_bytes=max_payload_bytes)
-    return Plan(timeline, dict(held), tuple(chunks))
+    return Plan(timeline, dict(repeated_gaps), tuple(chunks))
 
 
 def require_fitting(frame_bytes: int, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
@@ -252,8 +252,8 @@ def plan_hash(*, sha256: str, settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _new_outputs(timeline: TimeLine, held: Mapping[int, str], gap: int) -> range:
-    return range(0) if gap in held else timeline.new_outputs_of_gap(gap)
+def _new_outputs(timeline: TimeLine, repeated_gaps: Mapping[int, str], gap: int) -> range:
+    return range(0) if gap in repeated_gaps else timeline.new_outputs_of_gap(gap)
 
 
 def _joined(chunk: Chunk, following: Chunk) -> Chunk:
@@ -263,9 +263,9 @@ def _joined(chunk: Chunk, following: Chunk) -> Chunk:
         following.last_frame,
         chunk.first_output,
         following.end_output,
-        chunk.new_frames + following.new_frames,
+        chunk.new_frame_count + following.new_frame_count,
     )
 
 
 def _fits(chunk: Chunk, max_images: int) -> bool:
-    return chunk.frame_count - 1 <= MAX_CHUNK_GAPS and chunk.frame_count + chunk.new_frames <= max_images
+    return chunk.frame_count - 1 <= MAX_CHUNK_GAPS and chunk.frame_count + chunk.new_frame_count <= max_images

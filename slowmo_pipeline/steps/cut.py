@@ -91,7 +91,7 @@ def chunk_table(plan: Plan) -> list[dict[str, Any]]:
             "chunk": chunk.index,
             "frames": f"{chunk.first_frame} to {chunk.last_frame}",
             "outputs": f"{chunk.first_output} to {chunk.end_output - 1}",
-            "new frames": chunk.new_frames,
+            "new frames": chunk.new_frame_count,
         }
         for chunk in plan.chunks
     ]
@@ -110,7 +110,7 @@ def _write_chunks(
     window = _Window(frames, info.frame_count, progress)
     for chunk in missing:
         wants = [Want(new.output, new.gap, new.t) for new in plan.listed_frames(chunk)]
-        returned = None if len(wants) == chunk.new_frames else range(chunk.first_output, chunk.end_output)
+        returned = None if len(wants) == chunk.new_frame_count else range(chunk.first_output, chunk.end_output)
         buffer = io.BytesIO()
         write_chunk(buffer, window.frames(chunk), wants, image_format=ImageFormat(settings.images), returned=returned)
         storage.write(keys.chunk(chunk.index), buffer.getvalue())
@@ -140,7 +140,7 @@ class _Window:
 
 
 def _check_disk(storage: Storage, plan: Plan, missing: list[Chunk], info: VideoInfo) -> None:
-    images = sum(chunk.frame_count + chunk.new_frames for chunk in missing)
+    images = sum(chunk.frame_count + chunk.new_frame_count for chunk in missing)
     needed, free = int(images * shape_of(info).raw_bytes * _STORED_SHARE), storage.free_bytes()
     if missing and free is not None and needed > free:
         raise DiskFullError(

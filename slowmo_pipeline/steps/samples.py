@@ -60,6 +60,10 @@ def _place_of(plan: Plan, frame: int) -> Place | None:
     own = timeline.source.time(frame) * timeline.slowdown * timeline.frame_rate
     output = round(own)
     # A gap that is held shows its first frame all through.
-    if abs(output - own) > NEAR or output >= timeline.output_count or timeline.position(output).gap in plan.held:
+    if (
+        abs(output - own) > NEAR
+        or output >= timeline.output_count
+        or timeline.position(output).gap in plan.repeated_gaps
+    ):
         return None
     return Place(frame, output, abs(output - own))

@@ -12,9 +12,9 @@ import pytest
 from benchmarks.clips import clip
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.flow import interpolator as flow
-from slowmo_pipeline.interpolation.flow.forward_warp import carry, pixel_grid
+from slowmo_pipeline.interpolation.flow.forward_warp import forward_warp, pixel_grid
 from slowmo_pipeline.interpolation.flow.interpolator import FlowInterpolator
-from slowmo_pipeline.interpolation.flow.parameters import TUNING
+from slowmo_pipeline.interpolation.flow.parameters import PARAMETERS
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_the_number_of_threads_does_not_matter(bikes: list[Frame]) -> None:
 def test_the_model_id_names_the_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = FlowInterpolator().model_id
 
-    monkeypatch.setattr(flow, "TUNING", dataclasses.replace(TUNING, patch_stride=TUNING.patch_stride + 1))
+    monkeypatch.setattr(flow, "PARAMETERS", dataclasses.replace(PARAMETERS, patch_stride=PARAMETERS.patch_stride + 1))
 
     assert FlowInterpolator().model_id != usual
     assert usual.startswith(f"flow-{flow.ALGORITHM}-")
@@ -106,7 +106,7 @@ def test_a_carried_motion_is_found_where_it_leads() -> None:
     motion = np.zeros((40, 60, 2), np.float32)
     motion[10:20, 10:20] = (16, 0)
 
-    carried, _ = carry(motion, 0.5, np.ones((40, 60), np.float32))
+    carried, _ = forward_warp(motion, 0.5, np.ones((40, 60), np.float32))
 
     assert carried[30, 23] == pytest.approx((0, 0), abs=0.5)
     assert carried[15, 23, 0] == pytest.approx(8, abs=1), "both the moving and the standing pixels land here"
@@ -115,9 +115,9 @@ def test_a_carried_motion_is_found_where_it_leads() -> None:
 def test_where_two_motions_land_the_trusted_one_wins() -> None:
     motion = np.zeros((40, 60, 2), np.float32)
     motion[10:20, 10:20] = (16, 0)
-    trust = np.where(motion[..., 0] > 0, 1, TUNING.least_trust / 10).astype(np.float32)
+    trust = np.where(motion[..., 0] > 0, 1, PARAMETERS.least_trust / 10).astype(np.float32)
 
-    carried, _ = carry(motion, 0.5, trust)
+    carried, _ = forward_warp(motion, 0.5, trust)
 
     assert carried[15, 23] == pytest.approx((16, 0), abs=1)
 
@@ -125,7 +125,7 @@ def test_where_two_motions_land_the_trusted_one_wins() -> None:
 def test_where_no_motion_lands_the_surroundings_fill_in() -> None:
     motion = np.full((40, 60, 2), (30, 0), np.float32)
 
-    carried, weight = carry(motion, 1.0, np.ones((40, 60), np.float32))
+    carried, weight = forward_warp(motion, 1.0, np.ones((40, 60), np.float32))
 
     assert carried[20, 5] == pytest.approx((30, 0), abs=2)
     assert weight[20, 5] == pytest.approx(1, abs=0.1)
@@ -134,7 +134,7 @@ def test_where_no_motion_lands_the_surroundings_fill_in() -> None:
 def test_motion_out_of_the_picture_leaves_stillness() -> None:
     motion = np.full((40, 60, 2), (500, 0), np.float32)
 
-    carried, _ = carry(motion, 1.0, np.ones((40, 60), np.float32))
+    carried, _ = forward_warp(motion, 1.0, np.ones((40, 60), np.float32))
 
     assert np.abs(carried).max() == 0
 

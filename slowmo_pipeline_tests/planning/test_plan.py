@@ -64,7 +64,7 @@ def expected_new_frames(plan: Plan) -> list[NewFrame]:
     return [
         NewFrame(output, gap, t)
         for output, (gap, t) in enumerate(positions(plan.timeline))
-        if t > 0 and gap not in plan.held
+        if t > 0 and gap not in plan.repeated_gaps
     ]
 
 
@@ -79,7 +79,7 @@ def test_every_new_frame_is_wanted_by_exactly_one_chunk(plan: Plan) -> None:
 @given(plans())
 def test_chunk_says_truly_how_many_frames_it_wants(plan: Plan) -> None:
     for chunk in plan.chunks:
-        assert chunk.new_frames == len(list(plan.new_frames(chunk))) > 0
+        assert chunk.new_frame_count == len(list(plan.new_frames(chunk))) > 0
 
 
 @given(plans())
@@ -98,7 +98,7 @@ def test_chunks_keep_to_the_limits(timeline: TimeLine, images: int) -> None:
 
     for chunk in plan.chunks:
         assert chunk.last_frame - chunk.first_frame <= MAX_CHUNK_GAPS
-        assert chunk.frame_count == 2 or chunk.frame_count + chunk.new_frames <= images
+        assert chunk.frame_count == 2 or chunk.frame_count + chunk.new_frame_count <= images
 
 
 @given(timelines(), st.integers(2, 20))
@@ -107,7 +107,7 @@ def test_payloads_keep_to_theirs(timeline: TimeLine, images: int) -> None:
     plan = make_plan(timeline, {}, frame_bytes=frame_bytes, max_payload_bytes=images * largest + largest - 1)
 
     for chunk in plan.chunks:
-        assert max(chunk.new_frames, 2) <= images
+        assert max(chunk.new_frame_count, 2) <= images
 
 
 @given(plans())
@@ -131,7 +131,7 @@ def test_gaps_of_large_frames_stay_whole(frame_bytes: int, slowdown: int) -> Non
     travelling = Counter(frame for chunk in plan.chunks for frame in range(chunk.first_frame, chunk.last_frame + 1))
 
     assert max(travelling.values()) <= 2
-    assert sum(chunk.new_frames for chunk in plan.chunks) == 4 * (slowdown - 1)
+    assert sum(chunk.new_frame_count for chunk in plan.chunks) == 4 * (slowdown - 1)
     assert all(list(plan.listed_frames(chunk)) == list(plan.new_frames(chunk)) for chunk in plan.chunks)
 
 
@@ -161,7 +161,7 @@ def test_chunk_ends_only_where_the_next_part_had_no_room(timeline: TimeLine, ima
     for one, other in pairwise(plan.chunks):
         gaps = other.first_frame + 1 - one.first_frame
         next_part = sum(new.gap == other.first_frame for new in plan.new_frames(other))
-        assert gaps > MAX_CHUNK_GAPS or gaps + 1 + one.new_frames + next_part > images
+        assert gaps > MAX_CHUNK_GAPS or gaps + 1 + one.new_frame_count + next_part > images
 
 
 @given(plans())
@@ -199,7 +199,7 @@ def test_small_frames_are_cut_by_gaps() -> None:
     plan = plan_of(frames=2 * MAX_CHUNK_GAPS + 2)
 
     assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(0, 32), (32, 64), (64, 65)]
-    assert plan.chunks[0] == Chunk(0, 0, 32, first_output=1, end_output=128, new_frames=96)
+    assert plan.chunks[0] == Chunk(0, 0, 32, first_output=1, end_output=128, new_frame_count=96)
 
 
 def test_neighbours_share_a_frame() -> None:
@@ -234,12 +234,12 @@ def test_tiny_frames_far_apart_keep_to_the_wire_format() -> None:
     assert plan.new_frame_count == 100 * 100 * 60 - 1
     for chunk in (plan.chunks[0], plan.chunks[30], plan.chunks[-1]):
         times = [new.t for new in plan.listed_frames(chunk)]
-        assert chunk.new_frames < len(times) <= MAX_FRAMES
+        assert chunk.new_frame_count < len(times) <= MAX_FRAMES
         assert max(later - earlier for earlier, later in pairwise([Fraction(0), *times, Fraction(1)])) < 1e-4
 
 
 def test_held_gap_repeats_its_frame() -> None:
-    plan = plan_of(frames=4, held={1: CUT})
+    plan = plan_of(frames=4, repeated_gaps={1: CUT})
 
     assert [list(plan.outputs_of_frame(frame)) for frame in (0, 1)] == [
         [(0, False), (1, True), (2, True), (3, True)],
@@ -250,7 +250,9 @@ def test_held_gap_repeats_its_frame() -> None:
 
 def test_held_gaps_do_not_change_the_number_of_outputs() -> None:
     assert (
-        plan_of(frames=9).timeline.output_count == plan_of(frames=9, held={3: CUT, 4: CUT}).timeline.output_count == 36
+        plan_of(frames=9).timeline.output_count
+        == plan_of(frames=9, repeated_gaps={3: CUT, 4: CUT}).timeline.output_count
+        == 36
     )
 
 
@@ -263,7 +265,7 @@ def test_last_frame_is_held() -> None:
     [
         plan_of(frames=1),
         plan_of(frames=5, slowdown=1),
-        plan_of(frames=3, held={0: CUT, 1: CUT}),
+        plan_of(frames=3, repeated_gaps={0: CUT, 1: CUT}),
         plan_of(frames=9, slowdown=1, rate=Fraction(25, 4)),
     ],
     ids=["one frame", "neither slower nor faster", "all held", "frames left out"],
@@ -285,7 +287,7 @@ def test_fractional_slowdown_wants_frames_at_odd_times() -> None:
 
 
 def test_gaps_that_want_nothing_do_not_travel_at_the_ends_of_a_chunk() -> None:
-    plan = plan_of(frames=10, held=dict.fromkeys((0, 1, 8), CUT))
+    plan = plan_of(frames=10, repeated_gaps=dict.fromkeys((0, 1, 8), CUT))
 
     assert [(chunk.first_frame, chunk.last_frame) for chunk in plan.chunks] == [(2, 8)]
 

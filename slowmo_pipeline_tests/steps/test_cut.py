@@ -77,7 +77,9 @@ def test_gap_split_over_chunks_sends_its_frames_with_each(folder: Storage, monke
     video_id, done = drop_and_cut(folder, frames=3, slowdown=10)
     keys = keys_of(folder, video_id)
 
-    assert [(chunk.first_frame, chunk.new_frames) for chunk in done.active.plan.chunks] == [(0, 3)] * 3 + [(1, 3)] * 3
+    assert [(chunk.first_frame, chunk.new_frame_count) for chunk in done.active.plan.chunks] == [(0, 3)] * 3 + [
+        (1, 3)
+    ] * 3
     for chunk in done.active.plan.chunks:
         reader = ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index))))
         assert [want.t for want in reader.wants] == [Fraction(step, 10) for step in range(1, 10)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.flow.forward_warp import Field, pixel_grid, sample
-from slowmo_pipeline.interpolation.flow.parameters import TUNING
+from slowmo_pipeline.interpolation.flow.parameters import PARAMETERS
 
 Luma: TypeAlias = cv2.typing.MatLike
 """uint8, shape (height, width)."""
@@ -27,21 +27,21 @@ def half_luma(frame: Frame) -> Luma:
     return cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
 
 
-class MotionFinder:
+class FlowEstimator:
     """Dense inverse search (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016), by OpenCV."""
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._dis.setFinestScale(0)
-        self._dis.setPatchSize(TUNING.patch_size)
-        self._dis.setPatchStride(TUNING.patch_stride)
-        self._dis.setGradientDescentIterations(TUNING.descent_steps)
-        self._dis.setVariationalRefinementIterations(TUNING.refinement_steps)
+        self._dis.setPatchSize(PARAMETERS.patch_size)
+        self._dis.setPatchStride(PARAMETERS.patch_stride)
+        self._dis.setGradientDescentIterations(PARAMETERS.descent_steps)
+        self._dis.setVariationalRefinementIterations(PARAMETERS.refinement_steps)
 
-    def motion(self, start: Luma, end: Luma) -> Field:
+    def estimate(self, start: Luma, end: Luma) -> Field:
         """Where each pixel of `start` lies in `end`, as (dx, dy) in pixels of these lumas."""
         height, width = start.shape
-        margin = max(TUNING.least_margin, int(TUNING.margin * max(height, width)))
+        margin = max(PARAMETERS.least_margin, int(PARAMETERS.margin * max(height, width)))
         wide_start, wide_end = (
             cv2.copyMakeBorder(luma, margin, margin, margin, margin, cv2.BORDER_REPLICATE) for luma in (start, end)
         )
@@ -50,13 +50,13 @@ class MotionFinder:
         return np.ascontiguousarray(flow[margin:-margin, margin:-margin])
 
 
-def trust(motion: Field, back: Field) -> Field:
+def forward_backward_consistency(motion: Field, back: Field) -> Field:
     """How far `motion` is to be trusted, `least_trust` to 1: does `back`, from where it leads, return to the start?
 
     A pixel that the other frame does not show has nowhere to go, and fails this test.
     """
     height, width = motion.shape[:2]
     miss = motion + sample(back, pixel_grid(height, width) + motion)
-    agreement = np.exp((miss[..., 0] ** 2 + miss[..., 1] ** 2) / (-2 * TUNING.agreement_sigma**2))
-    trusted: Field = TUNING.least_trust + (1 - TUNING.least_trust) * agreement
+    agreement = np.exp((miss[..., 0] ** 2 + miss[..., 1] ** 2) / (-2 * PARAMETERS.agreement_sigma**2))
+    trusted: Field = PARAMETERS.least_trust + (1 - PARAMETERS.least_trust) * agreement
     return trusted

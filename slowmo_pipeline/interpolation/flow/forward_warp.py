@@ -7,7 +7,7 @@ import cv2
 import cv2.typing
 import numpy as np
 
-from slowmo_pipeline.interpolation.flow.parameters import TUNING
+from slowmo_pipeline.interpolation.flow.parameters import PARAMETERS
 
 Field: TypeAlias = cv2.typing.MatLike
 """float32 values at each pixel, (height, width) or (height, width, channels). A motion field's channels are (dx, dy).
@@ -37,7 +37,7 @@ def sample(values: Field, where: Field, interpolation: int = cv2.INTER_LINEAR, o
     return found
 
 
-def carry(motion: Field, share: float, weight: Field) -> tuple[Field, Field]:
+def forward_warp(motion: Field, share: float, weight: Field) -> tuple[Field, Field]:
     """Move each vector of `motion` along `share` of itself, and read off which motion passes each pixel there.
 
     Where several vectors land, their mean by `weight` (height, width; positive) counts: let occluded pixels weigh
@@ -58,7 +58,7 @@ def carry(motion: Field, share: float, weight: Field) -> tuple[Field, Field]:
 
     dx, dy = cv2.split(motion)
     sums = cv2.merge([landed(values) for values in (weight * dx, weight * dy, weight * weight, weight)])
-    dx, dy, mean_weight, _ = cv2.split(_means(cv2.GaussianBlur(sums, (0, 0), TUNING.landing_sigma)))
+    dx, dy, mean_weight, _ = cv2.split(_means(cv2.GaussianBlur(sums, (0, 0), PARAMETERS.landing_sigma)))
     return cv2.merge([dx, dy]), mean_weight
 
 
@@ -69,7 +69,7 @@ def _means(sums: Field) -> Field:
         coarser = np.broadcast_to(_overall_mean(sums), sums.shape)
     else:
         coarser = cv2.resize(_means(cv2.pyrDown(sums)), (width, height), interpolation=cv2.INTER_LINEAR)
-    leaning = cv2.scaleAdd(coarser, TUNING.coarser_weight, sums)
+    leaning = cv2.scaleAdd(coarser, PARAMETERS.coarser_weight, sums)
     return cv2.divide(leaning, cv2.merge([cv2.extractChannel(leaning, channels - 1)] * channels))
 
 

@@ -1,7 +1,7 @@
 """The `flow` interpolator: dense optical flow both ways, carried to the time wanted. It needs no weights and no GPU.
 
     before ─┬─► motion there ──► carried to t ─┐
-            │                                  ├─► three guesses of what passes each pixel at t:
+            │                                  ├─► three candidates of what passes each pixel at t:
     after ──┴─► motion back ───► carried to t ─┤   both frames are sampled along each, and mixed
                                  stillness ────┘
 
@@ -11,7 +11,7 @@ time and shows what the guess follows. Swapped frames and 1 - t swap all roles, 
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 import cv2
@@ -19,9 +19,9 @@ import numpy as np
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.base import ALL, render_gaps
-from slowmo_pipeline.interpolation.flow.estimation import Luma, MotionFinder, half_luma, trust
-from slowmo_pipeline.interpolation.flow.forward_warp import Field, carry, pixel_grid, sample
-from slowmo_pipeline.interpolation.flow.parameters import TUNING
+from slowmo_pipeline.interpolation.flow.estimation import FlowEstimator, Luma, forward_backward_consistency, half_luma
+from slowmo_pipeline.interpolation.flow.forward_warp import Field, forward_warp, pixel_grid, sample
+from slowmo_pipeline.interpolation.flow.parameters import PARAMETERS
 
 ALGORITHM = 1
 """Raised whenever the arithmetic changes, so that results of before and after are never taken for each other's."""
@@ -39,7 +39,7 @@ class _Prepared:
 
 
 @dataclass(frozen=True)
-class _Guess:
+class _Candidate:
     """What may pass each pixel at time t, at half size."""
 
     motion: Field | None
@@ -56,12 +56,14 @@ class FlowInterpolator:
     """
 
     def __init__(self) -> None:
-        self._finder = MotionFinder()
+        self._estimator = FlowEstimator()
 
     @property
     def model_id(self) -> str:
-        """`flow-<algorithm>-<hash of the tuning and of OpenCV's version>`."""
-        decisive = f"{TUNING} OpenCV {cv2.__version__}"
+        """`flow-<algorithm>-<hash of the parameters and of OpenCV's version>`."""
+        # Under the name that they had at first: another id would put every video that was made out of date.
+        parameters = ", ".join(f"{name}={value!r}" for name, value in asdict(PARAMETERS).items())
+        decisive = f"Tuning({parameters}) OpenCV {cv2.__version__}"
         return f"flow-{ALGORITHM}-{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
     def render(
@@ -73,20 +75,20 @@ class FlowInterpolator:
     def _new_frames(
         self, before: _Prepared, after: _Prepared, times: Sequence[Fraction], returned: range
     ) -> Iterator[Frame]:
-        there = self._finder.motion(before.luma, after.luma)
-        back = self._finder.motion(after.luma, before.luma)
-        trust_there, trust_back = trust(there, back), trust(back, there)
+        there = self._estimator.estimate(before.luma, after.luma)
+        back = self._estimator.estimate(after.luma, before.luma)
+        trust_there, trust_back = forward_backward_consistency(there, back), forward_backward_consistency(back, there)
         for t in times[returned.start : returned.stop]:
             # Both shares are rounded from exact fractions, so that t and 1 - t mirror each other to the last bit.
             past, ahead = float(t), float(1 - t)
-            carried_there, trusted_there = carry(there, past, trust_there)
-            carried_back, trusted_back = carry(back, ahead, trust_back)
-            guesses = [
-                _Guess(carried_there, shown_before=1.0, shown_after=trusted_there),
-                _Guess(-carried_back, shown_before=trusted_back, shown_after=1.0),
-                _Guess(None, shown_before=1.0, shown_after=1.0),
+            carried_there, trusted_there = forward_warp(there, past, trust_there)
+            carried_back, trusted_back = forward_warp(back, ahead, trust_back)
+            candidates = [
+                _Candidate(carried_there, shown_before=1.0, shown_after=trusted_there),
+                _Candidate(-carried_back, shown_before=trusted_back, shown_after=1.0),
+                _Candidate(None, shown_before=1.0, shown_after=1.0),
             ]
-            yield _mix(before, after, past, ahead, guesses)
+            yield _mix(before, after, past, ahead, candidates)
 
 
 def _prepare(frame: Frame) -> _Prepared:
@@ -95,18 +97,18 @@ def _prepare(frame: Frame) -> _Prepared:
     return _Prepared(frame, even.astype(np.float32), half_luma(frame))
 
 
-def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, guesses: Sequence[_Guess]) -> Frame:
-    """Sample both frames along each guess at time `past` = 1 - `ahead`, and take the weighted mean."""
+def _mix(before: _Prepared, after: _Prepared, past: float, ahead: float, candidates: Sequence[_Candidate]) -> Frame:
+    """Sample both frames along each candidate at time `past` = 1 - `ahead`, and take the weighted mean."""
     lumas = before.luma.astype(np.float32), after.luma.astype(np.float32)
     weights: list[tuple[Field, Field]] = []
-    for guess in guesses:
+    for guess in candidates:
         match = _match(lumas, past, ahead, guess.motion)
         weights.append((match * guess.shown_before * ahead, match * guess.shown_after * past))
     total = np.add.reduce([weight for pair in weights for weight in pair])
 
     mixed = np.zeros_like(before.image)
     scratch = np.empty_like(mixed)
-    for guess, (weight_before, weight_after) in zip(guesses, weights, strict=True):
+    for guess, (weight_before, weight_after) in zip(candidates, weights, strict=True):
         motion = None if guess.motion is None else _full_size(guess.motion)
         for image, share, weight in ((before.image, -past, weight_before), (after.image, ahead, weight_after)):
             # A motion of one pixel at half size is one of two here.
@@ -120,8 +122,8 @@ def _match(lumas: tuple[Field, Field], past: float, ahead: float, motion: Field 
     before, after = lumas
     if motion is not None:
         before, after = _shifted(before, motion, -past), _shifted(after, motion, ahead)
-    difference = cv2.GaussianBlur(cv2.absdiff(before, after), (0, 0), TUNING.mismatch_sigma)
-    match: Field = np.exp(difference / -TUNING.mismatch) + np.float32(TUNING.least_match)
+    difference = cv2.GaussianBlur(cv2.absdiff(before, after), (0, 0), PARAMETERS.mismatch_sigma)
+    match: Field = np.exp(difference / -PARAMETERS.mismatch) + np.float32(PARAMETERS.least_match)
     return match
 
 

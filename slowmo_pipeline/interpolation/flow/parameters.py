@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Tuning:
+class FlowParameters:
     """Lengths are in pixels of the half-size luma on which motion is found, brightness in its levels, 0 to 255."""
 
     margin: float = 1 / 12
@@ -49,4 +49,4 @@ class Tuning:
     """What a guess counts at any mismatch: where all of them fail, their mean is the least visible mistake."""
 
 
-TUNING = Tuning()
+PARAMETERS = FlowParameters()
