@@ -49,14 +49,14 @@ def plan_of(
     *,
     frames: int,
     slowdown: Fraction | int = 4,
-    held: Mapping[int, str] | None = None,
+    repeated_gaps: Mapping[int, str] | None = None,
     images: int = 9999,
     returned: int = 9999,
     rate: Fraction = Fraction(25),
 ) -> Plan:
     timeline = TimeLine(ConstantRate(Fraction(25), frames), Fraction(slowdown), rate)
     return make_plan(
-        timeline, held or {}, frame_bytes=100, max_chunk_bytes=100 * images, max_payload_bytes=1670 * returned
+        timeline, repeated_gaps or {}, frame_bytes=100, max_chunk_bytes=100 * images, max_payload_bytes=1670 * returned
     )
 
 
