@@ -11,7 +11,8 @@ from slowmo_pipeline_tests.support.places import REPOSITORY
 
 FILES = [
     REPOSITORY / "deploy" / "serving" / "requirements.txt",
-    REPOSITORY / "slowmo_pipeline" / "serving" / "djl" / "requirements.txt",
+    REPOSITORY / "slowmo_pipeline" / "serving" / "container" / "djl" / "requirements.txt",
+    REPOSITORY / "slowmo_pipeline" / "interpolation" / "film" / "requirements.txt",
 ]
 
 LAST_WITH_A_HOLE = {
