@@ -81,7 +81,7 @@ def steady_run(home: Home, source: Path, settings: SlowMotionSettings) -> tuple[
     storage = open_storage(home.storage_url)
     with open_instance(home) as instance, use_endpoint(home.endpoint, storage.url):
         ready = time.perf_counter()
-        Pipeline(home, instance, storage).run_clip(source, {"slowdown": str(settings.slowdown)}, Quiet())
+        Pipeline(home, instance, storage).run_clip(source, settings, Quiet())
         return time.perf_counter() - ready, ready - started
 
 

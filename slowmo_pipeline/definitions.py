@@ -43,8 +43,8 @@ defs = dg.Definitions(
         operator_sensors.failed_videos,
     ],
     resources={
-        "storage": PipelineStorage(url=None),
-        "endpoint": SageMakerAsyncEndpoint(timeout_seconds=3600, max_attempts=3),
+        "storage": PipelineStorage(),
+        "endpoint": SageMakerAsyncEndpoint(),
         "progress": LogProgress,
     },
     # One process a run: a step a process costs seconds each, and the steps take turns anyway.

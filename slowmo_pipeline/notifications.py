@@ -91,16 +91,15 @@ def notify(topic_arn: str, notice: Notice) -> None:
 
     from slowmo_pipeline.storage.aws_client import aws_client
     from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, sorted_out
+    from slowmo_pipeline.storage.patience import AWS_LOOK
 
     arn = topic_arn.split(":")
     if len(arn) != 6 or arn[:1] + arn[2:3] != ["arn", "sns"]:
         raise NotificationError(
             f"SLOWMO_OPERATOR_TOPIC = {topic_arn} is no topic: give arn:aws:sns:REGION:ACCOUNT:NAME."
         )
-    # Dagster ends a tick after 60 s, and the next one tries again: better soon than patiently.
-    patience = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
     try:
-        aws_client("sns", region_name=arn[3], config=patience).publish(
+        aws_client("sns", region_name=arn[3], config=Config(**AWS_LOOK)).publish(
             TopicArn=topic_arn,
             Subject=notice.subject,
             Message=json.dumps({"default": json.dumps(notice.to_json()), "email": notice.text}),

@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import typer
 from typer.core import TyperGroup
 
 from slowmo_pipeline.cli.app import app
+from slowmo_pipeline_tests.support.media import grey_frames, write_clip
+from slowmo_pipeline_tests.support.pipeline import fade_pipeline
 from slowmo_pipeline_tests.support.places import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *(REPOSITORY / "deploy").rglob("*.md")]
@@ -54,3 +59,27 @@ def test_other_commands_would_be_noticed(command: str) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```$", (REPOSITORY / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with fade_pipeline(tmp_path_factory.mktemp("home")):
+        yield
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_an_example_runs_and_prints_where_the_result_lies(example: str, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("clip.mp4", "clips/a.mp4"):
+        write_clip(tmp_path / name, grey_frames(6))
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    [*_, path] = re.findall(r"^\S+\.(?:mp4|mov)\b", done.stdout, re.MULTILINE)
+    assert (tmp_path / path).is_file()

@@ -12,7 +12,7 @@ import typer
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
-from slowmo_pipeline.cli.local import Interpolators, Workers, local_endpoints, require_taken
+from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
 from slowmo_pipeline.cli.run import Clips, run
 from slowmo_pipeline.cli.tables import print_columns
@@ -77,6 +77,7 @@ def up(
     neither read nor change anything. A tunnel or a proxy to it has a host of its own, which --allow-host lets in.
     """
     from slowmo_pipeline.machine.guard import parse_host
+    from slowmo_pipeline.machine.local_endpoints import local_endpoints
     from slowmo_pipeline.machine.up import up as serve_all
 
     require_taken(interpolators, chosen)
@@ -233,6 +234,7 @@ def endpoint_serve(
     """Serve the local endpoint until Ctrl-C."""
     import logging
 
+    from slowmo_pipeline.machine.local_endpoints import local_endpoints
     from slowmo_pipeline.serving.local.server import serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

@@ -1,15 +1,14 @@
 """Making videos on the command line, one after the other, while a local endpoint serves what they need."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from slowmo_pipeline.cli.interpolator_options import Chosen
-from slowmo_pipeline.cli.local import local_endpoints, require_taken
+from slowmo_pipeline.cli.local import require_taken
 from slowmo_pipeline.environment import current_home
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Needed:
     def add(self, name: str) -> None:
         """Raises SlowmoError when there is no such interpolator, nor what it needs."""
         from slowmo_pipeline.endpoint.record import is_deployed
+        from slowmo_pipeline.machine.local_endpoints import local_endpoints
 
         if name in self._endpoints:
             return
@@ -72,7 +72,10 @@ def make_all(
     from slowmo_pipeline.machine.console import INTERRUPTED, shown_progress, stderr, tell
 
     not_whole = 0
-    with _pipeline(storage, workers, served) as pipeline:
+    # Imports Dagster, which takes a second: not for --help.
+    from slowmo_pipeline.machine.run import open_pipeline
+
+    with open_pipeline(current_home(), storage, endpoints=served, workers=workers) as pipeline:
         for name, make, place in tasks:
             try:
                 with failures.told(name):
@@ -88,18 +91,3 @@ def make_all(
                 stderr.print("Interrupted. The same command goes on where this one was.")
                 raise typer.Exit(INTERRUPTED) from None
     return not_whole
-
-
-@contextmanager
-def _pipeline(storage: "Storage", workers: int | None, endpoints: Sequence[str]) -> Iterator["Pipeline"]:
-    # Imports Dagster, which takes a second: not for --help.
-    from slowmo_pipeline.endpoint.local import use_endpoint
-    from slowmo_pipeline.machine.home import open_instance
-    from slowmo_pipeline.machine.run import Pipeline
-
-    home = current_home()
-    served = (
-        use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints) if endpoints else nullcontext()
-    )
-    with open_instance(home) as instance, served:
-        yield Pipeline(home, instance, storage)

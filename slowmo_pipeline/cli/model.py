@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from slowmo_pipeline.cli.interpolator_options import Chosen, option_help, with_interpolator_options
-from slowmo_pipeline.cli.local import model_folder
 from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import ModelError, StorageError, usage
@@ -134,6 +133,7 @@ def package(
     ] = None,
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
+    from slowmo_pipeline.models.library import model_folder
     from slowmo_pipeline.serving.container.model_folder import WARM_UP, factory_options
     from slowmo_pipeline.serving.container.package import write_package
     from slowmo_pipeline.storage.disk_errors import require_replaceable
@@ -144,10 +144,11 @@ def package(
     asked = {"pyramid_levels": pyramid_levels, WARM_UP: warm_up}
     with usage():
         entry = entry_of(interpolator)
-        folder = model_folder(entry, model)
+        folder = model_folder(current_home(), entry, model)
         given = entry.packaged | {**chosen} | {name: value for name, value in asked.items() if value is not None}
-        # Made here first: an endpoint would take minutes to say that something does not fit.
-        model_id = entry.spec(folder, **factory_options(entry, given)).make().model_id
+    # An endpoint would take minutes to say that it does not fit.
+    model_id = entry.spec(folder, **factory_options(entry, given)).make().model_id
+    with usage():
         sha256 = write_package(output, interpolator, folder, given, model_id=model_id)
     print_facts(path=output.absolute(), sha256=sha256, model_id=model_id)
 

@@ -3,7 +3,7 @@
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -98,10 +98,10 @@ def run(
     for clip in clips or ():
         with failures.told(clip.name):
             file_size(clip)
-            settings = _spelled_out(settings_of(clip, defaults=common, options=given))
-            place = copies.of(clip, codec=str(settings["codec"])) if copies else None
+            settings = settings_of(clip, defaults=common, options=given)
+            place = copies.of(clip, codec=settings.codec) if copies else None
             with usage() if interpolator else nullcontext():
-                needed.add(str(settings["interpolator"]))
+                needed.add(settings.interpolator)
             tasks.append(_of_clip(clip, settings, place))
     count = len(tasks) + failures.count
     not_whole = make_all(storage, tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
@@ -110,7 +110,7 @@ def run(
         raise typer.Exit(NOT_WHOLE)
 
 
-def _of_clip(clip: Path, settings: dict[str, Any], place: Path | None) -> Task:
+def _of_clip(clip: Path, settings: "SlowMotionSettings", place: Path | None) -> Task:
     def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
         return pipeline.run_clip(clip, settings, progress)
 
@@ -138,8 +138,3 @@ def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[
     if not tasks:
         print(NONE_OUTDATED, file=sys.stderr)
     return tasks
-
-
-def _spelled_out(settings: "SlowMotionSettings") -> dict[str, object]:
-    """All settings of a clip: the same command makes the same video, whatever was run before."""
-    return {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}

@@ -1,14 +1,16 @@
 """The sensor that looks for deployed endpoints which do not scale: a deploy that died can tell nobody."""
 
 import dagster as dg
+from botocore.config import Config
 
 from slowmo_pipeline.defs.resources import PipelineStorage
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.storage_objects import deployments
 from slowmo_pipeline.deployment.unscaled import unscaled
-from slowmo_pipeline.endpoint.sagemaker import PATIENCE, told_to_runs
+from slowmo_pipeline.endpoint.sagemaker import told_to_runs
 from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.storage.patience import AWS_LOOK
 
 LOOK_SECONDS = 600
 """Between two looks: ten minutes of an instance cost cents, and whoever deploys has been told already."""
@@ -25,7 +27,7 @@ def unscaled_endpoints(context: dg.SensorEvaluationContext, storage: PipelineSto
     names = deployments(storage.open())
     if not names:
         return dg.SkipReason("No endpoint was deployed for this storage.")
-    aws = Aws(PATIENCE)
+    aws = Aws(Config(**AWS_LOOK))
     told: list[str] = []
     for name in names:
         try:

@@ -16,13 +16,14 @@ from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.steps.records import ActivePlan, read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline.storage.patience import CHUNK_ATTEMPTS
 
 
 class PipelineStorage(dg.ConfigurableResource):  # type: ignore[type-arg]  # the argument is for its value type: itself
     """The storage root of the pipeline."""
 
     url: str | None = Field(
-        None,
+        default=None,
         description="A folder or s3://bucket/prefix. Unset: SLOWMO_STORAGE, else the folder `storage` of SLOWMO_HOME.",
     )
 
@@ -59,8 +60,10 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
     SLOWMO_HOME, the storage tells (see `endpoint_record.Served`).
     """
 
-    timeout_seconds: int = Field(3600, ge=1, le=3600, description="Longest processing of one chunk.")
-    max_attempts: int = Field(3, ge=1, description="How often a chunk is tried when the endpoint fails.")
+    timeout_seconds: int = Field(default=3600, ge=1, le=3600, description="Longest processing of one chunk.")
+    max_attempts: int = Field(
+        default=CHUNK_ATTEMPTS, ge=1, description="How often a chunk is tried when the endpoint fails."
+    )
 
     def connect(self, name: str, storage: Storage) -> AsyncEndpoint:
         """The endpoint of that name.

@@ -7,9 +7,7 @@ from botocore.exceptions import ClientError
 
 from slowmo_pipeline.endpoint.sagemaker import is_not_found
 from slowmo_pipeline.errors import EndpointError
-
-PAUSES_SECONDS: tuple[float, ...] = (1, 2, 4, 8, 15)
-"""Between the attempts of a request, half a minute in all. SageMaker says "a short time", and no number."""
+from slowmo_pipeline.storage.patience import JUST_MADE_PAUSES_SECONDS
 
 
 def once_found(made: str, request: Callable[[], object]) -> None:
@@ -17,7 +15,7 @@ def once_found(made: str, request: Callable[[], object]) -> None:
 
     `made` is a noun for it. Raises EndpointError when it is not found after the last pause.
     """
-    for pause in (*PAUSES_SECONDS, None):
+    for pause in (*JUST_MADE_PAUSES_SECONDS, None):
         try:
             request()
         except ClientError as error:
@@ -31,8 +29,8 @@ def once_found(made: str, request: Callable[[], object]) -> None:
 
 
 def _still_not(made: str, error: ClientError) -> str:
-    said = error.response["Error"]["Message"].rstrip(".")
+    said, waited = error.response["Error"]["Message"].rstrip("."), sum(JUST_MADE_PAUSES_SECONDS)
     return (
-        f"SageMaker does not find the {made}, {sum(PAUSES_SECONDS):g} s after it was made ({said}). Run the same "
+        f"SageMaker does not find the {made}, {waited:g} s after it was made ({said}). Run the same "
         "command again: it goes on where this one stopped, and makes anew what is gone."
     )

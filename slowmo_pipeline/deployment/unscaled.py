@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from botocore.config import Config
+
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.endpoint.prices import price_per_hour
-from slowmo_pipeline.endpoint.sagemaker import PATIENCE, describe
+from slowmo_pipeline.endpoint.sagemaker import describe
 from slowmo_pipeline.errors import EndpointError, SlowmoError
+from slowmo_pipeline.storage.patience import AWS_LOOK
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.literals import ScalableDimensionType, ServiceNamespaceType
@@ -78,7 +81,7 @@ def told_if_unscaled(names: Names) -> Iterator[None]:
 def _as_known(names: Names) -> str | None:
     try:
         with errors_as_endpoint_error():
-            return unscaled(Aws(PATIENCE), names)
+            return unscaled(Aws(Config(**AWS_LOOK)), names)
     except EndpointError:
         # What stands in the way is most often what ended the deploy, and told already.
         return (

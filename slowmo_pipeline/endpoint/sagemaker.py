@@ -11,14 +11,11 @@ from botocore.exceptions import ClientError
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.storage.aws_client import aws_client
 from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, AwsError, Cause, sorted_out
+from slowmo_pipeline.storage.patience import AWS_LOOK
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
-
-# Dagster ends a tick after 60 s, and a waiting run has results to look for: better to ask again than to wait long.
-PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-"""For who asks again, or is in a hurry."""
 
 _DEPLOY = "deploy it with `slowmo endpoint deploy`, then run again"
 
@@ -69,7 +66,7 @@ def status_of(name: str) -> str:
 
 def _told_of(name: str) -> "DescribeEndpointOutputTypeDef | None":
     with told_to_runs(name, "DescribeEndpoint"):
-        return describe(aws_client("sagemaker", config=PATIENCE), name)
+        return describe(aws_client("sagemaker", config=Config(**AWS_LOOK)), name)
 
 
 @contextmanager

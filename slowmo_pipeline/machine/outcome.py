@@ -7,6 +7,7 @@ from rich.filesize import decimal
 
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.keys import VideoKeys
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,11 @@ class Outcome:
 
     key: str
     """Of the final video."""
+    report: str
+    """Key of its report."""
+    frames: int
+    seconds: Fraction
+    """Length of the final video."""
     summary: str
     """One line: what went in, what came out."""
     notes: tuple[str, ...]
@@ -28,10 +34,14 @@ def outcome_of(storage: Storage, video_id: str, *, failed_checks: tuple[str, ...
     final = read_final(storage, video_id)
     if final is None:
         return None
+    active = read_active_plan(storage, video_id)
     failed = (f"The check {name} failed: `slowmo up` shows what it found." for name in failed_checks)
     return Outcome(
         key=final.key,
-        summary=_summary(read_active_plan(storage, video_id), final),
+        report=VideoKeys(video_id).finals[1],
+        frames=final.frame_count,
+        seconds=active.plan.timeline.duration,
+        summary=_summary(active, final),
         notes=final.notes,
         grave=(*final.losses, *failed),
     )

@@ -1,7 +1,8 @@
 """Running one clip through the pipeline in this process, visible in the instance like any other run."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.jobs import slow_motion
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.reasons import reason_of, was_interrupted
+from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import SlowmoError
-from slowmo_pipeline.machine.console import stderr
 from slowmo_pipeline.machine.dead_runs import close_dead_runs, is_own_run, own_run
-from slowmo_pipeline.machine.home import locked
+from slowmo_pipeline.machine.home import locked, open_instance
 from slowmo_pipeline.machine.outcome import Outcome, outcome_of
 from slowmo_pipeline.progress import RunProgress
+from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage
 
@@ -39,12 +41,14 @@ class Pipeline:
     instance: dg.DagsterInstance
     storage: Storage
 
-    def run_clip(self, clip: Path, settings: Mapping[str, Any], progress: RunProgress) -> Outcome:
+    def run_clip(self, clip: Path, settings: SlowMotionSettings, progress: RunProgress) -> Outcome:
         """Upload a file, make it a partition and run it."""
+        # All of them spelled out: the same call makes the same video, whatever was run before.
+        values = {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
         upload = upload_clip(self.storage, clip, progress, with_sidecar=False)
         video_id = register(self.storage, upload)
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
-        return self.run(video_id, settings, progress)
+        return self.run(video_id, values, progress)
 
     def run_again(self, video_id: str, progress: RunProgress) -> Outcome:
         """Run a video that is known, with the settings in force, by the model that is served now."""
@@ -57,7 +61,7 @@ class Pipeline:
         Raises RunFailedError with the failed step's message, and KeyboardInterrupt when it was interrupted.
         """
         with locked(self.home, f"video-{video_id}"):
-            wait_for_other_runs(self.instance, self.home, video_id)
+            wait_for_other_runs(self.instance, self.home, video_id, progress)
             run_id = make_new_run_id()
             with own_run(self.home, run_id) as tags:
                 result = defs.resolve_job_def(slow_motion.name).execute_in_process(
@@ -86,13 +90,29 @@ class Pipeline:
         return outcome
 
 
-def wait_for_other_runs(instance: dg.DagsterInstance, home: Home, video_id: str) -> None:
-    """Wait until no run of a video that Dagster has launched is active; says so on stderr. Killed ones are closed."""
+@contextmanager
+def open_pipeline(
+    home: Home, storage: Storage, *, endpoints: Sequence[str], workers: int | None = None
+) -> Iterator[Pipeline]:
+    """The pipeline of a home, while a local endpoint serves what `endpoints` name, if they name anything."""
+    with ExitStack() as stack:
+        instance = stack.enter_context(open_instance(home))
+        if not instance.get_python_log_dagster_handler_config():
+            # Of none Dagster makes an empty configuration of Python's logging, which closes every handler there is,
+            # and with them the log files of a program that calls this.
+            instance.get_yaml_python_handlers = list  # type: ignore[method-assign]
+        if endpoints:
+            stack.enter_context(use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints))
+        yield Pipeline(home, instance, storage)
+
+
+def wait_for_other_runs(instance: dg.DagsterInstance, home: Home, video_id: str, progress: RunProgress) -> None:
+    """Wait until no run of a video that Dagster has launched is active, and say so. Killed ones are closed."""
     filters = RunsFilter(statuses=_ALIVE, tags={"dagster/partition": video_id})
     told = False
     while runs := [run for run in instance.get_runs(filters) if not is_own_run(run)]:
         if not told:
-            stderr.print(f"Waiting for the run {runs[0].run_id} of this video to end.")
+            progress.note(f"Waiting for the run {runs[0].run_id} of this video to end.")
             told = True
         time.sleep(1)
         close_dead_runs(instance, home)

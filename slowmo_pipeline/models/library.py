@@ -15,7 +15,7 @@ from pathlib import Path
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import DamagedRecordError, DiskFullError, ModelError, SettingsError, SlowmoError
-from slowmo_pipeline.interpolation.catalog import Weights
+from slowmo_pipeline.interpolation.catalog import CatalogEntry, Weights
 from slowmo_pipeline.locks import opened, try_lock
 from slowmo_pipeline.models.download import download, is_url, without_secrets
 from slowmo_pipeline.models.hub import PUBLISHED, download_published
@@ -83,6 +83,18 @@ def fetch_model(
         try_out(fresh)
         _keep(found, fresh, shown)
     return found
+
+
+def model_folder(home: Home, entry: CatalogEntry, given: str | None) -> Path | None:
+    """The folder of an interpolator's model, of that name or path; None where it has no weights.
+
+    Raises ModelError when there is no such model, and SettingsError for one that the interpolator does not take.
+    """
+    if entry.weights is not None:
+        return resolve_model(home, given, entry.weights, default=entry.name)
+    if given is not None:
+        raise SettingsError(f"The interpolator {entry.name} takes no model: leave {given} out.")
+    return None
 
 
 def resolve_model(home: Home, given: str | None, weights: Weights, *, default: str) -> Path:

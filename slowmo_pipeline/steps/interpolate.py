@@ -28,17 +28,10 @@ from slowmo_pipeline.steps.records import ActivePlan, is_finished
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.storage.keys import VideoKeys
+from slowmo_pipeline.storage.patience import BUSY_PAUSE_SECONDS, BUSY_SECONDS, RESTART_SECONDS
 
 MAX_UNDER_WAY = 200
 """Chunks of one video in the queue at once: SageMaker drops what has queued for six hours, without a trace."""
-
-RESTART_SECONDS = 20
-"""How long a local endpoint may be gone before a run gives up."""
-
-BUSY_SECONDS = 120
-"""How long an endpoint may be throttled or broken before a run gives up, beyond the five attempts of each request."""
-
-_BUSY_PAUSE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -157,7 +150,7 @@ class Interpolation:
                 self._tell(str(error))
                 self._endpoint = None
                 # Other runs wait for the same endpoint: not all at the same moment.
-                time.sleep(_BUSY_PAUSE_SECONDS * random.uniform(0.5, 1))
+                time.sleep(BUSY_PAUSE_SECONDS * random.uniform(0.5, 1))
 
     def _reached(self) -> AsyncEndpoint:
         """The endpoint, alive. A local one that died is given time: `slowmo up` starts it again, at a new address."""

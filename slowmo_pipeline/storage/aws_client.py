@@ -8,8 +8,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, InvalidConfigError
 
-RETRIES: Any = {"mode": "standard", "total_max_attempts": 5}
-"""Of each request: throttling, 5xx and lost connections are met by five sends at the most, with jitter between them."""
+from slowmo_pipeline.storage.patience import AWS_REQUEST
 
 # A session is not thread-safe, and Dagster evaluates sensors in threads; the clients that it makes are.
 _MAKING = Lock()
@@ -18,11 +17,11 @@ _MAKING = Lock()
 def aws_client(service: str, *, config: Config | None = None, **options: Any) -> Any:
     """A client of boto3's default session, whose credentials are renewed in one place for all of them.
 
-    `config` goes on top of RETRIES; `options` are those of `boto3.client`. Raises botocore's errors, of which
+    `config` goes on top of AWS_REQUEST; `options` are those of `boto3.client`. Raises botocore's errors, of which
     InvalidConfigError stands for settings that botocore lets end in an error of Python's: a program for credentials
     that is not there, a token's file, an address without a scheme.
     """
-    settings = Config(retries=RETRIES).merge(config) if config else Config(retries=RETRIES)
+    settings = Config(**AWS_REQUEST).merge(config) if config else Config(**AWS_REQUEST)
     with _MAKING:
         try:
             client = boto3.client(service, config=settings, **options)  # type: ignore[call-overload]

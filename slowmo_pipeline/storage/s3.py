@@ -29,16 +29,12 @@ from slowmo_pipeline.storage.aws_errors import AWS_ERRORS, AwsError, Cause, sort
 from slowmo_pipeline.storage.base import Entry, Uploads, key_below
 from slowmo_pipeline.storage.disk_errors import disk_errors, full, replacing, require_readable
 from slowmo_pipeline.storage.keys import UPLOADS
+from slowmo_pipeline.storage.patience import S3_CONFLICT_PAUSES_SECONDS, S3_REQUEST
 from slowmo_pipeline.storage.scratch import Scratch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
-
-# A busy bucket is sat out for half a minute, with jitter, and a line that stands still for a minute at a time.
-_PATIENCE = Config(
-    connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 8}, tcp_keepalive=True
-)
 
 _PART_BYTES = 32 << 20
 """A part's request costs as much processor time as some megabytes of it; the transfer manager makes parts larger where
@@ -49,9 +45,6 @@ _TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=
 
 _MOST_BREAKS = 5
 """In a row without a piece in between: more end a download."""
-
-_CONFLICT_PAUSES = (0.5, 1, 2, 4)
-"""Seconds at most, before an object that somebody else creates as well is looked at again."""
 
 _PIECE_BYTES = 1 << 20
 _MOST_DELETED = 1000
@@ -81,7 +74,7 @@ class S3Storage:
         self._bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
         self._root = prefix and f"{prefix}/"
         with self._errors():
-            self._s3: S3Client = aws_client("s3", config=_PATIENCE)
+            self._s3: S3Client = aws_client("s3", config=Config(**S3_REQUEST))
         self._encryption: Any = server_side_encryption()
         self._scratch = Scratch(current_home().scratch, setting=_SETTING)
         self._kept = ExitStack()
@@ -107,7 +100,7 @@ class S3Storage:
 
     def create(self, key: str, data: bytes) -> bool:
         with self._errors():
-            for pause in (*_CONFLICT_PAUSES, None):
+            for pause in (*S3_CONFLICT_PAUSES_SECONDS, None):
                 try:
                     self._s3.put_object(**self._named(key), Body=data, IfNoneMatch="*", **self._encryption)
                 except ClientError as error:

@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.settings import CODECS_WITH_CRF
 from slowmo_pipeline.video.writer import CODECS
 from slowmo_pipeline_tests.support.forked import slowmo
-from slowmo_pipeline_tests.support.media import damaged, grey_frames, write_clip
+from slowmo_pipeline_tests.support.media import damaged, grey_frames, noise, write_clip
 from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline
 
 
@@ -20,10 +18,6 @@ from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
     with fade_pipeline(tmp_path_factory.mktemp("home"), kept=True) as pipeline:
         yield pipeline
-
-
-def noise(seed: int) -> Frame:
-    return np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8)
 
 
 def lines_of(clip: Path, told: str) -> list[str]:

@@ -22,6 +22,7 @@ from slowmo_pipeline.deployment.unscaled import unscaled
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, SlowmoError, StorageError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline.storage.patience import AWS_REQUEST
 from slowmo_pipeline_tests.support.sagemaker_server import TOPIC, Stage, deployment_stage, package_of
 
 
@@ -231,7 +232,7 @@ def test_missing_credentials_are_told(stage: Stage, monkeypatch: pytest.MonkeyPa
 
 
 def test_nobody_at_the_address_of_aws_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slowmo_pipeline.storage.aws_client.RETRIES", {"mode": "standard", "total_max_attempts": 2})
+    monkeypatch.setitem(AWS_REQUEST, "retries", {"mode": "standard", "total_max_attempts": 2})
     with monkeypatch.context() as unplugged:
         unplugged.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:1")
         with pytest.raises(EndpointUnreachableError, match="AWS's services cannot be reached"):

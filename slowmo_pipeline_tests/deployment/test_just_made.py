@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.deployment.just_made import PAUSES_SECONDS
 from slowmo_pipeline.errors import EndpointError
+from slowmo_pipeline.storage.patience import JUST_MADE_PAUSES_SECONDS as PAUSES_SECONDS
 from slowmo_pipeline_tests.support.fault_proxy import Asked, Fault, FaultProxy, fault_proxy, refuse
 from slowmo_pipeline_tests.support.sagemaker_server import Stage, package_of, stage_behind
 
@@ -18,7 +18,7 @@ CONFIG = refuse(400, "ValidationException", NOT_FOUND.format("endpoint configura
 @pytest.fixture
 def aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
     """In front of moto; nobody waits between two attempts."""
-    monkeypatch.setattr("slowmo_pipeline.deployment.just_made.PAUSES_SECONDS", (0,) * len(PAUSES_SECONDS))
+    monkeypatch.setattr("slowmo_pipeline.deployment.just_made.JUST_MADE_PAUSES_SECONDS", (0,) * len(PAUSES_SECONDS))
     with fault_proxy(s3_server) as proxy:
         yield proxy
 

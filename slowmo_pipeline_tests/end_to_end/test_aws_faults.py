@@ -96,7 +96,7 @@ def video(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Video:
     # Pauses of botocore's retries, and between them: the order of things is tested, not the patience.
     unhurried = types.SimpleNamespace(sleep=lambda seconds: None, time=time.time)
     monkeypatch.setattr("botocore.endpoint.time", unhurried)
-    monkeypatch.setattr("slowmo_pipeline.steps.interpolate._BUSY_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("slowmo_pipeline.steps.interpolate.BUSY_PAUSE_SECONDS", 0)
     storage = stage.storage("videos")
     video_id = upload(storage, key=f"uploads/{uuid.uuid4()}.mp4")
     write_served(storage, "flow", FOUND)

@@ -182,7 +182,9 @@ def dropped(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Dropp
     The worker is stopped until the first runs of two have ended: their results do not come at once.
     """
     folder, uploads = tmp_path_factory.mktemp("clips"), session.processes.uploads
-    [worker] = [process for process in session.processes.alive() if "serving.worker" in command_line(process)]
+    [worker] = [
+        process for process in session.processes.alive() if "serving.local.worker_main" in command_line(process)
+    ]
     worker.suspend()
     drop(make_clip(folder / "first.mp4", frames=FRAMES), uploads / "first.mp4")
     drop(make_clip(folder / "second.mp4", frames=FRAMES, speed=3), uploads / "second.mp4")

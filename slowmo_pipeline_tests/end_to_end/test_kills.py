@@ -22,8 +22,8 @@ VICTIMS_OF_UP = (
     "dagster api grpc",
     "slowmo_pipeline.machine.webserver",
     "dagster._daemon",
-    "serving.local_endpoint",
-    "serving.worker",
+    "serving.local.server",
+    "serving.local.worker_main",
     "rawvideo",  # ffmpeg while it encodes
 )
 

@@ -18,6 +18,7 @@ from slowmo_pipeline.machine.dead_runs import close_dead_runs, own_run
 from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.machine.run import wait_for_other_runs
 from slowmo_pipeline_tests.support.local_server import eventually
+from slowmo_pipeline_tests.support.notes import Notes
 from slowmo_pipeline_tests.support.processes import Processes, kill, make_clip
 
 NOT_STARTED, STARTING, STARTED = DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED
@@ -177,10 +178,11 @@ def test_run_that_nobody_ever_launches_is_failed_by_dagster_itself(
 
 
 def test_a_command_does_not_wait_for_a_run_that_was_killed(
-    instance: dg.DagsterInstance, home: Home, gone: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+    instance: dg.DagsterInstance, home: Home, gone: Mapping[str, str]
 ) -> None:
+    told: list[str] = []
     run = add_run(instance, {**gone, "dagster/partition": "clip-1"}, STARTED)
-    wait_for_other_runs(instance, home, "clip-1")
+    wait_for_other_runs(instance, home, "clip-1", Notes(told.append))
 
     assert status_of(instance, run) == FAILURE
-    assert f"Waiting for the run {run} of this video" in capsys.readouterr().err
+    assert told == [f"Waiting for the run {run} of this video to end."]

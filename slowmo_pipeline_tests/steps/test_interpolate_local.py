@@ -12,7 +12,6 @@ import pytest
 from slowmo_pipeline.endpoint.client import AsyncEndpoint
 from slowmo_pipeline.endpoint.local import live_endpoint
 from slowmo_pipeline.endpoint.local_client import held_at
-from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
@@ -20,19 +19,10 @@ from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.support.disks import fill, small_disk
 from slowmo_pipeline_tests.support.local_server import GATED, LocalServer, eventually
+from slowmo_pipeline_tests.support.notes import Notes
 from slowmo_pipeline_tests.support.videos import drop_and_cut
 
 CHUNKS = 4
-
-
-class Notes(Quiet):
-    """Hands on what a run says."""
-
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self._hear = hear
-
-    def note(self, message: str) -> None:
-        self._hear(message)
 
 
 @dataclass

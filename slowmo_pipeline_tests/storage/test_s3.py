@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 import urllib3
-from botocore.config import Config
 from moto.s3.models import s3_backends
 
 from slowmo_pipeline.errors import DiskFullError, StorageError
-from slowmo_pipeline.storage import s3
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline.storage.patience import S3_REQUEST
 from slowmo_pipeline_tests.support.buckets import MIB, OPERATIONS, every_operation, write_an_hour_ago
 from slowmo_pipeline_tests.support.disks import small_disk
 from slowmo_pipeline_tests.support.fault_proxy import (
@@ -243,7 +242,7 @@ def test_line_that_breaks_for_ever_is_given_up(
 def test_line_that_stands_still_is_given_up(
     proxy: FaultProxy, storage: Storage, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    monkeypatch.setattr(s3, "_PATIENCE", s3._PATIENCE.merge(Config(read_timeout=0.5)))
+    monkeypatch.setitem(S3_REQUEST, "read_timeout", 0.5)
     given_up = threading.Event()
     proxy.inject(held_until(given_up))
     OPERATIONS[operation](open_storage(storage.url))

@@ -21,7 +21,7 @@ _RENAMED = {
 }
 """Operations whose permission has another name."""
 
-_SHARED = {Path("storage", "s3.py"), Path("hosted.py"), Path("deployment", "unscaled.py")}
+_SHARED = {Path("storage", "s3.py"), Path("endpoint", "sagemaker.py"), Path("deployment", "unscaled.py")}
 """What both deploying and everything else go through."""
 
 _FREE = {"sts:GetCallerIdentity"}
@@ -40,7 +40,7 @@ def needed_actions(*, deployment: bool) -> set[str]:
 
 
 def _is_of_deployment(module: Path) -> bool:
-    return module.parts[0] == "deployment" or module.name in ("cli_endpoint.py", "deployment_jobs.py")
+    return module.parts[0] == "deployment" or module in (Path("cli/endpoint.py"), Path("defs/deployment_jobs.py"))
 
 
 def _actions_of(tree: ast.Module) -> set[str]:

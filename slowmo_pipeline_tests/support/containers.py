@@ -41,7 +41,7 @@ REQUIREMENTS = (
 )
 """The adapter's and FILM's, which DJL Serving installs, and what our own image adds."""
 
-STAND_IN = REPOSITORY / "slowmo_pipeline_tests" / "support" / "djl_stand_in"
+STAND_IN = Path(__file__).with_name("djl_stand_in")
 
 LEVELS = 2
 """Pyramid levels of `average_model`: it is loaded in a third of the time that the usual seven take."""

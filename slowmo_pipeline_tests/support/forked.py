@@ -1,7 +1,7 @@
 """`slowmo …` in a process of its own that need not import everything anew: it is forked from one that has.
 
 The whole of `main` runs, with its own arguments, environment, streams and exit code. What a fresh start of Python adds
-is in test_cli and in all tests that use `processes.py`.
+is in cli/test_app.py and in all tests that use `processes.py`.
 """
 
 import atexit

@@ -179,6 +179,11 @@ def cut_off(path: Path, *, keep: float) -> Path:
     return path
 
 
+def noise(seed: int) -> Frame:
+    """A frame of 64x48 pixels that no codec finds anything in to leave out."""
+    return np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8)
+
+
 def damaged(path: Path, *, at: float, length: int = 200) -> Path:
     """Overwrite some bytes in the middle of a file."""
     data = bytearray(path.read_bytes())

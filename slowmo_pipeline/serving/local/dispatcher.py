@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from slowmo_pipeline.errors import EndpointError, HomeError, StorageError
 from slowmo_pipeline.serving.failure import SERVER_ERROR, Failure
-from slowmo_pipeline.serving.local.patience import pauses
 from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
 from slowmo_pipeline.serving.local.worker_process import Worker, WorkerDiedError
 from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.storage.patience import local_server_pauses
 
 MOST_DEATHS = 3
 """A request that killed this many workers is not tried again."""
@@ -148,7 +148,7 @@ class Dispatcher:
         self, action: Callable[[], Awaitable[_T]], place: int, errors: tuple[type[Exception], ...]
     ) -> _T:
         try:
-            for pause in pauses():
+            for pause in local_server_pauses():
                 try:
                     return await action()
                 except errors as error:

@@ -1,8 +1,8 @@
 """A worker process of the local server: reads a chunk from the storage, runs the handler, writes the result.
 
 It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers each line that
-it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `workers.py` starts `main`
-with SOCKET STORAGE NAME=SPEC ….
+it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `worker_process.py`
+starts `main` with SOCKET STORAGE NAME=SPEC ….
 """
 
 import ctypes
@@ -24,9 +24,9 @@ from slowmo_pipeline.interpolation.base import Interpolator
 from slowmo_pipeline.interpolation.catalog import InterpolatorSpec
 from slowmo_pipeline.serving.failure import LONGEST_MESSAGE, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
-from slowmo_pipeline.serving.local.patience import pauses
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
+from slowmo_pipeline.storage.patience import local_server_pauses
 
 _T = TypeVar("_T")
 
@@ -75,7 +75,7 @@ def run(
 
 
 def _patiently(action: Callable[[], _T], tell: Callable[[str], None]) -> _T:
-    for pause in pauses():
+    for pause in local_server_pauses():
         try:
             return action()
         except StorageError as error:

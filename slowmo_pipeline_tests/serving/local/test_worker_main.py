@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.errors import StorageError
-from slowmo_pipeline.serving.local.patience import PATIENCE_SECONDS, pauses
 from slowmo_pipeline.serving.local.worker_main import run
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.patience import LOCAL_SERVER_SECONDS, local_server_pauses
 from slowmo_pipeline_tests.support.interpolators import FADE, Scripted
 from slowmo_pipeline_tests.support.local_server import grey_chunk, grey_of
 
@@ -80,12 +80,12 @@ def test_a_storage_that_never_relents_ends_in_a_failure_that_says_why(storage: R
 
     failure = run(JOB, storage, Scripted(), told.append)["failure"]
     assert (failure["code"], failure["message"]) == (500, "AWS does not take the credentials.")
-    assert len(told) == len([*pauses()])
+    assert len(told) == len([*local_server_pauses()])
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    waited = [*pauses()]
+    waited = [*local_server_pauses()]
 
     assert waited[:6] == [1, 2, 4, 8, 16, 30]
     assert max(waited) == 30
-    assert PATIENCE_SECONDS - 30 <= sum(waited) <= PATIENCE_SECONDS
+    assert LOCAL_SERVER_SECONDS - 30 <= sum(waited) <= LOCAL_SERVER_SECONDS

@@ -1,0 +1,6 @@
+from slowmo_pipeline.errors import SlowmoError as SlowmoError
+from slowmo_pipeline.machine.slow_motion import Result as Result
+from slowmo_pipeline.machine.slow_motion import slow_motion as slow_motion
+from slowmo_pipeline.settings import SlowMotionSettings as SlowMotionSettings
+
+__all__ = ["Result", "SlowMotionSettings", "SlowmoError", "slow_motion"]

@@ -1,0 +1,141 @@
+"""`slowmo run` for programs: one clip in, its slow motion out. Nothing is printed."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slowmo_pipeline.endpoint.record import is_deployed
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.machine.destination import Output
+from slowmo_pipeline.machine.local_endpoints import local_endpoints
+from slowmo_pipeline.machine.run import open_pipeline
+from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings
+from slowmo_pipeline.steps.inspect_upload import defaults
+from slowmo_pipeline.steps.upload import settings_of
+from slowmo_pipeline.storage.disk_errors import file_size
+from slowmo_pipeline.storage.opening import open_storage
+
+# As libraries do: whoever calls decides where log records go, and Python prints none of its own accord.
+logging.getLogger("slowmo_pipeline").addHandler(logging.NullHandler())
+
+logger = logging.getLogger(__name__)
+
+_TURN = threading.Lock()
+"""Dagster's runs share more of a process than two threads can: its log handlers, for one."""
+
+OnProgress = Callable[[str, int, int, str], None]
+"""Called with a stage (probe, cut, interpolate, encode …), how much of it is done, of how much (0: not known yet), and
+the unit: frames, chunks or bytes."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished slow-motion video."""
+
+    path: str
+    """Where it lies: `output` if that was given, else a path or `s3://…` in the storage."""
+    frames: int
+    seconds: float
+    """Its length."""
+    notes: tuple[str, ...]
+    """Sentences on what is not as one might expect."""
+    losses: tuple[str, ...]
+    """Sentences on frames or sound that were lost, and on checks that failed."""
+    report: str
+    """Where its report lies, an HTML page."""
+
+
+def slow_motion(
+    clip: str | os.PathLike[str],
+    settings: SlowMotionSettings | None = None,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> Result:
+    """Make the slow motion of a video file, as `slowmo run` does, and return once it is finished.
+
+    `options` are settings by name, such as `slowdown=4` or `codec="prores"`. They win over those that are set in
+    `settings`, those over CLIP.slowmo.json beside the clip, and that over the storage's settings.json.
+
+    `output` is a file or a folder for a copy of the result. A folder gets it under the clip's name, and an existing
+    file is replaced only with `overwrite`. SLOWMO_HOME and SLOWMO_STORAGE say where the work lives. What an earlier
+    call made, or left half done, is not made again.
+
+    It may be called again and again, and from any thread: calls take turns. Where an event loop runs it blocks that:
+    there `await asyncio.to_thread(slow_motion, …)`. Ctrl-C is a KeyboardInterrupt as ever, and the next call goes on
+    where that one was.
+
+    Raises SlowmoError, whose message names the next step: SettingsError for a bad value, StorageError for a clip that
+    cannot be read or an output that cannot be written, RunFailedError for what went wrong on the way.
+    """
+    home, source = current_home(), Path(clip)
+    given = settings.model_dump(mode="json", exclude_unset=True) if settings else {}
+    given = overlaid(given, options)
+    parse_settings(given, origin="The options")
+    place = None if output is None else Output(os.fspath(output), (source,), overwrite)
+    file_size(source)
+    storage = open_storage(home.storage_url)
+    chosen = settings_of(source, defaults=defaults(storage), options=given)
+    path = place.of(source, codec=chosen.codec) if place else None
+    served = [] if is_deployed(storage, chosen.interpolator) else local_endpoints([chosen.interpolator])
+    with _TURN, _no_running_loop(), _handlers_kept(), open_pipeline(home, storage, endpoints=served) as pipeline:
+        outcome = pipeline.run_clip(source, chosen, _Listener(on_progress))
+    if place and path:
+        place.deliver(storage, outcome.key, path)
+    return Result(
+        path=str(path) if path else storage.display_path(outcome.key),
+        frames=outcome.frames,
+        seconds=float(outcome.seconds),
+        notes=outcome.notes,
+        losses=outcome.grave,
+        report=storage.display_path(outcome.report),
+    )
+
+
+@contextmanager
+def _no_running_loop() -> Iterator[None]:
+    """Hide the event loop that runs in this thread, as it does in a notebook: Dagster runs one of its own.
+
+    It stands still meanwhile anyway.
+    """
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Give back the handlers of signals: Dagster has SIGTERM do what SIGINT does, and leaves it so."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if is_main}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Listener:
+    """Hands progress to whoever called; what else a run has to say goes to the log."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+
+    def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+        if self._on_progress is not None:
+            self._on_progress(stage, done, total, unit)
+
+    def note(self, message: str) -> None:
+        logger.warning("%s", message)
