@@ -5,15 +5,18 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.strict_json import parse_json
 
 # Bounded digits: Fraction("1e999999999") would compute for hours. Not \d, which takes those of every script.
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?|[0-9]{1,9}/[0-9]{1,9}")
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _LIMIT = re.compile(r"(?P<name>[^=]+)=(?P<number>[0-9]{1,18})")
 
 # Beyond it libavutil refuses most pictures, and twice as much still fits into the decoders' own `max_pixels` (31 bits).
@@ -52,25 +55,29 @@ class SlowMotionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
 
     slowdown: ExactNumber = Field(
-        Fraction(4), description='How many times slower: an exact number of at least 1, such as 4, "5/2" or 2.5.'
+        Fraction(4), description='How many times slower: an exact number from 1 to 1000, such as 4, "5/2" or 2.5.'
     )
     frame_rate: ExactNumber | None = Field(
-        None, description='Frames per second of the result, such as 60 or "30000/1001"; unset: the source\'s own.'
+        None,
+        description="Frames per second of the result, from 1 to 1000, such as 60 or "
+        '"30000/1001"; unset: the source\'s own.',
     )
     interpolator: str = Field(
-        "flow", pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", description="Name of the endpoint that makes new frames."
+        "flow",
+        pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$",
+        description="Name of the endpoint that makes the new frames, such as flow or film.",
     )
     codec: Annotated[Literal["h264", "h265", "prores", "ffv1"], _AnyCase] = Field(
-        "h264", description="h264 and h265 make MP4, prores makes MOV, ffv1 (lossless RGB) makes MKV."
+        "h264", description="h264 or h265 (MP4), prores (MOV), or ffv1 (MKV, lossless RGB)."
     )
     crf: int | None = Field(
-        None, ge=0, le=51, description="Quality of h264 and h265, lower is better; unset: 18 and 20."
+        None, ge=0, le=51, description="Quality, of h264 and h265 only; lower is better; unset: 18 and 20."
     )
     sound: Annotated[Literal["stretch", "none"], _AnyCase] = Field(
-        "stretch", description="stretch: the sound is slowed with its pitch kept. none: no sound."
+        "stretch", description="stretch: slowed, with its pitch kept. none: no sound."
     )
     images: Annotated[Literal["lossless", "jpeg"], _AnyCase] = Field(
-        "lossless", description="How frames travel to the endpoint: lossless, or as smaller JPEG files (8 bit only)."
+        "lossless", description="How frames travel to the endpoint: lossless, or smaller as jpeg (8 bit only)."
     )
     keep_results: bool = Field(
         True, description="Keep the new frames when the video is finished: encoding again then needs no inference."
@@ -111,7 +118,7 @@ class SlowMotionSettings(BaseModel):
     @property
     def plan_settings(self) -> dict[str, Any]:
         """The settings that decide a plan, as JSON: what changes them makes new chunks."""
-        return self.model_dump(mode="json", include={"slowdown", "frame_rate", "images"})
+        return self.model_dump(mode="json", include={*PACE, "images"})
 
     @property
     def version(self) -> str:
@@ -126,8 +133,29 @@ class SlowMotionSettings(BaseModel):
 
 CODECS_WITH_CRF = frozenset({"h264", "h265"})
 
+PACE = ("slowdown", "frame_rate")
+"""The settings that decide how many new frames there are, and so what they cost."""
+
 LIMITS = tuple(name for name in SlowMotionSettings.model_fields if name.startswith("max_"))
 """The settings that bound the work: for whoever runs the pipeline to set, never for who uploads."""
+
+
+def plain_type(field: FieldInfo) -> Any:
+    """What a setting is without its checks and without None: Fraction for `ExactNumber | None`."""
+    found: Any = field.annotation
+    while get_origin(found) in (Annotated, Union, UnionType):
+        found = next(each for each in get_args(found) if each is not NoneType)
+    return found
+
+
+def meaning(field: FieldInfo) -> str:
+    """What a person is told of a setting: its description, and its bounds if it has any."""
+    bounds = {name: getattr(each, name) for each in field.metadata for name in _BOUNDS if hasattr(each, name)}
+    if bounds.keys() == {"ge", "le"}:
+        told = f"between {bounds['ge']} and {bounds['le']}"
+    else:
+        told = ", ".join(f"{_BOUNDS[name]} {bound}" for name, bound in bounds.items())
+    return f"{field.description} {told.capitalize()}." if told else f"{field.description}"
 
 
 def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSettings:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import Field, create_model
 from typer.core import TyperGroup
 
 from slowmo_pipeline.cli.app import app
+from slowmo_pipeline.settings import SlowMotionSettings, meaning
 from slowmo_pipeline_tests.support.media import grey_frames, write_clip
 from slowmo_pipeline_tests.support.pipeline import fade_pipeline
 from slowmo_pipeline_tests.support.places import REPOSITORY
@@ -83,3 +85,37 @@ def test_an_example_runs_and_prints_where_the_result_lies(example: str, tmp_path
     assert (done.returncode, done.stderr) == (0, "")
     [*_, path] = re.findall(r"^\S+\.(?:mp4|mov)\b", done.stdout, re.MULTILINE)
     assert (tmp_path / path).is_file()
+
+
+def settings_table(settings: type[SlowMotionSettings]) -> str:
+    rows = [
+        f"| `{name}` | {_written(field.default)} | {meaning(field)} |" for name, field in settings.model_fields.items()
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows]) + "\n\n"
+
+
+def _written(default: object) -> str:
+    if default is None:
+        return "unset"
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    return f"{default:,}" if isinstance(default, int) else f"`{default}`"
+
+
+def test_the_table_of_the_settings_is_that_of_the_program() -> None:
+    table = settings_table(SlowMotionSettings)
+    assert table in (REPOSITORY / "README.md").read_text(), f"Put this under README.md's heading Settings:\n\n{table}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mirrored": (bool, Field(False, description="Left is right."))},
+        {"sound": (str, Field("none", description=SlowMotionSettings.model_fields["sound"].description))},
+        {"keep_results": (bool, Field(True, description="Keep them."))},
+    ],
+    ids=["another setting", "another default", "another meaning"],
+)
+def test_a_table_of_other_settings_would_be_noticed(other: Any) -> None:
+    table = settings_table(create_model("Other", __base__=SlowMotionSettings, **other))
+    assert table not in (REPOSITORY / "README.md").read_text()

@@ -5,20 +5,23 @@ import math
 import re
 import time
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, create_model
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.settings import (
     LIMITS,
     SlowMotionSettings,
+    meaning,
     overlaid,
     parse_fraction,
     parse_limits,
     parse_settings,
+    plain_type,
     read_settings,
     read_sidecar,
 )
@@ -147,6 +150,39 @@ def test_message_stays_short(values: dict[str, Any]) -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert all(field.description for field in SlowMotionSettings.model_fields.values())
+
+
+def test_every_value_that_is_allowed_is_told() -> None:
+    for field in SlowMotionSettings.model_fields.values():
+        if get_origin(plain_type(field)) is Literal:
+            assert set(get_args(plain_type(field))) <= set(re.findall(r"\w+", meaning(field)))
+
+
+@pytest.mark.parametrize("name", ["slowdown", "frame_rate"])
+def test_the_range_of_an_exact_number_is_told(name: str) -> None:
+    told = re.search(r"from (\d+) to (\d+)", meaning(SlowMotionSettings.model_fields[name]))
+    assert told is not None
+    low, high = map(int, told.groups())
+    for allowed in (low, high):
+        assert parsed(**{name: allowed})
+    for refused in (low - Fraction(1, 10), high + Fraction(1, 10)):
+        with pytest.raises(SettingsError, match=f"between {low} and {high}"):
+            parsed(**{name: refused})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ({}, "Of it."),
+        ({"ge": 2}, "Of it. At least 2."),
+        ({"ge": 0, "le": 51}, "Of it. Between 0 and 51."),
+        ({"gt": 0, "le": 10}, "Of it. More than 0, at most 10."),
+    ],
+)
+def test_bounds_are_told_with_the_meaning(bounds: Any, told: str) -> None:
+    field: Any = Field(None, description="Of it.", **bounds)
+    model = create_model("Model", it=(int | None, field))
+    assert meaning(model.model_fields["it"]) == told
 
 
 def test_settings_survive_their_stored_form() -> None:

@@ -8,29 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.cli.options import GivenLimits, with_settings
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, usage
+from slowmo_pipeline.settings import PACE, SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.endpoint.prices import Estimate
     from slowmo_pipeline.storage.base import Storage
 
-GivenLimits = Annotated[
-    list[str],
-    typer.Option("--limit", help="Accept more or less than the settings say, max_new_frames=500000 say. Repeatable."),
-]
-
 _DEPLOYED = DeploymentSettings.model_fields
+_INTERPOLATOR = _DEPLOYED["interpolator"].default
 _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
 
 
+@with_settings({name: SlowMotionSettings.model_fields[name] for name in PACE}, panel="Settings of the videos")
 def cost(
     clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
-    slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
-    frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
+    *,
     instance_type: Annotated[str, typer.Option(help="What the endpoint runs on.")] = _DEPLOYED["instance_type"].default,
-    interpolator: Annotated[str, typer.Option(help="The endpoint whose speed was measured.")] = "film",
+    interpolator: Annotated[str, typer.Option(help="The endpoint whose speed was measured.")] = _INTERPOLATOR,
     seconds_per_megapixel: Annotated[
         float | None,
         typer.Option(
@@ -41,6 +39,7 @@ def cost(
     prices: Annotated[
         Path | None, typer.Option(help="A price table (JSON) to use instead of the one that comes with this program.")
     ] = None,
+    **given: object,
 ) -> None:
     """Estimate what the new frames of video files cost on Amazon SageMaker. Nothing is uploaded.
 
@@ -52,17 +51,15 @@ def cost(
     minutes, whatever the scale-in cooldown is.
     """
     from slowmo_pipeline.endpoint.prices import check_speed, known_price, packaged_prices, read_prices
-    from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.storage.opening import open_storage
 
-    options = {"slowdown": slowdown, "frame_rate": frame_rate}
     with usage():
         if seconds_per_megapixel is not None:
             check_speed(seconds_per_megapixel)
         table = read_prices(prices) if prices else packaged_prices()
         usd_per_hour = known_price(instance_type, table)
-        given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
+        given |= parse_limits(limits)
         parse_settings(given, origin="The options")
     storage = open_storage(current_home().storage_url)
     common = defaults(storage)

@@ -1,18 +1,16 @@
 """`slowmo endpoint`: the life of an endpoint at Amazon SageMaker."""
 
-import inspect
 import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic.fields import FieldInfo
 
+from slowmo_pipeline.cli.options import with_settings
 from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
 from slowmo_pipeline.environment import current_home
@@ -27,6 +25,8 @@ endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes t
 Name = Annotated[str, typer.Option(help="Of the deployment.")]
 
 
+@endpoint_app.command()
+@with_settings(DeploymentSettings.model_fields)
 def deploy(**given: Any) -> None:
     """Deploy an endpoint at SageMaker, or make the one of that name what the options say; wait until it runs.
 
@@ -38,7 +38,7 @@ def deploy(**given: Any) -> None:
     from slowmo_pipeline.storage.opening import open_storage
 
     with usage():
-        settings = parse_deployment({**given, "environment": dict(map(_assignment, given["environment"] or []))})
+        settings = parse_deployment({**given, "environment": dict(map(_assignment, given.get("environment", ())))})
     changes: list[str] = []
     storage = open_storage(current_home().storage_url)
     # Before the change, which takes minutes and may be called off.
@@ -48,35 +48,6 @@ def deploy(**given: Any) -> None:
     if not changes:
         print("unchanged")
     print_facts(**{name: fact for name, fact in asdict(deployed).items() if fact is not None})
-
-
-def _deploy_signature() -> inspect.Signature:
-    """An option for each setting: what it means, its default and its bounds stand there, once."""
-    return inspect.Signature(
-        [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=_option(name, field), default=default)
-            for name, field in DeploymentSettings.model_fields.items()
-            for default in [inspect.Parameter.empty if field.is_required() else None]
-        ]
-    )
-
-
-def _option(name: str, field: FieldInfo) -> Any:
-    if name == "package":
-        return Annotated[Path, typer.Argument(help=field.description, show_default=False)]
-    if name == "environment":
-        told = f"NAME=VALUE, repeatable. {field.description}"
-        return Annotated[list[str] | None, typer.Option(help=told, show_default=False)]
-    kind = next((kind for kind in (int, float) if field.annotation in (kind, kind | None)), str)
-    shown = str(field.default) if not field.is_required() and field.default is not None else False
-    return Annotated[
-        kind if field.is_required() else kind | None, typer.Option(help=field.description, show_default=shown)
-    ]
-
-
-# Typer reads the signature of a command when it is registered.
-deploy.__signature__ = _deploy_signature()  # type: ignore[attr-defined]  # a function takes one, mypy does not know
-endpoint_app.command()(deploy)
 
 
 @endpoint_app.command()

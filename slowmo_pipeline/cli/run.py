@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli.cost import GivenLimits
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import NOT_WHOLE, Needed, Task, make_all
+from slowmo_pipeline.cli.options import GivenLimits, with_settings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
+from slowmo_pipeline.settings import LIMITS, SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.machine.console import Failures
     from slowmo_pipeline.machine.outcome import Outcome
     from slowmo_pipeline.machine.run import Pipeline
     from slowmo_pipeline.progress import RunProgress
-    from slowmo_pipeline.settings import SlowMotionSettings
     from slowmo_pipeline.storage.base import Storage
 
 _CLIPS = typer.Argument(help="Video files.", show_default=False, readable=False)
@@ -28,10 +28,13 @@ Clips = Annotated[list[Path], _CLIPS]
 
 
 @with_interpolator_options
+@with_settings(
+    {name: field for name, field in SlowMotionSettings.model_fields.items() if name not in LIMITS},
+    panel="Settings of the videos",
+)
 def run(
     clips: Annotated[list[Path] | None, _CLIPS] = None,
-    slowdown: Annotated[str | None, typer.Option(help='How many times slower: 4, "5/2", 2.5. Default: 4.')] = None,
-    frame_rate: Annotated[str | None, typer.Option(help="Frames per second; unset: the source's.")] = None,
+    *,
     output: Annotated[
         str | None,
         typer.Option(
@@ -50,14 +53,10 @@ def run(
             help="Instead of clips: make anew what an older model made than is served now, each with its settings.",
         ),
     ] = False,
-    codec: Annotated[str | None, typer.Option(help="h264, h265 (MP4), prores (MOV) or ffv1 (MKV).")] = None,
-    crf: Annotated[int | None, typer.Option(help="Quality of h264 and h265, of no other; lower is better.")] = None,
-    sound: Annotated[str | None, typer.Option(help="stretch (pitch kept) or none.")] = None,
-    interpolator: Annotated[str | None, typer.Option(help="What makes the new frames: flow (default) or film.")] = None,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
-    *,
     chosen: Chosen,
     workers: Workers = None,
+    **given: object,
 ) -> None:
     """Make slow motion of video files, and print where the results lie.
 
@@ -69,22 +68,13 @@ def run(
     """
     from slowmo_pipeline.machine.console import Failures
     from slowmo_pipeline.machine.destination import Output
-    from slowmo_pipeline.settings import parse_limits, parse_settings
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.storage.opening import open_storage
 
-    options = {
-        "slowdown": slowdown,
-        "frame_rate": frame_rate,
-        "codec": codec,
-        "crf": crf,
-        "sound": sound,
-        "interpolator": interpolator,
-    }
     with usage():
-        given = {name: value for name, value in options.items() if value is not None} | parse_limits(limits)
+        given |= parse_limits(limits)
         parse_settings(given, origin="The options")
         copies = None if output is None else Output(output, tuple(clips or ()), overwrite)
     if outdated and (clips or given or copies):
@@ -100,7 +90,7 @@ def run(
             file_size(clip)
             settings = settings_of(clip, defaults=common, options=given)
             place = copies.of(clip, codec=settings.codec) if copies else None
-            with usage() if interpolator else nullcontext():
+            with usage() if "interpolator" in given else nullcontext():
                 needed.add(settings.interpolator)
             tasks.append(_of_clip(clip, settings, place))
     count = len(tasks) + failures.count
@@ -110,7 +100,7 @@ def run(
         raise typer.Exit(NOT_WHOLE)
 
 
-def _of_clip(clip: Path, settings: "SlowMotionSettings", place: Path | None) -> Task:
+def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None) -> Task:
     def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
         return pipeline.run_clip(clip, settings, progress)
 

@@ -12,6 +12,7 @@ from slowmo_pipeline.defs.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.defs.evaluations import evaluation, undecodable
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
+from slowmo_pipeline.defs.setting_fields import config_fields
 from slowmo_pipeline.endpoint.prices import cost_of, price_per_hour
 from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
@@ -29,19 +30,7 @@ TABLE_ROWS = 200
 """Dagster's UI grows slow beyond."""
 
 
-def _config_fields() -> dict[str, Any]:
-    """The settings as optional config fields. A look checks them."""
-    fields = SlowMotionSettings.model_fields
-    kinds: dict[Any, Any] = {int: int, int | None: int, bool: bool}
-    # 4, 2.5 and "5/2": of Dagster's types only that of anything takes numbers and texts.
-    kinds |= {fields[name].annotation: Any for name in ("slowdown", "frame_rate")}
-    return {
-        name: (kinds.get(field.annotation, str) | None, Field(None, description=field.description))
-        for name, field in fields.items()
-    }
-
-
-RawVideoConfig = create_model("RawVideoConfig", __base__=dg.Config, **_config_fields())
+RawVideoConfig = create_model("RawVideoConfig", __base__=dg.Config, **config_fields(SlowMotionSettings.model_fields))
 """Settings for the video. When any is given, the others take their defaults; when none is, those in force stay."""
 
 

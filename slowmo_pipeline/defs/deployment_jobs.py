@@ -3,29 +3,17 @@
 The code location has them only where SLOWMO_DEPLOYMENT_JOBS says so.
 """
 
-from typing import Any
-
 import dagster as dg
 from pydantic import Field, create_model
 
 from slowmo_pipeline.defs.assets import errors_as_failure
 from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
+from slowmo_pipeline.defs.setting_fields import config_fields
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
 
-
-def _config_fields() -> dict[str, Any]:
-    """The settings as config fields: a path is a string here, and the bounds are checked by `parse_deployment`."""
-    kinds: dict[Any, Any] = {int: int, int | None: int, float: float, dict[str, str]: dict[str, str]}
-    return {
-        name: (kind, Field(description=field.description))
-        if field.is_required()
-        else (kind | None, Field(None, description=field.description))
-        for name, field in DeploymentSettings.model_fields.items()
-        for kind in [kinds.get(field.annotation, str)]
-    }
-
-
-DeployEndpointConfig = create_model("DeployEndpointConfig", __base__=dg.Config, **_config_fields())
+DeployEndpointConfig = create_model(
+    "DeployEndpointConfig", __base__=dg.Config, **config_fields(DeploymentSettings.model_fields)
+)
 """The settings of a deployment; those not given take their defaults."""
 
 

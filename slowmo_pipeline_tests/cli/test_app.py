@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.defs.partitions import videos
+from slowmo_pipeline.steps.records import read_source
 from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.support.disks import without_ways_round_permissions
@@ -65,6 +66,13 @@ def test_options_win_over_the_settings_beside_the_clip(pipeline: TestPipeline, t
     path = Path(slowmo("run", clip, "--slowdown", "3").stdout.strip())
     assert path.suffix == ".mkv"
     assert probe(path, limits=LIMITS).frame_count == 12
+
+
+def test_any_setting_may_be_an_option(pipeline: TestPipeline, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "any.mp4", grey_frames(4))
+    done = slowmo("run", clip, "--no-keep-results", "--images", "jpeg", "--encoder-threads", "1", "--crf", "20")
+    settings = read_source(pipeline.storage, Path(done.stdout.strip()).stem).settings
+    assert (settings.keep_results, settings.images, settings.encoder_threads, settings.crf) == (False, "jpeg", 1, 20)
 
 
 def test_a_failing_clip_does_not_stop_the_others(pipeline: TestPipeline, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.deployment.scaling import remove_scaling
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.errors import EndpointError, SettingsError
+from slowmo_pipeline.settings import meaning
 from slowmo_pipeline_tests.support.sagemaker_server import IMAGE, ROLE, Stage, deployment_stage, package_of
 from slowmo_pipeline_tests.support.steps import submitted
+from slowmo_pipeline_tests.support.wide import WIDE
 
 
 @pytest.fixture
@@ -30,13 +32,10 @@ def deploy(stage: Stage, *options: object) -> Result:
 
 
 def test_every_setting_is_an_option_with_its_meaning_and_default() -> None:
-    told = (
-        CliRunner().invoke(endpoint_app, ["deploy", "--help"], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"}).output
-    )
+    told = CliRunner().invoke(endpoint_app, ["deploy", "--help"], env=WIDE).output
     for name, field in DeploymentSettings.model_fields.items():
         assert name in told or f"--{name.replace('_', '-')}" in told
-        assert field.description is not None
-        assert field.description in told
+        assert meaning(field) in told
     assert "[default: (ml.g5.xlarge)]" in told
 
 

@@ -1,0 +1,73 @@
+"""Options of commands that are settings: name, type, default, bounds and meaning come from where the setting stands."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from slowmo_pipeline.settings import LIMITS, meaning, plain_type
+
+GivenLimits = Annotated[
+    list[str],
+    typer.Option(
+        "--limit",
+        help=f"Accept more or less than the settings say, max_new_frames=500000 say. Repeatable. The limits are "
+        f"{', '.join(LIMITS)}.",
+    ),
+]
+
+
+def with_settings(
+    settings: Mapping[str, FieldInfo], *, panel: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each setting; those that were given reach it as keyword arguments.
+
+    A path that must be given becomes an argument. Values are not checked here, so that the command line, the launchpad
+    and files are answered in the same words. `panel` is the heading in `--help`.
+    """
+    options = [_parameter(name, field, panel) for name, field in settings.items()]
+
+    def with_them(command: Callable[..., None]) -> Callable[..., None]:
+        own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
+
+        @wraps(command)
+        def called(**arguments: Any) -> None:
+            command(**{name: each for name, each in arguments.items() if each is not None or name not in settings})
+
+        # Typer reads it when the command is registered.
+        signature = inspect.Signature(sorted([*options, *own], key=lambda each: each.kind))
+        called.__signature__ = signature  # type: ignore[attr-defined]  # a function takes one, mypy does not know
+        return called
+
+    return with_them
+
+
+def _parameter(name: str, field: FieldInfo, panel: str | None) -> inspect.Parameter:
+    required, kind = field.is_required(), plain_type(field)
+    is_path, is_table = required and kind is Path, get_origin(kind) is dict
+    told = meaning(field)
+    if is_path:
+        info: Any = typer.Argument(help=told, show_default=False)
+    else:
+        info = typer.Option(
+            help=f"NAME=VALUE, repeatable. {told}" if is_table else told,
+            show_default=_shown_default(field) or False,
+            rich_help_panel=panel,
+        )
+    typed = list[str] if is_table else kind if kind in (bool, int, float, Path) else str
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[typed if required else typed | None, info],
+        default=inspect.Parameter.empty if required else None,
+    )
+
+
+def _shown_default(field: FieldInfo) -> str | None:
+    if field.is_required() or field.default in (None, {}):
+        return None
+    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
