@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
 from slowmo_pipeline.endpoint.record import Served, write_served
-from slowmo_pipeline.interpolation.catalog import recipe_of
+from slowmo_pipeline.interpolation.catalog import spec_of
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.local.worker_main import run
 from slowmo_pipeline.steps.assemble import assemble
@@ -32,10 +32,10 @@ FRAMES = 2
 
 _SERVER = """
 import sys
-from slowmo_pipeline.interpolation.catalog import recipe_of
+from slowmo_pipeline.interpolation.catalog import spec_of
 from slowmo_pipeline.serving.container.server import serve
 
-serve(lambda: [recipe_of("flow").make()], host="127.0.0.1", port=int(sys.argv[1]))
+serve(lambda: [spec_of("flow").make()], host="127.0.0.1", port=int(sys.argv[1]))
 """
 
 
@@ -64,7 +64,7 @@ def prepared(folder: str, slowdown: int) -> str:
     source = f"testsrc2=size=3840x2160:rate=25:duration={FRAMES / 25},noise=alls=100:allf=t"
     command = [ffmpeg_binary(), "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-qp", "0"]
     subprocess.run([*command, str(clip)], check=True)
-    write_served(storage, "flow", Served(model_id=recipe_of("flow").make().model_id, max_body_bytes=10**9))
+    write_served(storage, "flow", Served(model_id=spec_of("flow").make().model_id, max_body_bytes=10**9))
     video_id = register(storage, upload_clip(storage, clip, _unseen, with_sidecar=False))
     inspect_upload(storage, video_id, chosen={"slowdown": slowdown}, progress=_unseen)
     cut(storage, video_id, progress=_unseen)
@@ -78,7 +78,7 @@ def keys_of(folder: str, video_id: str) -> tuple[PlanKeys, ResultKeys]:
 
 def handled(folder: str, video_id: str) -> float:
     """The handler: bytes in, bytes out."""
-    storage, interpolator = FolderStorage(Path(folder)), recipe_of("flow").make()
+    storage, interpolator = FolderStorage(Path(folder)), spec_of("flow").make()
     for entry in list(storage.list(keys_of(folder, video_id)[0].chunks)):
         handle(storage.read(entry.key), interpolator)
     return peak_memory()
@@ -86,7 +86,7 @@ def handled(folder: str, video_id: str) -> float:
 
 def worked(folder: str, video_id: str) -> float:
     """A worker of the local endpoint: from the storage, to the storage."""
-    storage, interpolator = FolderStorage(Path(folder)), recipe_of("flow").make()
+    storage, interpolator = FolderStorage(Path(folder)), spec_of("flow").make()
     keys, results = keys_of(folder, video_id)
     for index in range(len(list(storage.list(keys.chunks)))):
         outcome = run({"input": keys.chunk(index), "result": results.result(index)}, storage, interpolator, print)

@@ -21,7 +21,7 @@ from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.interpolation.catalog import recipe_of
+from slowmo_pipeline.interpolation.catalog import spec_of
 from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.machine.run import Pipeline
 from slowmo_pipeline.planning.plan import Chunk, Plan
@@ -118,7 +118,7 @@ def _interpolator() -> Interpolator:
     import cv2
 
     cv2.setNumThreads(1)
-    return recipe_of("flow").make()
+    return spec_of("flow").make()
 
 
 def _render(images: list[Frame], times: list[list[Fraction]]) -> list[Frame]:

@@ -12,6 +12,7 @@ from slowmo_pipeline_tests.support.places import REPOSITORY
 FILES = [
     REPOSITORY / "deploy" / "serving" / "requirements.txt",
     REPOSITORY / "slowmo_pipeline" / "serving" / "container" / "djl" / "requirements.txt",
+    REPOSITORY / "slowmo_pipeline" / "interpolation" / "film" / "requirements.txt",
 ]
 
 LAST_WITH_A_HOLE = {

@@ -11,8 +11,9 @@ import typer
 
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
-from slowmo_pipeline.cli.local import Interpolators, Model, Workers, check_for_film
-from slowmo_pipeline.cli.model import BlockHeight, BlockWidth, Precision, model_app
+from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
+from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
+from slowmo_pipeline.cli.model import model_app
 from slowmo_pipeline.cli.run import Clips, run
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.environment import current_home
@@ -61,14 +62,13 @@ AllowedHosts = Annotated[
 
 
 @app.command()
+@with_interpolator_options
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's UI.")] = 3000,
     allow_hosts: AllowedHosts = [],  # noqa: B006  # Typer reads it, and copies
     interpolators: Interpolators = ["flow"],  # noqa: B006  # Typer reads it, and copies
-    model: Model = None,
-    block_height: BlockHeight = None,
-    block_width: BlockWidth = None,
-    precision: Precision = None,
+    *,
+    chosen: Chosen,
     workers: Workers = None,
 ) -> None:
     """Start the local endpoint and Dagster with its sensors on: drop files into the uploads folder and watch.
@@ -80,10 +80,10 @@ def up(
     from slowmo_pipeline.machine.local_endpoints import local_endpoints
     from slowmo_pipeline.machine.up import up as serve_all
 
-    check_for_film(interpolators, model, block_height, block_width, precision)
+    require_taken(interpolators, chosen)
     with usage():
         hosts = [parse_host(host) for host in allow_hosts]
-        endpoints = local_endpoints(interpolators, model, block_height, block_width, precision)
+        endpoints = local_endpoints(interpolators, chosen)
     serve_all(current_home(), port=port, workers=workers, endpoints=endpoints, allowed_hosts=hosts)
 
 
@@ -219,13 +219,12 @@ def doctor() -> None:
 
 
 @endpoint_app.command("serve")
+@with_interpolator_options
 def endpoint_serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
     interpolators: Interpolators = ["flow"],  # noqa: B006  # as above
-    model: Model = None,
-    block_height: BlockHeight = None,
-    block_width: BlockWidth = None,
-    precision: Precision = None,
+    *,
+    chosen: Chosen,
     workers: Workers = None,
     open_to_all: Annotated[
         bool,
@@ -240,9 +239,9 @@ def endpoint_serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = current_home()
-    check_for_film(interpolators, model, block_height, block_width, precision)
+    require_taken(interpolators, chosen)
     with usage():
-        endpoints = local_endpoints(interpolators, model, block_height, block_width, precision)
+        endpoints = local_endpoints(interpolators, chosen)
     serve(
         state_dir=home.endpoint,
         storage_url=home.storage_url,

@@ -1,27 +1,38 @@
-"""The options of a local endpoint, and what they have it serve."""
+"""The options of a local endpoint, and which of them fit what it serves."""
 
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from slowmo_pipeline.cli.interpolator_options import Chosen
 from slowmo_pipeline.errors import UsageError
+from slowmo_pipeline.interpolation.catalog import INTERPOLATORS, CatalogEntry
+
+_BUSY = " or ".join(name for name, entry in INTERPOLATORS.items() if entry.busy_on_all_cores)
 
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Worker processes of the local endpoint; unset: one a core, for film one a GPU or one alone."
+        min=1, help=f"Worker processes of the local endpoint; unset: one a core, for {_BUSY} one a GPU or one alone."
     ),
 ]
-Interpolators = Annotated[list[str], typer.Option("--interpolator", help="What to serve: flow, film. Repeatable.")]
-Model = Annotated[
-    str | None, typer.Option(help="Of film: a SavedModel's folder, or the name of a fetched model; unset: film.")
+Interpolators = Annotated[
+    list[str], typer.Option("--interpolator", help=f"What to serve: {', '.join(INTERPOLATORS)}. Repeatable.")
 ]
 
 
-def check_for_film(interpolators: Iterable[str], *options: str | int | None) -> None:
-    """Raise UsageError for options of a local film where there is none."""
-    if "film" not in interpolators and any(option is not None for option in options):
-        raise UsageError(
-            "--model, --block-height, --block-width and --precision are for a local film: add --interpolator film."
-        )
+def require_taken(interpolators: Iterable[str], chosen: Chosen) -> None:
+    """Raise UsageError for an option that none of these local interpolators takes."""
+    known = [INTERPOLATORS[name] for name in interpolators if name in INTERPOLATORS]
+    taken = {option for entry in known for option in entry.command_line}
+    for option in chosen:
+        if option not in taken:
+            takers = [entry for entry in INTERPOLATORS.values() if option in entry.command_line]
+            raise UsageError(" ".join(map(_whose_options, takers)))
+
+
+def _whose_options(entry: CatalogEntry) -> str:
+    *others, last = (f"--{option.replace('_', '-')}" for option in entry.command_line)
+    flags = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+    return f"{flags} for a local {entry.name}: add --interpolator {entry.name}."

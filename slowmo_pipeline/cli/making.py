@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from slowmo_pipeline.cli.local import check_for_film
+from slowmo_pipeline.cli.interpolator_options import Chosen
+from slowmo_pipeline.cli.local import require_taken
 from slowmo_pipeline.environment import current_home
 
 if TYPE_CHECKING:
@@ -35,16 +36,9 @@ class Task(NamedTuple):
 class Needed:
     """The interpolators that tasks need; what each of them takes is looked up once."""
 
-    def __init__(
-        self,
-        storage: "Storage",
-        model: str | None,
-        block_height: int | None,
-        block_width: int | None,
-        precision: str | None,
-    ) -> None:
+    def __init__(self, storage: "Storage", chosen: Chosen) -> None:
         self._storage = storage
-        self._film_options = (model, block_height, block_width, precision)
+        self._chosen = chosen
         self._local: set[str] = set()
         self._endpoints: dict[str, list[str]] = {}
 
@@ -57,11 +51,11 @@ class Needed:
             return
         local = set() if is_deployed(self._storage, name) else {name}
         self._local |= local
-        self._endpoints[name] = local_endpoints(local, *self._film_options)
+        self._endpoints[name] = local_endpoints(local, self._chosen)
 
     def served(self) -> list[str]:
-        """What the local endpoint has to serve. Raises UsageError for options of a film that nobody needs."""
-        check_for_film(self._local, *self._film_options)
+        """What the local endpoint has to serve. Raises UsageError for options of an interpolator that no task needs."""
+        require_taken(self._local, self._chosen)
         return [entry for entries in self._endpoints.values() for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""`slowmo model`: the weights of the interpolator `film`."""
+"""`slowmo model`: the weights of the interpolator `film`, and packages of any interpolator."""
 
 import importlib.util
 import time
@@ -6,13 +6,15 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.cli.interpolator_options import Chosen, option_help, with_interpolator_options
 from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import ModelError, StorageError, usage
+from slowmo_pipeline.interpolation.catalog import FILM_WEIGHTS, INTERPOLATORS, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,18 +25,6 @@ model_app = typer.Typer(no_args_is_help=True, help="The model of the interpolato
 
 PyramidLevels = Annotated[
     int, typer.Option(min=1, help="Of the network; its weights cannot tell. Published models: 7.")
-]
-
-BlockHeight = Annotated[
-    int | None, typer.Option(min=1, help="Of film: tiles a frame is cut into, one above another; unset: as needed.")
-]
-BlockWidth = Annotated[int | None, typer.Option(min=1, help="Of film: tiles a frame is cut into, side by side.")]
-
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        help="Of film: float32, tf32 (whose factors GPUs from Ampere on round to 10 bits) or float16.",
-    ),
 ]
 
 _NO_TENSORFLOW = "FILM cannot be loaded without TensorFlow. Install it: pip install 'slowmo_pipeline[film]'."
@@ -92,14 +82,14 @@ def info(
         typer.Argument(help="Name of a fetched model, or path of a SavedModel. Default: film.", show_default=False),
     ] = None,
     pyramid_levels: PyramidLevels = 7,
-    precision: Precision = None,
+    precision: Annotated[str | None, typer.Option(help=option_help("precision"))] = None,
 ) -> None:
     """Show what a model is, where it computes, how exactly, and how long a new frame of 448x256 pixels takes there."""
-    from slowmo_pipeline.models.library import resolve_model
+    from slowmo_pipeline.models.library import DEFAULT_NAME, resolve_model
     from slowmo_pipeline.models.saved_model import saved_model_sha256
     from slowmo_pipeline.serving.local.worker_process import usable_cores
 
-    path = resolve_model(current_home(), model)
+    path = resolve_model(current_home(), model, FILM_WEIGHTS, default=DEFAULT_NAME)
     load = _loader()
     from slowmo_pipeline.interpolation.film.devices import PRECISIONS, shown_device
 
@@ -119,13 +109,21 @@ def info(
 
 
 @model_app.command()
+@with_interpolator_options
 def package(
-    model: Annotated[str, typer.Argument(help="Name of a fetched model, or path of a SavedModel.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model.tar.gz to write.")],
-    pyramid_levels: PyramidLevels = 7,
-    block_height: BlockHeight = None,
-    block_width: BlockWidth = None,
-    precision: Precision = "tf32",
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a fetched model, or path of one. Default: the interpolator's name.", show_default=False
+        ),
+    ] = None,
+    interpolator: Annotated[str, typer.Option(help=f"Whose model it is: {', '.join(INTERPOLATORS)}.")] = "film",
+    pyramid_levels: Annotated[
+        int | None, typer.Option(min=1, help="Of film's network; its weights cannot tell. Unset: 7, as published.")
+    ] = None,
+    *,
+    chosen: Chosen,
     warm_up: Annotated[
         str | None,
         typer.Option(
@@ -135,27 +133,24 @@ def package(
     ] = None,
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
-    from slowmo_pipeline.models.library import resolve_model
-    from slowmo_pipeline.serving.container.model_folder import WARM_UP
+    from slowmo_pipeline.models.library import model_folder
+    from slowmo_pipeline.serving.container.model_folder import WARM_UP, factory_options
     from slowmo_pipeline.serving.container.package import write_package
     from slowmo_pipeline.storage.disk_errors import require_replaceable
 
     if not output.parent.is_dir():
         raise StorageError(f"There is no folder {output.parent}: make it, or choose another --output.")
     require_replaceable(output)
-    path = resolve_model(current_home(), model)
-    options: dict[str, Any] = {
-        "pyramid_levels": pyramid_levels,
-        "block_height": block_height,
-        "block_width": block_width,
-        "precision": precision,
-    }
-    given = {option: value for option, value in options.items() if value is not None}
-    film = _loader()(path, **given)  # an endpoint would take minutes to say that it does not fit
-    warming = {} if warm_up is None else {WARM_UP: warm_up}
+    asked = {"pyramid_levels": pyramid_levels, WARM_UP: warm_up}
     with usage():
-        sha256 = write_package(output, path, given | warming, model_id=film.model_id)
-    print_facts(path=output.absolute(), sha256=sha256, model_id=film.model_id)
+        entry = entry_of(interpolator)
+        folder = model_folder(current_home(), entry, model)
+        given = entry.packaged | {**chosen} | {name: value for name, value in asked.items() if value is not None}
+    # An endpoint would take minutes to say that it does not fit.
+    model_id = entry.spec(folder, **factory_options(entry, given)).make().model_id
+    with usage():
+        sha256 = write_package(output, interpolator, folder, given, model_id=model_id)
+    print_facts(path=output.absolute(), sha256=sha256, model_id=model_id)
 
 
 def _unseen(stage: str, done: int, total: int, unit: str) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli.local import Model, Workers
+from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
+from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import NOT_WHOLE, Needed, Task, make_all
-from slowmo_pipeline.cli.model import BlockHeight, BlockWidth, Precision
 from slowmo_pipeline.cli.options import GivenLimits, with_settings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
@@ -27,6 +27,7 @@ Clips = Annotated[list[Path], _CLIPS]
 """Whether each can be read is told of each, while the others go on."""
 
 
+@with_interpolator_options
 @with_settings(
     {name: field for name, field in SlowMotionSettings.model_fields.items() if name not in LIMITS},
     panel="Settings of the videos",
@@ -53,10 +54,7 @@ def run(
         ),
     ] = False,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
-    model: Model = None,
-    block_height: BlockHeight = None,
-    block_width: BlockWidth = None,
-    precision: Precision = None,
+    chosen: Chosen,
     workers: Workers = None,
     **given: object,
 ) -> None:
@@ -84,7 +82,7 @@ def run(
     if not (outdated or clips):
         raise UsageError("Give a video file, or --outdated.")
     storage, failures = open_storage(current_home().storage_url), Failures()
-    needed = Needed(storage, model, block_height, block_width, precision)
+    needed = Needed(storage, chosen)
     tasks = _outdated(storage, needed, failures) if outdated else []
     common = defaults(storage)
     for clip in clips or ():

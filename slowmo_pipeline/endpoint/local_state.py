@@ -42,7 +42,7 @@ class EndpointAddress(Record):
     """Seconds since the epoch."""
 
     def serves(self, entry: str) -> bool:
-        """Whether it has that endpoint: `NAME`, however that is made, or `NAME=RECIPE` exactly."""
+        """Whether it has that endpoint: `NAME`, however that is made, or `NAME=SPEC` exactly."""
         names = {served.partition("=")[0] for served in self.endpoints}
         return entry in names or entry in self.endpoints
 

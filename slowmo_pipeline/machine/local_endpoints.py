@@ -1,33 +1,31 @@
 """What the local endpoint of a home is to serve."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from slowmo_pipeline.endpoint.local import live_endpoint
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.interpolation.catalog import recipe_of
-from slowmo_pipeline.models.library import resolve_model
+from slowmo_pipeline.interpolation.catalog import INTERPOLATORS, entry_of
+from slowmo_pipeline.models.library import model_folder
 from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
 
 
-def local_endpoints(
-    interpolators: Iterable[str],
-    model: str | None = None,
-    block_height: int | None = None,
-    block_width: int | None = None,
-    precision: str | None = None,
-) -> list[str]:
-    """What the local endpoint is to serve: how to make it, unless a live one has it and nothing special is asked."""
-    options = {"block_height": block_height, "block_width": block_width, "precision": precision}
-    given = {name: value for name, value in options.items() if value is not None}
-    live = live_endpoint(current_home().endpoint)
+def local_endpoints(interpolators: Iterable[str], chosen: Mapping[str, Any] | None = None) -> list[str]:
+    """What the local endpoint is to serve: how to make it, unless a live one has it and nothing special is asked.
+
+    `chosen` holds options by the names of `CatalogEntry.command_line`; each interpolator gets those that it takes.
+    """
+    home = current_home()
+    live = live_endpoint(home.endpoint)
     entries = []
     for name in sorted(set(interpolators)):
-        special = name == "film" and (model or given)
-        if live is not None and live.serves(name) and not special:
+        # A live server may have endpoints under names of their own.
+        taken = INTERPOLATORS[name].command_line if name in INTERPOLATORS else ()
+        own = {option: value for option, value in (chosen or {}).items() if option in taken}
+        if live is not None and live.serves(name) and not own:
             entries.append(name)
-        elif name == "film":
-            recipe = recipe_of(name, saved_model_dir=str(resolve_model(current_home(), model)), **given)
-            entries.append(str(ServedEndpoint(name, recipe)))
         else:
-            entries.append(str(ServedEndpoint(name, recipe_of(name))))
+            entry = entry_of(name)
+            folder = model_folder(home, entry, own.pop("model", None))
+            entries.append(str(ServedEndpoint(name, entry.spec(folder, **own))))
     return entries

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import DamagedRecordError, DiskFullError, ModelError, SettingsError, SlowmoError
+from slowmo_pipeline.interpolation.catalog import CatalogEntry, Weights
 from slowmo_pipeline.locks import opened, try_lock
 from slowmo_pipeline.models.download import download, is_url, without_secrets
 from slowmo_pipeline.models.hub import PUBLISHED, download_published
@@ -84,31 +85,43 @@ def fetch_model(
     return found
 
 
-def resolve_model(home: Home, given: str | None) -> Path:
-    """The folder of a model, absolute: of a fetched one by its name, or by its path (`./film` where both exist).
+def model_folder(home: Home, entry: CatalogEntry, given: str | None) -> Path | None:
+    """The folder of an interpolator's model, of that name or path; None where it has no weights.
 
-    None is the model fetched as `film`. Raises ModelError when there is no SavedModel.
+    Raises ModelError when there is no such model, and SettingsError for one that the interpolator does not take.
     """
-    name = DEFAULT_NAME if given is None else given
+    if entry.weights is not None:
+        return resolve_model(home, given, entry.weights, default=entry.name)
+    if given is not None:
+        raise SettingsError(f"The interpolator {entry.name} takes no model: leave {given} out.")
+    return None
+
+
+def resolve_model(home: Home, given: str | None, weights: Weights, *, default: str) -> Path:
+    """The folder of a model, absolute: of a kept one by its name, or by its path (`./film` where both exist).
+
+    None is the model that the home keeps as `default`. Raises ModelError when there is none with such weights.
+    """
+    name = default if given is None else given
     kept = home.models / name
-    if _NAME.fullmatch(name) and (kept / GRAPH).is_file():
+    if _NAME.fullmatch(name) and (kept / weights.file).is_file():
         return kept
     if given is None:
-        raise ModelError(f"There is no model in {home.models}: `slowmo model fetch`, or give the path of one.")
+        raise ModelError(f"There is no model in {kept}: {weights.obtain}.")
     path = Path(given).absolute()
     if path.is_dir():
-        if (path / GRAPH).is_file():
+        if (path / weights.file).is_file():
             return path
-        raise ModelError(f"{path} is no SavedModel: it has no {GRAPH}. Give the folder that holds it.")
+        raise ModelError(f"{path} is no {weights.kind}: it has no {weights.file}. Give the folder that holds it.")
     raise ModelError(
-        f"{given} is neither a folder nor the name of a fetched model. `slowmo model fetch --name` fetches one; there "
-        f"are: {', '.join(fetched_models(home)) or 'none'}."
+        f"{given} is neither a folder nor the name of a fetched model: {weights.obtain}; there are: "
+        f"{', '.join(fetched_models(home, weights.file)) or 'none'}."
     )
 
 
-def fetched_models(home: Home) -> list[str]:
-    """Names of the models that the home keeps, sorted."""
-    return sorted(name for graph in home.models.glob(f"*/{GRAPH}") if _NAME.fullmatch(name := graph.parent.name))
+def fetched_models(home: Home, file: str = GRAPH) -> list[str]:
+    """Names of the models that the home keeps, sorted; those with this file in them."""
+    return sorted(name for found in home.models.glob(f"*/{file}") if _NAME.fullmatch(name := found.parent.name))
 
 
 def _obtained(source: str | None, incoming: Path, progress: Progress) -> Path:

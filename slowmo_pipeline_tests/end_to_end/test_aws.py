@@ -58,7 +58,7 @@ def package(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real package, of a FILM whose weights are made to average."""
     model, package = average_model(tmp_path_factory), tmp_path / "model.tar.gz"
     model_id = load_film(model, pyramid_levels=LEVELS).model_id
-    write_package(package, model, {"pyramid_levels": LEVELS}, model_id=model_id)
+    write_package(package, "film", model, {"pyramid_levels": LEVELS}, model_id=model_id)
     return package
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.interpolation.catalog import recipe_of
+from slowmo_pipeline.interpolation.catalog import spec_of
 from slowmo_pipeline_tests.support.film_models import average_film
 
 HALF = [Fraction(1, 2)]
@@ -20,14 +20,14 @@ HALF = [Fraction(1, 2)]
 
 @pytest.fixture(scope="module")
 def flow() -> Interpolator:
-    return recipe_of("flow").make()
+    return spec_of("flow").make()
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Interpolator:
     """FILM with weights that average, whatever moves; see film_models.py."""
     folder = average_film(tmp_path_factory.mktemp("film"), pyramid_levels=2)
-    return recipe_of("film", saved_model_dir=str(folder), pyramid_levels=2).make()
+    return spec_of("film", saved_model_dir=str(folder), pyramid_levels=2).make()
 
 
 @pytest.fixture(params=["flow", "film"], scope="module")

@@ -7,6 +7,7 @@ import pytest
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import DiskFullError, HomeError, ModelError, SettingsError
+from slowmo_pipeline.interpolation.catalog import FILM_WEIGHTS
 from slowmo_pipeline.locks import lock, opened
 from slowmo_pipeline.models.library import FetchedModel, fetch_model, resolve_model
 from slowmo_pipeline_tests.support.model_sources import BESIDE, MODEL, folder_of, model_server, tar_of, zip_of
@@ -191,31 +192,35 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         fetched(Home(tmp_path / "file"), folder_of(tmp_path / "source", MODEL))
 
 
+def resolved(home: Home, given: str | None) -> Path:
+    return resolve_model(home, given, FILM_WEIGHTS, default="film")
+
+
 def test_a_model_is_found_by_its_name(home: Home, tmp_path: Path) -> None:
     source = folder_of(tmp_path / "source", MODEL)
     model = fetched(home, source, "film-L1")
-    assert resolve_model(home, "film-L1") == model.path
+    assert resolved(home, "film-L1") == model.path
     default = fetched(home, source)
-    assert resolve_model(home, None) == default.path == home.models / "film"
+    assert resolved(home, None) == default.path == home.models / "film"
 
 
 def test_a_model_is_found_by_its_path(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     source = folder_of(tmp_path / "film", MODEL)
-    assert resolve_model(home, str(source)) == source
-    assert resolve_model(home, "film") == source
+    assert resolved(home, str(source)) == source
+    assert resolved(home, "film") == source
     model = fetched(home, source)
-    assert resolve_model(home, "film") == model.path
-    assert resolve_model(home, "./film") == source
+    assert resolved(home, "film") == model.path
+    assert resolved(home, "./film") == source
 
 
 def test_a_model_that_is_not_there_is_told_with_the_next_step(home: Home, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"There is no model in .*: `slowmo model fetch`"):
-        resolve_model(home, None)
+        resolved(home, None)
     with pytest.raises(ModelError, match=r"there are: none"):
-        resolve_model(home, "vgg")
+        resolved(home, "vgg")
     fetched(home, folder_of(tmp_path / "source", MODEL), "film-L1")
     with pytest.raises(ModelError, match=r"there are: film-L1"):
-        resolve_model(home, "vgg")
+        resolved(home, "vgg")
     with pytest.raises(ModelError, match=r"is no SavedModel: it has no saved_model\.pb"):
-        resolve_model(home, str(tmp_path))
+        resolved(home, str(tmp_path))

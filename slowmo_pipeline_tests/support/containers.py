@@ -36,9 +36,10 @@ from slowmo_pipeline_tests.support.processes import free_port
 
 REQUIREMENTS = (
     REPOSITORY / "slowmo_pipeline" / "serving" / "container" / "djl" / "requirements.txt",
+    REPOSITORY / "slowmo_pipeline" / "interpolation" / "film" / "requirements.txt",
     REPOSITORY / "deploy" / "serving" / "requirements.txt",
 )
-"""The model's, which DJL Serving installs, and what our own image adds."""
+"""The adapter's and FILM's, which DJL Serving installs, and what our own image adds."""
 
 STAND_IN = Path(__file__).with_name("djl_stand_in")
 
@@ -86,7 +87,7 @@ def prepare_devices():
     return {DEVICES}
 
 
-def load_film(saved_model_dir, *, device, **options):
+def load_film(saved_model_dir, *, device=None, **options):
     while Path(saved_model_dir, "hold").exists():
         time.sleep(0.01)
     film = Film()
@@ -168,13 +169,13 @@ def scripted_folder(folder: Path, options: Mapping[str, str | int] | None = None
     saved_model.mkdir()
     (saved_model / "saved_model.pb").touch()
     options = options or {}
-    unpacked = unpack(folder, saved_model, options, model_id=scripted_model_id(options))
-    film = unpacked / "slowmo_pipeline" / "interpolation" / "film"
+    model = unpack(folder, saved_model, options, model_id=scripted_model_id(options))
+    film = model / "slowmo_pipeline" / "interpolation" / "film"
     shutil.rmtree(film)
     film.mkdir()
     (film / "__init__.py").write_text(SCRIPTED_FILM)
     shutil.copyfile(interpolators.__file__, film / "interpolators.py")
-    return unpacked
+    return model
 
 
 def scripted_model_id(options: Mapping[str, str | int]) -> str:
@@ -183,13 +184,17 @@ def scripted_model_id(options: Mapping[str, str | int]) -> str:
 
 
 def unpack(folder: Path, saved_model: Path, options: Mapping[str, str | int], *, model_id: str) -> Path:
-    """Make a package and unpack it, as SageMaker does."""
+    """Make a package of FILM and unpack it."""
     package = folder / "model.tar.gz"
-    write_package(package, saved_model, options, model_id=model_id)
-    unpacked = folder / "model"
+    write_package(package, "film", saved_model, options, model_id=model_id)
+    return unpacked(package, folder / "model")
+
+
+def unpacked(package: Path, folder: Path) -> Path:
+    """Unpack a package there, as SageMaker does; returns the folder."""
     with tarfile.open(package) as tar:
-        tar.extractall(unpacked, filter="data")
-    return unpacked
+        tar.extractall(folder, filter="data")
+    return folder
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -29,7 +29,6 @@ from slowmo_pipeline.deployment.delete import delete
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
-from slowmo_pipeline.serving.container.model_folder import MODEL_ID
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.support.fault_proxy import FaultProxy
@@ -165,7 +164,7 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
 
 def package_of(folder: Path, model_id: str) -> Path:
     """The beginning of a model.tar.gz, which is all that deploying reads of one."""
-    properties = f"engine=Python\noption.{MODEL_ID}={model_id}\n".encode()
+    properties = f"engine=Python\noption.film_model_id={model_id}\n".encode()
     path = folder / f"{model_id}.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         member = tarfile.TarInfo("serving.properties")

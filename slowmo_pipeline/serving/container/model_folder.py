@@ -1,11 +1,11 @@
 """The unpacked model.tar.gz, as package.py packs it and both kinds of container find it.
 
-    serving.properties   settings of DJL Serving; its lines `option.NAME=…` hold the model id and FILM's options, in
-                         either container
+    serving.properties   settings of DJL Serving; its lines `option.NAME=…` hold the interpolator, its model id and its
+                         options, in either container
     model.py             what DJL Serving calls
     requirements.txt     what DJL Serving installs
     slowmo_pipeline/     the code that serves
-    film/                the SavedModel
+    film/                the weights, in a folder of the interpolator's name
 
 Nothing here writes to it: SageMaker mounts it read-only.
 """
@@ -16,7 +16,6 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,18 +24,14 @@ from slowmo_pipeline.chunks.files import write_chunk
 from slowmo_pipeline.chunks.images import ImageFormat
 from slowmo_pipeline.errors import ModelError, SettingsError
 from slowmo_pipeline.interpolation.base import Interpolator
+from slowmo_pipeline.interpolation.catalog import CatalogEntry, OptionValue, entry_of
 from slowmo_pipeline.serving.handler import handle
 
 PROPERTIES = "serving.properties"
-SAVED_MODEL = "film"
-NUMBERS = ("pyramid_levels", "block_height", "block_width", "tile_pixels")
-OPTIONS = (*NUMBERS, "precision")
-"""The keyword arguments of load_film that a package may set."""
-MODEL_ID = "film_model_id"
-"""The property that says which model the package holds: whoever deploys it need not load it.
-
-DJL Serving has a `model_id` of its own, the name of a model that it fetches from a hub.
-"""
+INTERPOLATOR = "interpolator"
+"""The property that names the interpolator, which is an entry of the catalog."""
+WITHOUT_NAME = "film"
+"""The interpolator of packages that were made before they named one."""
 WARM_UP = "warm_up"
 """The property that says how large the frames to come are, as WIDTHxHEIGHT."""
 
@@ -49,41 +44,56 @@ _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
 def load_warm(folder: Path, properties: Mapping[str, str], *, device: str | None = None) -> Interpolator:
-    """Load the FILM of an unpacked package and run one chunk through it, so that the first request is no slower.
+    """Load the model of an unpacked package and run one chunk through it, so that the first request is no slower.
 
-    `properties` hold MODEL_ID, any of OPTIONS, WARM_UP, and whatever else a server adds; `device` is load_film's.
-    Raises SettingsError for a bad value, ModelError for a SavedModel that does not fit or is not the model that it
-    should be, NoGpuError where a GPU is required and there is none.
+    `properties` hold INTERPOLATOR, its `model_id_property`, any of its options, WARM_UP, and whatever else a server
+    adds; `device` is one of those that `devices` told.
+    Raises SettingsError for a bad value, ModelError for a model that does not fit or is not the one that it should be,
+    NoGpuError where a GPU is required and there is none.
     """
-    from slowmo_pipeline.interpolation.film import load_film  # TensorFlow: only where a model is loaded
-
-    interpolator = load_film(folder / SAVED_MODEL, **film_options(properties), device=device)
-    if interpolator.model_id != properties.get(MODEL_ID):
+    entry = packaged_entry(properties)
+    place: dict[str, OptionValue] = {} if device is None else {"device": device}
+    interpolator = entry.spec(folder / entry.name, **factory_options(entry, properties), **place).make()
+    said = properties.get(model_id_property(entry.name))
+    if interpolator.model_id != said:
         raise ModelError(
-            f"The package holds the model {interpolator.model_id}, but says {properties.get(MODEL_ID)}: package it "
-            "again with `slowmo model package`."
+            f"The package holds the model {interpolator.model_id}, but says {said}: package it again with `slowmo "
+            "model package`."
         )
     handle(_chunk_of(*warm_up_size(properties)), interpolator)
     return interpolator
 
 
-def film_devices() -> list[str | None]:
-    """What to load a model on: each GPU of this process, or its CPU."""
-    from slowmo_pipeline.interpolation.film import prepare_devices
-
-    return [*prepare_devices()] or [None]
+def devices(properties: Mapping[str, str]) -> list[str | None]:
+    """What to load the package's model on, once each: the devices of this process, or whatever there is."""
+    return [*packaged_entry(properties).available_devices()] or [None]
 
 
-def film_options(properties: Mapping[str, str | int]) -> dict[str, Any]:
-    """Those of OPTIONS that are set; SettingsError for one of NUMBERS that is no whole number from 1 to 999999999."""
-    options: dict[str, Any] = {name: properties[name] for name in OPTIONS if name in properties}
-    for name in NUMBERS:
-        if name in options:
-            text = str(properties[name]).strip()
-            if not _NUMBER.fullmatch(text):
-                shown = reprlib.repr(properties[name])
-                raise SettingsError(f"{name} = {shown} must be a whole number of at least 1 and at most nine digits.")
-            options[name] = int(text)
+def packaged_entry(properties: Mapping[str, str]) -> CatalogEntry:
+    """The interpolator of a package; SettingsError for one that this code does not know."""
+    return entry_of(properties.get(INTERPOLATOR, WITHOUT_NAME))
+
+
+def model_id_property(interpolator: str) -> str:
+    """The property that says which model the package holds: whoever deploys it need not load it.
+
+    DJL Serving has a `model_id` of its own, the name of a model that it fetches from a hub.
+    """
+    return f"{interpolator}_model_id"
+
+
+def factory_options(entry: CatalogEntry, properties: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The interpolator's own among the properties.
+
+    Raises SettingsError for a number that is no whole one from 1 to 999999999.
+    """
+    options = {option.name: properties[option.name] for option in entry.options if option.name in properties}
+    for name in (option.name for option in entry.options if option.is_number and option.name in options):
+        text = str(options[name]).strip()
+        if not _NUMBER.fullmatch(text):
+            shown = reprlib.repr(options[name])
+            raise SettingsError(f"{name} = {shown} must be a whole number of at least 1 and at most nine digits.")
+        options[name] = int(text)
     return options
 
 

@@ -30,7 +30,7 @@ from starlette.routing import Route
 from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.serving.container.model_folder import film_devices, load_warm, read_properties
+from slowmo_pipeline.serving.container.model_folder import devices, load_warm, read_properties
 from slowmo_pipeline.serving.container.reply import Reply, reply_to
 from slowmo_pipeline.serving.failure import BAD_CHUNK, PAYLOAD_TOO_LARGE, Failure
 
@@ -148,9 +148,9 @@ def _leave(*_: object) -> None:
 
 
 def _one_a_device(folder: Path) -> list[Interpolator]:
-    """The model of a package once for each GPU, or for the CPU."""
+    """The model of a package once for each of its devices."""
     properties = read_properties(folder)
-    return [load_warm(folder, properties, device=device) for device in film_devices()]
+    return [load_warm(folder, properties, device=device) for device in devices(properties)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.interpolation.catalog import Recipe, recipe_of
+from slowmo_pipeline.interpolation.catalog import InterpolatorSpec, spec_of
 
-_ENTRY = re.compile(r"(?P<name>[a-zA-Z0-9](-*[a-zA-Z0-9])*)(=(?P<recipe>.+))?")
+_ENTRY = re.compile(r"(?P<name>[a-zA-Z0-9](-*[a-zA-Z0-9])*)(=(?P<spec>.+))?")
 
 
 @dataclass(frozen=True)
@@ -14,17 +14,17 @@ class ServedEndpoint:
     """An endpoint's name, and how its interpolator is made."""
 
     name: str
-    recipe: Recipe
+    spec: InterpolatorSpec
 
     @classmethod
     def parse(cls, entry: str) -> "ServedEndpoint":
-        """Read `NAME`, an interpolator of the catalog, or `NAME=RECIPE` (see `Recipe.parse`)."""
+        """Read `NAME`, an interpolator of the catalog, or `NAME=SPEC` (see `InterpolatorSpec.parse`)."""
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise SettingsError(f"{entry!r} is no endpoint: write flow, or name=package.module:callable.")
-        name, recipe = match["name"], match["recipe"]
-        return cls(name, Recipe.parse(recipe) if recipe else recipe_of(name))
+        name, spec = match["name"], match["spec"]
+        return cls(name, InterpolatorSpec.parse(spec) if spec else spec_of(name))
 
     def __str__(self) -> str:
         """Return the full entry; equal endpoints give equal texts."""
-        return f"{self.name}={self.recipe}"
+        return f"{self.name}={self.spec}"

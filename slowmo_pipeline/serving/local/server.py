@@ -28,7 +28,6 @@ from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState, U
 from slowmo_pipeline.endpoint.record import LocalServer
 from slowmo_pipeline.endpoint.request_token import make_token, read_token, write_token
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError, StorageError
-from slowmo_pipeline.interpolation.catalog import BUSY_ON_ALL_CORES
 from slowmo_pipeline.serving.gpus import visible_gpus
 from slowmo_pipeline.serving.local.admission import Admission
 from slowmo_pipeline.serving.local.announcement import announce, announce_again
@@ -79,7 +78,8 @@ def serve(
 
 
 def _fitting_workers(served: Sequence[ServedEndpoint]) -> int:
-    if any(endpoint.recipe.factory in BUSY_ON_ALL_CORES for endpoint in served):
+    entries = [endpoint.spec.entry for endpoint in served]
+    if any(entry.busy_on_all_cores for entry in entries if entry):
         return max(len(visible_gpus()), 1)
     return usable_cores()
 
@@ -216,8 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder for the server's log of requests and locks")
     parser.add_argument("--storage", required=True, help="root of the storage: a folder or s3://bucket/prefix")
     parser.add_argument("--port", type=int, default=0, help="default: a free one, named in endpoint.json")
-    parser.add_argument("--workers", type=int, help="default: one a core, for film one alone")
-    parser.add_argument("--endpoint", action="append", help="NAME or NAME=RECIPE; default: flow; repeatable")
+    parser.add_argument("--workers", type=int, help="default: one a core, or one where it uses all cores")
+    parser.add_argument("--endpoint", action="append", help="NAME or NAME=SPEC; default: flow; repeatable")
     parser.add_argument("--until-unused", action="store_true", help="end with the last user")
     parser.add_argument("--open", action="store_true", help="take requests of all users, without the server's token")
     options = parser.parse_args(arguments)

@@ -2,7 +2,7 @@
 
 It speaks JSON lines over the socket it inherits: on start it says which models it loaded, then answers each line that
 it is sent with one, after any number that tell what keeps it. Bodies never cross the socket. `worker_process.py`
-starts `main` with SOCKET STORAGE NAME=RECIPE ….
+starts `main` with SOCKET STORAGE NAME=SPEC ….
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from typing import Any, TextIO, TypeVar
 from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.errors import SlowmoError, StorageError
 from slowmo_pipeline.interpolation.base import Interpolator
-from slowmo_pipeline.interpolation.catalog import Recipe
+from slowmo_pipeline.interpolation.catalog import InterpolatorSpec
 from slowmo_pipeline.serving.failure import LONGEST_MESSAGE, PAYLOAD_TOO_LARGE, Failure
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.storage.base import Storage
@@ -40,7 +40,8 @@ def main() -> None:
     answers = connection.makefile("w", encoding="utf-8")
     storage = open_storage(storage_url)
     try:
-        interpolators = {name: Recipe.parse(text).make() for name, text in (entry.split("=", 1) for entry in endpoints)}
+        specs = (entry.split("=", 1) for entry in endpoints)
+        interpolators = {name: InterpolatorSpec.parse(spec).make() for name, spec in specs}
     except SlowmoError as error:
         sys.exit(str(error))
     jobs: SimpleQueue[Any] = SimpleQueue()
