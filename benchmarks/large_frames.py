@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
-from slowmo_pipeline.endpoint.record import Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.interpolation.catalog import spec_of
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.local.worker_main import run
@@ -64,7 +64,7 @@ def prepared(folder: str, slowdown: int) -> str:
     source = f"testsrc2=size=3840x2160:rate=25:duration={FRAMES / 25},noise=alls=100:allf=t"
     command = [ffmpeg_binary(), "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-qp", "0"]
     subprocess.run([*command, str(clip)], check=True)
-    write_served(storage, "flow", Served(model_id=spec_of("flow").make().model_id, max_body_bytes=10**9))
+    write_served(storage, "flow", EndpointRecord(model_id=spec_of("flow").make().model_id, max_body_bytes=10**9))
     video_id = register(storage, upload_clip(storage, clip, _unseen, with_sidecar=False))
     inspect_upload(storage, video_id, chosen={"slowdown": slowdown}, progress=_unseen)
     cut(storage, video_id, progress=_unseen)

@@ -22,7 +22,7 @@ import boto3
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from slowmo_pipeline.endpoint.record import Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.local.invocation import parse_invocation
 from slowmo_pipeline.serving.local.request_queue import Request as Invocation
@@ -103,7 +103,7 @@ def stage(storage_url: str) -> Iterator[Stage]:
             write_served(
                 open_storage(storage_url),
                 ENDPOINT,
-                Served(
+                EndpointRecord(
                     model_id="fade-1", max_body_bytes=10**9, sagemaker_endpoint=ENDPOINT, instance_type="ml.g5.xlarge"
                 ),
             )

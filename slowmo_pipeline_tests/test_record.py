@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slowmo_pipeline.endpoint.record import Served
+from slowmo_pipeline.endpoint.record import EndpointRecord
 from slowmo_pipeline.errors import ChunkFormatError, DamagedRecordError
 from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.record import Epoch, Items, PositiveFraction, Record, WireDocument
@@ -130,7 +130,7 @@ def test_an_odd_value_anywhere_in_a_plan_is_told_or_harmless(name: str, value: o
         assert plan.timeline.output_count < 10**9
 
 
-@pytest.mark.parametrize("kind", [Pending, Served])
+@pytest.mark.parametrize("kind", [Pending, EndpointRecord])
 def test_times_of_no_clock_are_refused(kind: type[Record]) -> None:
     times = dict.fromkeys(("submitted_at", "deadline", "deployed_at"), 1e308)
     values = {"plan": "p", "model_id": "m", "max_body_bytes": 1, **times}

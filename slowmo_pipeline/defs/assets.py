@@ -50,7 +50,7 @@ class InterpolatedChunksConfig(dg.Config):
 
 
 @contextmanager
-def errors_as_failure() -> Iterator[None]:
+def errors_as_dagster_failure() -> Iterator[None]:
     """Turn an expected error into a failure that Dagster shows with its message alone and does not retry."""
     try:
         yield
@@ -68,7 +68,7 @@ def raw_video(
     """The upload: what it holds, and the settings in force."""
     chosen = {name: value for name, value in config.model_dump().items() if value is not None}
     video_id = context.partition_key
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         try:
             source, info = inspect_upload(storage.open(), video_id, chosen=chosen, progress=progress(context.log))
         except UnreadableVideoError as error:
@@ -96,7 +96,7 @@ def frame_chunks(
     context: dg.AssetExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> dg.MaterializeResult[None]:
     """The plan, and the frames cut into chunks with the positions wanted between them."""
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         done = cut(storage.open(), context.partition_key, progress=progress(context.log))
     storage.activate(done.active)
     plan, versions = done.active.plan, done.active.versions
@@ -136,7 +136,7 @@ def interpolated_chunks(
     progress: dg.ResourceParam[ProgressFor],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The new frames, made by the endpoint. Submits only what is neither there nor under way."""
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         opened = storage.open()
         active = storage.active_plan(context.partition_key)
         interpolation = Interpolation(
@@ -179,7 +179,7 @@ def final_video(
     # pandas takes half a second to import: not before there is something to report.
     from slowmo_pipeline.steps.report import chunk_frame, write_report
 
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         opened = storage.open()
         active = storage.active_plan(context.partition_key)
         # Before assembling, which may delete the receipts that tell it.

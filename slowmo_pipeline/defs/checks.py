@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from slowmo_pipeline.defs.assets import errors_as_failure, final_video, raw_video
+from slowmo_pipeline.defs.assets import errors_as_dagster_failure, final_video, raw_video
 from slowmo_pipeline.defs.evaluations import BY_SERVED_MODEL, DECODES, by_served_model, evaluation, undecodable
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
@@ -56,7 +56,7 @@ def upload_decodes(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> Iterator[dg.AssetCheckResult]:
     """From what the last look at the upload found, if it still lies there; else from another look."""
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         result = _upload(storage.open(), _video(context), progress(context.log))
     yield result
 
@@ -66,7 +66,7 @@ def final_video_as_planned(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckResult]:
     """Both checks from one look at the final video."""
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         opened, video_id = storage.open(), _video(context)
         final = read_final(opened, video_id)
         if final is None:
@@ -82,7 +82,7 @@ def made_by_served_model(
     context: dg.AssetCheckExecutionContext, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckResult]:
     """From what the records say."""
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         video_id = _video(context)
         result = by_served_model(storage.open(), video_id)
         if result is None:
@@ -96,7 +96,7 @@ def check_stored(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Check the upload, and the final video if there is one."""
     video_id = context.partition_key
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         opened = storage.open()
         yield evaluation(context.instance, video_id, _upload(opened, video_id, progress(context.log)))
         final = read_final(opened, video_id)

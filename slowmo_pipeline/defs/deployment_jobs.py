@@ -6,7 +6,7 @@ The code location has them only where SLOWMO_DEPLOYMENT_JOBS says so.
 import dagster as dg
 from pydantic import Field, create_model
 
-from slowmo_pipeline.defs.assets import errors_as_failure
+from slowmo_pipeline.defs.assets import errors_as_dagster_failure
 from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline.defs.setting_fields import config_fields
 from slowmo_pipeline.deployment.settings import DeploymentSettings, parse_deployment
@@ -35,7 +35,7 @@ def deploy_to_sagemaker(
     from slowmo_pipeline.serving.container.package import packaged_model_id
     from slowmo_pipeline.steps.under_way import under_way
 
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         settings, opened = parse_deployment(config.model_dump()), storage.open()
         for line in under_way(opened, settings.interpolator, packaged_model_id(settings.package)):
             context.log.info(line)
@@ -60,7 +60,7 @@ def delete_from_sagemaker(
     """Delete an endpoint with everything that was made for it."""
     from slowmo_pipeline.deployment.delete import delete
 
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         delete(storage.open(), config.name, told=context.log.info, progress=progress(context.log))
 
 

@@ -19,7 +19,7 @@ SageMaker. Nothing here changes or wakes one.
 import dagster as dg
 
 from slowmo_pipeline.defs.partitions import videos
-from slowmo_pipeline.endpoint.record import Served, served_now
+from slowmo_pipeline.endpoint.record import EndpointRecord, served_now
 from slowmo_pipeline.endpoint.sagemaker import status_of
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import EndpointError
@@ -63,7 +63,7 @@ def made_with(context: dg.AssetExecutionContext, storage: Storage, versions: Act
 
 
 def seen(
-    video_id: str, interpolator: str, model_id: str, now: Served | None, status: str | None
+    video_id: str, interpolator: str, model_id: str, now: EndpointRecord | None, status: str | None
 ) -> tuple[dg.AssetMaterialization, dg.AssetObservation]:
     """That a model makes a video's new frames; with what is known of the endpoint, as far as that runs this model."""
     known = (
@@ -83,7 +83,7 @@ def seen(
     )
 
 
-def told_status(endpoint: Served | None) -> str | None:
+def told_status(endpoint: EndpointRecord | None) -> str | None:
     """How SageMaker says the endpoint is, or why it does not; None for a local one, and for none."""
     try:
         return status_of(endpoint.sagemaker_endpoint) if endpoint and endpoint.sagemaker_endpoint else None

@@ -8,7 +8,7 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.storage_objects import deployments
 from slowmo_pipeline.deployment.unscaled import unscaled
-from slowmo_pipeline.endpoint.sagemaker import told_to_runs
+from slowmo_pipeline.endpoint.sagemaker import errors_as_run_error
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.storage.patience import AWS_LOOK
 
@@ -31,7 +31,7 @@ def unscaled_endpoints(context: dg.SensorEvaluationContext, storage: PipelineSto
     told: list[str] = []
     for name in names:
         try:
-            with told_to_runs(name, "a look"):
+            with errors_as_run_error(name, "a look"):
                 found = unscaled(aws, Names(name))
         except EndpointError as error:
             told.append(f"Whether the endpoint {name} scales is not known. {error}")

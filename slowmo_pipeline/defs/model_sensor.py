@@ -13,13 +13,13 @@ from pathlib import PurePosixPath
 import dagster as dg
 from pydantic import Field
 
-from slowmo_pipeline.defs.assets import errors_as_failure
+from slowmo_pipeline.defs.assets import errors_as_dagster_failure
 from slowmo_pipeline.defs.cursor import Cursor
 from slowmo_pipeline.defs.endpoint_asset import seen, told_status
 from slowmo_pipeline.defs.evaluations import by_served_model, evaluation
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import PipelineStorage
-from slowmo_pipeline.endpoint.record import Served, served_now
+from slowmo_pipeline.endpoint.record import EndpointRecord, served_now
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
@@ -43,7 +43,7 @@ def compare_models(
     context: dg.OpExecutionContext, config: FinishedVideos, storage: PipelineStorage
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Say of each video whether the model that is served now made it. One that cannot be looked at stops no other."""
-    with errors_as_failure():
+    with errors_as_dagster_failure():
         opened = storage.open()
     for video_id in config.videos:
         try:
@@ -133,6 +133,6 @@ def _finished(storage: Storage) -> set[str]:
     return {PurePosixPath(entry.key).stem for entry in storage.list(FINALS) if entry.key.endswith(".json")}
 
 
-def _all_served(storage: Storage) -> dict[str, Served]:
+def _all_served(storage: Storage) -> dict[str, EndpointRecord]:
     names = [PurePosixPath(entry.key).stem for entry in storage.list(ENDPOINTS)]
     return {name: found for name in names if (found := served_now(storage, name))}

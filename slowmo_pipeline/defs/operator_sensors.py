@@ -30,7 +30,7 @@ EVENTS_A_TICK = 50
 SETTLING_SECONDS = 5
 """Dagster stores that a run failed, and a moment later whether it will retry the run."""
 
-Told = tuple[int, Notice | None]
+Noticed = tuple[int, Notice | None]
 """Storage id of an event, and what to tell of it."""
 
 
@@ -62,7 +62,7 @@ def failed_videos(context: dg.SensorEvaluationContext, storage: PipelineStorage)
 def _tell(
     context: dg.SensorEvaluationContext,
     newest: Sequence[dg.EventLogRecord],
-    look: Callable[[int], Iterator[Told]],
+    look: Callable[[int], Iterator[Noticed]],
 ) -> dg.SkipReason:
     """Publish what `look` finds after the cursor, and move the cursor along."""
     topic = operator_topic()
@@ -85,7 +85,7 @@ def _tell(
     return dg.SkipReason(f"Messages sent: {told}.")
 
 
-def _finished(instance: dg.DagsterInstance, after: int) -> Iterator[Told]:
+def _finished(instance: dg.DagsterInstance, after: int) -> Iterator[Noticed]:
     made = dg.AssetRecordsFilter(final_video.key, after_storage_id=after)
     for record in instance.fetch_materializations(made, limit=EVENTS_A_TICK, ascending=True).records:
         yield record.storage_id, _finished_notice(instance, record)
@@ -118,7 +118,9 @@ def _notes(told: dg.MetadataValue[Any] | None) -> tuple[str, ...]:
     return tuple(notes.splitlines()) if isinstance(notes, str) else tuple(map(str, notes))
 
 
-def _failed(instance: dg.DagsterInstance, storage: PipelineStorage, log: logging.Logger, after: int) -> Iterator[Told]:
+def _failed(
+    instance: dg.DagsterInstance, storage: PipelineStorage, log: logging.Logger, after: int
+) -> Iterator[Noticed]:
     failures = dg.RunStatusChangeRecordsFilter(DagsterEventType.RUN_FAILURE, after_storage_id=after)
     look = cache(lambda: look_at_pending(storage.open(), log))
     for record in instance.fetch_run_status_changes(failures, limit=EVENTS_A_TICK, ascending=True).records:

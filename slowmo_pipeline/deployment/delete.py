@@ -1,9 +1,9 @@
 """Deleting: everything that a deployment made, found by its names and its tag, also after half a deploy."""
 
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
-from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours
+from slowmo_pipeline.deployment.hosting import POLL_SECONDS, Hosting, describe_ours
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.deployment.reporting import Told
+from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.scaling import remove_scaling
 from slowmo_pipeline.deployment.storage_objects import delete_packages, forget_records, require_bucket
 from slowmo_pipeline.deployment.topics import delete_topics
@@ -13,7 +13,9 @@ from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage.base import Storage
 
 
-def delete(storage: Storage, name: str, *, told: Told, progress: Progress, poll_seconds: float = POLL_SECONDS) -> None:
+def delete(
+    storage: Storage, name: str, *, told: Report, progress: Progress, poll_seconds: float = POLL_SECONDS
+) -> None:
     """Delete the deployment of that name, and wait until it is gone; `told` hears of everything that was removed.
 
     What is gone already is no error. Requests that wait at the endpoint go with it: the pipeline sends them again.
@@ -26,7 +28,7 @@ def delete(storage: Storage, name: str, *, told: Told, progress: Progress, poll_
         describe_ours(aws, names)
     with told_if_unscaled(names), errors_as_endpoint_error():
         remove_scaling(aws, names, told)
-        if HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds).delete():
+        if Hosting(aws, names, progress=progress, poll_seconds=poll_seconds).delete():
             told(f"deleted endpoint {names.endpoint}")
         delete_versions(aws, names, told)
         delete_topics(aws, names, told)

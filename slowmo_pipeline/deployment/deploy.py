@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.drivers import choose_ami
-from slowmo_pipeline.deployment.hosting import POLL_SECONDS, HostedEndpoint, describe_ours, is_broken, running_instances
+from slowmo_pipeline.deployment.hosting import POLL_SECONDS, Hosting, describe_ours, is_broken, running_instances
 from slowmo_pipeline.deployment.image import djl_image
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.deployment.reporting import Told
+from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.scaling import ensure_scaling, remove_scaling
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.deployment.storage_objects import (
@@ -31,7 +31,7 @@ from slowmo_pipeline.deployment.versions import (
     ensure_model,
     model_content,
 )
-from slowmo_pipeline.endpoint.record import Served
+from slowmo_pipeline.endpoint.record import EndpointRecord
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.serving.container.package import packaged_model_id
 from slowmo_pipeline.storage.base import Storage
@@ -53,7 +53,7 @@ def deploy(
     storage: Storage,
     settings: DeploymentSettings,
     *,
-    told: Told,
+    told: Report,
     progress: Progress,
     poll_seconds: float = POLL_SECONDS,
 ) -> Deployed:
@@ -66,7 +66,7 @@ def deploy(
     require_bucket(storage)
     model_id = packaged_model_id(settings.package)
     aws, names = Aws(), Names(settings.name)
-    endpoint = HostedEndpoint(aws, names, progress=progress, poll_seconds=poll_seconds)
+    endpoint = Hosting(aws, names, progress=progress, poll_seconds=poll_seconds)
     with errors_as_endpoint_error():
         describe_ours(aws, names)
     with told_if_unscaled(names), errors_as_endpoint_error():
@@ -91,7 +91,7 @@ def deploy(
             # Also when it went back to what it ran before: it is paid for, and must be able to fall asleep.
             ensure_scaling(aws, names, settings, told)
         running = endpoint.require_running(running, config)
-        served = Served(
+        served = EndpointRecord(
             model_id=model_id,
             max_body_bytes=settings.max_body_bytes,
             sagemaker_endpoint=names.endpoint,
@@ -106,7 +106,7 @@ def deploy(
     return Deployed(names.endpoint, model_id, image, ami)
 
 
-def _start_endpoint(aws: Aws, names: Names, endpoint: HostedEndpoint, config: str, told: Told) -> None:
+def _start_endpoint(aws: Aws, names: Names, endpoint: Hosting, config: str, told: Report) -> None:
     """Start what makes the endpoint run the configuration, if it does not."""
     found = endpoint.settled()
     if found is not None and is_broken(found):

@@ -26,7 +26,7 @@ _UNDER_WAY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting
 _BROKEN = {"Failed", "UpdateRollbackFailed", "OutOfService"}
 
 
-class HostedEndpoint:
+class Hosting:
     """One endpoint of SageMaker, there or not."""
 
     def __init__(self, aws: Aws, names: Names, *, progress: Progress, poll_seconds: float) -> None:

@@ -2,5 +2,5 @@
 
 from collections.abc import Callable
 
-Told = Callable[[str], object]
+Report = Callable[[str], object]
 """Is told of each thing that was made, changed or removed, once it is; never of what was left as it is."""

@@ -2,12 +2,12 @@
 
 from slowmo_pipeline.deployment.aws import Aws, errors_as_endpoint_error
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.deployment.reporting import Told
+from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.scaling import Bounds, ensure_bounds, ensure_target, require_scaling
 from slowmo_pipeline.deployment.status import require_deployed
 
 
-def scale(name: str, wanted: Bounds, *, backlog_target: float | None, told: Told) -> None:
+def scale(name: str, wanted: Bounds, *, backlog_target: float | None, told: Report) -> None:
     """Let the endpoint of that deployment scale between other bounds, and follow another backlog where one is given.
 
     Holds until the next deploy, which sets what its settings say. `told` hears of every change, or of none.

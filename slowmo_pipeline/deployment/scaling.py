@@ -11,7 +11,7 @@ from typing import Any
 
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.deployment.reporting import Told
+from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.settings import DeploymentSettings, require_order
 from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies
 from slowmo_pipeline.errors import EndpointError
@@ -28,7 +28,7 @@ class Bounds:
     max_instances: int
 
 
-def ensure_scaling(aws: Aws, names: Names, settings: DeploymentSettings, told: Told) -> None:
+def ensure_scaling(aws: Aws, names: Names, settings: DeploymentSettings, told: Report) -> None:
     """Make the endpoint scale as the settings say; what already does is left alone.
 
     The backlog policy comes last and goes first: where it is, the rest is too.
@@ -47,7 +47,7 @@ def bounds(aws: Aws, names: Names) -> Bounds | None:
     return Bounds(found[0]["MinCapacity"], found[0]["MaxCapacity"]) if found else None
 
 
-def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Told) -> None:
+def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Report) -> None:
     """Scale between other bounds. Raises SettingsError when they are in the wrong order."""
     require_order(wanted.min_instances, wanted.max_instances)
     before = bounds(aws, names)
@@ -66,7 +66,7 @@ def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Told) -> None:
     told(f"set scaling of {names.endpoint} to {wanted.min_instances} to {wanted.max_instances} instances")
 
 
-def ensure_target(aws: Aws, names: Names, backlog_target: float, told: Told) -> None:
+def ensure_target(aws: Aws, names: Names, backlog_target: float, told: Report) -> None:
     """Follow another backlog for each instance; the cooldowns stay. The policy must be there."""
     key = "TargetTrackingScalingPolicyConfiguration"
     found = policies(aws, names)[names.backlog_policy][key]
@@ -82,7 +82,7 @@ def require_scaling(aws: Aws, names: Names) -> None:
         )
 
 
-def remove_scaling(aws: Aws, names: Names, told: Told) -> None:
+def remove_scaling(aws: Aws, names: Names, told: Report) -> None:
     """Remove policies, alarm and bounds; the instances that there are stay."""
     # AWS lists them in any order.
     for policy in sorted(policies(aws, names), key=lambda name: name != names.backlog_policy):
@@ -137,7 +137,7 @@ def _wake_policy(settings: DeploymentSettings) -> dict[str, Any]:
     }
 
 
-def _ensure_policy(aws: Aws, names: Names, name: str, content: dict[str, Any], told: Told) -> str:
+def _ensure_policy(aws: Aws, names: Names, name: str, content: dict[str, Any], told: Report) -> str:
     """Put the policy unless there is one with that content; return its ARN."""
     found = policies(aws, names).get(name)
     if found is not None and _covers(found, content):
@@ -153,7 +153,7 @@ def _ensure_policy(aws: Aws, names: Names, name: str, content: dict[str, Any], t
     return put["PolicyARN"]
 
 
-def _ensure_alarm(aws: Aws, names: Names, policy_arn: str, told: Told) -> None:
+def _ensure_alarm(aws: Aws, names: Names, policy_arn: str, told: Report) -> None:
     content: dict[str, Any] = {
         "AlarmDescription": f"Starts an instance of {names.endpoint} for requests that wait while there is none.",
         "Namespace": METRICS,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from slowmo_pipeline.deployment.names import PACKAGES, Names
-from slowmo_pipeline.deployment.reporting import Told
-from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
+from slowmo_pipeline.deployment.reporting import Report
+from slowmo_pipeline.endpoint.record import EndpointRecord, forget_served, write_served
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.storage.base import Storage
@@ -24,7 +24,7 @@ def require_bucket(storage: Storage) -> None:
         )
 
 
-def ensure_package(storage: Storage, names: Names, package: Path, progress: Progress, told: Told) -> str:
+def ensure_package(storage: Storage, names: Names, package: Path, progress: Progress, told: Report) -> str:
     """Upload the package unless it is there; return its key."""
     key = names.package(file_sha256(package, progress))
     if storage.stat(key) is None:
@@ -47,21 +47,21 @@ def deployments(storage: Storage) -> list[str]:
     return sorted({entry.key.removeprefix(PACKAGES).partition("/")[0] for entry in storage.list(PACKAGES)})
 
 
-def delete_packages(storage: Storage, names: Names, told: Told, *, keep: str | None = None) -> None:
+def delete_packages(storage: Storage, names: Names, told: Report, *, keep: str | None = None) -> None:
     """Delete the deployment's packages but the one to keep."""
     for key in sorted(entry.key for entry in storage.list(names.packages) if entry.key != keep):
         storage.delete([key])
         told(f"deleted {storage.uri(key)}")
 
 
-def ensure_record(storage: Storage, interpolator: str, wanted: Served, told: Told) -> None:
+def ensure_record(storage: Storage, interpolator: str, wanted: EndpointRecord, told: Report) -> None:
     """Tell the pipeline what the endpoint of that name is."""
-    if read_if_whole(storage, Served, endpoint_key(interpolator), torn=_TORN) != wanted:
+    if read_if_whole(storage, EndpointRecord, endpoint_key(interpolator), torn=_TORN) != wanted:
         write_served(storage, interpolator, wanted)
         told(f"wrote {storage.uri(endpoint_key(interpolator))}")
 
 
-def forget_records(storage: Storage, names: Names, told: Told, *, keep: str | None = None) -> None:
+def forget_records(storage: Storage, names: Names, told: Report, *, keep: str | None = None) -> None:
     """Tell the pipeline that the deployment serves nothing, but for the interpolator to keep."""
     for interpolator in sorted(_interpolators(storage, names)):
         if interpolator != keep:
@@ -76,6 +76,6 @@ def _is_bucket(storage: Storage) -> bool:
 def _interpolators(storage: Storage, names: Names) -> Iterator[str]:
     """What the records say that the deployment serves; those of other endpoints are not its own."""
     for entry in storage.list(ENDPOINTS):
-        record = read_if_whole(storage, Served, entry.key, torn=_TORN)
+        record = read_if_whole(storage, EndpointRecord, entry.key, torn=_TORN)
         if record is not None and record.sagemaker_endpoint == names.endpoint:
             yield PurePosixPath(entry.key).stem

@@ -2,12 +2,12 @@
 
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
-from slowmo_pipeline.deployment.reporting import Told
+from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.errors import EndpointError
 
 
-def ensure_topics(aws: Aws, names: Names, settings: DeploymentSettings, told: Told) -> tuple[str, str]:
+def ensure_topics(aws: Aws, names: Names, settings: DeploymentSettings, told: Report) -> tuple[str, str]:
     """The ARNs of the topics for successes and for errors, made where none is given.
 
     Raises EndpointError when a topic of that name is somebody else's.
@@ -19,7 +19,7 @@ def ensure_topics(aws: Aws, names: Names, settings: DeploymentSettings, told: To
     )
 
 
-def delete_topics(aws: Aws, names: Names, told: Told, *, keep: tuple[str, ...] = ()) -> None:
+def delete_topics(aws: Aws, names: Names, told: Report, *, keep: tuple[str, ...] = ()) -> None:
     """Delete the deployment's topics, but those whose ARNs are to be kept."""
     for name in names.topics:
         arn = aws.topic_arn(name)
@@ -28,7 +28,7 @@ def delete_topics(aws: Aws, names: Names, told: Told, *, keep: tuple[str, ...] =
             told(f"deleted topic {name}")
 
 
-def _ensure(aws: Aws, names: Names, name: str, told: Told) -> str:
+def _ensure(aws: Aws, names: Names, name: str, told: Report) -> str:
     arn = aws.topic_arn(name)
     ours = _is_ours(aws, names, arn)
     if ours is None:

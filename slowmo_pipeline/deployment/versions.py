@@ -7,7 +7,7 @@ from typing import Any
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.just_made import once_found
 from slowmo_pipeline.deployment.names import VARIANT, Names
-from slowmo_pipeline.deployment.reporting import Told
+from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 
 
@@ -63,7 +63,7 @@ def config_content(
     return content
 
 
-def ensure_model(aws: Aws, names: Names, content: dict[str, Any], told: Told) -> str:
+def ensure_model(aws: Aws, names: Names, content: dict[str, Any], told: Report) -> str:
     """Make the model unless there is one with that content; return its name."""
     name = names.version(content)
     if name not in models(aws, names):
@@ -72,7 +72,7 @@ def ensure_model(aws: Aws, names: Names, content: dict[str, Any], told: Told) ->
     return name
 
 
-def ensure_config(aws: Aws, names: Names, content: dict[str, Any], told: Told) -> str:
+def ensure_config(aws: Aws, names: Names, content: dict[str, Any], told: Report) -> str:
     """Make the endpoint configuration unless there is one with that content; return its name."""
     name = names.version(content)
     if name not in configs(aws, names):
@@ -83,7 +83,7 @@ def ensure_config(aws: Aws, names: Names, content: dict[str, Any], told: Told) -
     return name
 
 
-def delete_versions(aws: Aws, names: Names, told: Told, *, keep: Collection[str] = ()) -> None:
+def delete_versions(aws: Aws, names: Names, told: Report, *, keep: Collection[str] = ()) -> None:
     """Delete all endpoint configurations and models of the deployment but those to keep."""
     for name in sorted(set(configs(aws, names)) - set(keep)):
         aws.sagemaker.delete_endpoint_config(EndpointConfigName=name)

@@ -20,7 +20,7 @@ from botocore.config import Config
 from slowmo_pipeline.endpoint.local_client import REQUEST_ID_HEADER, SERVER_ID_HEADER, Held, held_at, ping
 from slowmo_pipeline.endpoint.record import LocalServer
 from slowmo_pipeline.endpoint.request_token import TOKEN_HEADER, read_token
-from slowmo_pipeline.endpoint.sagemaker import known_lost, told_to_runs
+from slowmo_pipeline.endpoint.sagemaker import errors_as_run_error, known_lost
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.record import Epoch, Record
 from slowmo_pipeline.storage.aws_client import aws_client
@@ -133,7 +133,7 @@ class AsyncEndpoint:
         Raises EndpointUnreachableError when it may be tried again later, EndpointError when that would not help.
         """
         result = PurePosixPath(result_key)
-        with told_to_runs(self.name, input_key):
+        with errors_as_run_error(self.name, input_key):
             answer = self._client.invoke_endpoint_async(
                 EndpointName=self.name,
                 ContentType="application/x-tar",

@@ -37,7 +37,7 @@ class EndpointAddress(Record):
     storage: str
     """The storage's root, as in `Storage.url`."""
     endpoints: Items[str]
-    """As `str(ServedEndpoint)`."""
+    """As `str(EndpointSpec)`."""
     started: float
     """Seconds since the epoch."""
 

@@ -22,7 +22,7 @@ class LocalServer(Record):
     """Its state folder, where its token lies; None for a server of before, which has none."""
 
 
-class Served(Record):
+class EndpointRecord(Record):
     """What an endpoint is, as the storage tells; written by whoever deploys or serves it."""
 
     model_id: str
@@ -38,10 +38,10 @@ class Served(Record):
     """The local server that is the endpoint."""
 
 
-def served(storage: Storage, name: str) -> Served:
+def served(storage: Storage, name: str) -> EndpointRecord:
     """What the endpoint of that name runs. Raises EndpointError when none ever served this storage."""
     try:
-        found = read_record(storage, Served, endpoint_key(name))
+        found = read_record(storage, EndpointRecord, endpoint_key(name))
     except DamagedRecordError as error:
         raise EndpointError(f"What the endpoint {name} is, is not known: {error} {_WRITTEN_ANEW}") from error
     if found is None:
@@ -52,7 +52,7 @@ def served(storage: Storage, name: str) -> Served:
     return found
 
 
-def served_now(storage: Storage, name: str) -> Served | None:
+def served_now(storage: Storage, name: str) -> EndpointRecord | None:
     """What the endpoint of that name runs; None when there is none, or no longer: nothing newer is known then."""
     try:
         return served(storage, name)
@@ -63,11 +63,11 @@ def served_now(storage: Storage, name: str) -> Served | None:
 def is_deployed(storage: Storage, name: str) -> bool:
     """Whether the endpoint of that name is one of Amazon SageMaker."""
     torn = f"Whether {name} is an endpoint of Amazon SageMaker is not known. {_WRITTEN_ANEW}"
-    found = read_if_whole(storage, Served, endpoint_key(name), torn=torn)
+    found = read_if_whole(storage, EndpointRecord, endpoint_key(name), torn=torn)
     return found is not None and found.sagemaker_endpoint is not None
 
 
-def write_served(storage: Storage, name: str, served: Served) -> None:
+def write_served(storage: Storage, name: str, served: EndpointRecord) -> None:
     """Say what the endpoint of that name is from now on."""
     write_record(storage, endpoint_key(name), served)
 

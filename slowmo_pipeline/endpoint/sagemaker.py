@@ -65,12 +65,12 @@ def status_of(name: str) -> str:
 
 
 def _told_of(name: str) -> "DescribeEndpointOutputTypeDef | None":
-    with told_to_runs(name, "DescribeEndpoint"):
+    with errors_as_run_error(name, "DescribeEndpoint"):
         return describe(aws_client("sagemaker", config=Config(**AWS_LOOK)), name)
 
 
 @contextmanager
-def told_to_runs(name: str, request: str) -> Iterator[None]:
+def errors_as_run_error(name: str, request: str) -> Iterator[None]:
     """Tell what an endpoint's refusal of a request means for a run.
 
     Raises EndpointUnreachableError when it may be tried again later, EndpointError when that would not help.

@@ -7,7 +7,7 @@ from slowmo_pipeline.endpoint.local import live_endpoint
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.interpolation.catalog import INTERPOLATORS, entry_of
 from slowmo_pipeline.models.library import model_folder
-from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.endpoint_spec import EndpointSpec
 
 
 def local_endpoints(interpolators: Iterable[str], chosen: Mapping[str, Any] | None = None) -> list[str]:
@@ -27,5 +27,5 @@ def local_endpoints(interpolators: Iterable[str], chosen: Mapping[str, Any] | No
         else:
             entry = entry_of(name)
             folder = model_folder(home, entry, own.pop("model", None))
-            entries.append(str(ServedEndpoint(name, entry.spec(folder, **own))))
+            entries.append(str(EndpointSpec(name, entry.spec(folder, **own))))
     return entries

@@ -53,7 +53,7 @@ class PackedFile:
 
     def pieces(self) -> Iterator[bytes]:
         """The content in pieces of at most PIECE_BYTES. Raises ModelError where the archive is damaged."""
-        with _damage_told(self.path), self.open() as stream:
+        with _errors_as_model_error(self.path), self.open() as stream:
             while piece := stream.read(PIECE_BYTES):
                 yield piece
 
@@ -74,7 +74,7 @@ def packed_files(source: Path, *, origin: str) -> Iterator[list[PackedFile]]:
         file = stack.enter_context(source.open("rb"))
         magic = file.read(2)
         file.seek(0)
-        with _damage_told(origin):
+        with _errors_as_model_error(origin):
             if magic == b"PK":
                 files = _checked(_in_zip(stack.enter_context(zipfile.ZipFile(file))), origin)
             elif magic == b"\x1f\x8b":
@@ -152,7 +152,7 @@ def _checked(files: Iterable[PackedFile], origin: str) -> list[PackedFile]:
 
 
 @contextmanager
-def _damage_told(what: object) -> Iterator[None]:
+def _errors_as_model_error(what: object) -> Iterator[None]:
     try:
         yield
     except SlowmoError:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from slowmo_pipeline.endpoint.client import ChunkFailure, Receipt, read_failure, read_receipt
 from slowmo_pipeline.endpoint.local_client import Held, held_by
-from slowmo_pipeline.endpoint.record import LocalServer, Served
+from slowmo_pipeline.endpoint.record import EndpointRecord, LocalServer
 from slowmo_pipeline.planning.plan import Chunk
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES, ResultKeys
@@ -47,7 +47,7 @@ class ChunkTracker:
         storage: Storage,
         keys: ResultKeys,
         chunks: Sequence[Chunk],
-        find_served: Callable[[], Served],
+        find_served: Callable[[], EndpointRecord],
         find_held: Callable[[], Held | None],
     ) -> None:
         """`find_served` tells what the endpoint is now, and raises when it can make no result any more.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from slowmo_pipeline.endpoint.client import AsyncEndpoint, ChunkFailure, Receipt
 from slowmo_pipeline.endpoint.local_client import Held
-from slowmo_pipeline.endpoint.record import Served, served
+from slowmo_pipeline.endpoint.record import EndpointRecord, served
 from slowmo_pipeline.endpoint.sagemaker import why_lost
 from slowmo_pipeline.errors import (
     EndpointError,
@@ -185,7 +185,7 @@ class Interpolation:
             )
         self._told = trouble
 
-    def _served(self) -> Served:
+    def _served(self) -> EndpointRecord:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
         found = served(self._storage, self._versions.interpolator)
         if found.model_id != self._versions.model_id:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from slowmo_pipeline.endpoint.record import Served, served
+from slowmo_pipeline.endpoint.record import EndpointRecord, served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, UnknownVideoError
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
 from slowmo_pipeline.storage.base import Storage
@@ -76,7 +76,7 @@ def measured_speed(storage: Storage, interpolator: str, *, instance_type: str) -
     return Speed(seconds / (pixels / 1e6), videos, record.model_id)
 
 
-def _record(storage: Storage, interpolator: str) -> tuple[Served, datetime] | None:
+def _record(storage: Storage, interpolator: str) -> tuple[EndpointRecord, datetime] | None:
     """What an endpoint is, and when that was written."""
     entry = storage.stat(endpoint_key(interpolator))
     return (served(storage, interpolator), entry.modified) if entry else None

@@ -18,7 +18,7 @@ from functools import partial
 
 from slowmo_pipeline.endpoint.client import read_receipt
 from slowmo_pipeline.endpoint.local_client import Held, held_by
-from slowmo_pipeline.endpoint.record import LocalServer, Served, served_now
+from slowmo_pipeline.endpoint.record import EndpointRecord, LocalServer, served_now
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.record import Epoch, Items, Record
 from slowmo_pipeline.steps.records import is_finished, read_active_plan, read_active_versions
@@ -106,7 +106,7 @@ def needed_run(
     return None
 
 
-def _may_change(pending: Pending, endpoint: Served, local_model: Callable[[], str | None]) -> bool:
+def _may_change(pending: Pending, endpoint: EndpointRecord, local_model: Callable[[], str | None]) -> bool:
     """Whether the endpoint runs another model, can be given the chunks from here, and was not given them before."""
     return (
         endpoint.model_id != pending.model_id
@@ -115,13 +115,13 @@ def _may_change(pending: Pending, endpoint: Served, local_model: Callable[[], st
     )
 
 
-def _change_is_overdue(pending: Pending, endpoint: Served) -> bool:
+def _change_is_overdue(pending: Pending, endpoint: EndpointRecord) -> bool:
     """Whether a submission would be, had it been made anew when the endpoint was deployed."""
     since = max(pending.submitted_at, endpoint.deployed_at or 0)
     return time.time() - since > pending.deadline - pending.submitted_at
 
 
-def _is_another(endpoint: Served, pending: Pending) -> bool:
+def _is_another(endpoint: EndpointRecord, pending: Pending) -> bool:
     """Whether the endpoint is not the one that the plan was submitted to."""
     return endpoint.model_id != pending.model_id or (endpoint.deployed_at or 0) > pending.submitted_at
 

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from slowmo_pipeline.cli.cost import cost
-from slowmo_pipeline.endpoint.record import Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
@@ -141,7 +141,7 @@ def test_the_speed_is_taken_from_what_the_endpoint_finished(clip: Path, storage:
     write_served(
         storage,
         "flow",
-        Served(
+        EndpointRecord(
             model_id=Fade.model_id, max_body_bytes=10**9, sagemaker_endpoint="slowmo-flow", instance_type="ml.g5.xlarge"
         ),
     )

@@ -13,7 +13,7 @@ from slowmo_pipeline.defs.endpoint_asset import endpoint, made_with
 from slowmo_pipeline.defs.model_sensor import ModelCursor, served_models
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import PipelineStorage
-from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.records import ActiveVersions
@@ -47,7 +47,7 @@ class Archive:
 
     def serve(self, interpolator: str, model_id: str) -> None:
         """An endpoint runs a model from now on."""
-        write_served(self.storage, interpolator, Served(model_id=model_id, max_body_bytes=10**6))
+        write_served(self.storage, interpolator, EndpointRecord(model_id=model_id, max_body_bytes=10**6))
 
     def plan(self, video_id: str, interpolator: str, model_id: str) -> None:
         """A video is cut for a model."""
@@ -226,7 +226,9 @@ def test_what_was_observed_tells_where_the_model_runs_and_how_that_is(
     write_served(
         archive.storage,
         "film",
-        Served(model_id="film-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-film", instance_type="ml.g5.xlarge"),
+        EndpointRecord(
+            model_id="film-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-film", instance_type="ml.g5.xlarge"
+        ),
     )
     archive.tick()
     by_the_sensor = observed(archive)
@@ -261,7 +263,9 @@ def test_a_status_that_sagemaker_does_not_tell_holds_nothing_up(
     write_served(
         archive.storage,
         "film",
-        Served(model_id="film-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-film", instance_type="ml.g5.xlarge"),
+        EndpointRecord(
+            model_id="film-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-film", instance_type="ml.g5.xlarge"
+        ),
     )
     archive.tick()
 

@@ -13,7 +13,7 @@ from dagster import DagsterRunStatus
 from slowmo_pipeline.defs.operator_sensors import failed_videos, finished_videos
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import PipelineStorage
-from slowmo_pipeline.endpoint.record import Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.errors import NotificationError, StorageError
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
@@ -192,7 +192,7 @@ def test_a_video_that_its_model_s_successor_makes_anew_has_not_failed_for_good(
     video_id = pipeline.drop("replaced.mp4")
     submitted(pipeline.storage, video_id, interpolator="film", model_id="film-1", chunks=0)
     fail_as_asked(pipeline.instance, video_id)
-    served = Served(model_id="film-2", max_body_bytes=10**9, sagemaker_endpoint="slowmo-film", deployed_at=2.0)
+    served = EndpointRecord(model_id="film-2", max_body_bytes=10**9, sagemaker_endpoint="slowmo-film", deployed_at=2.0)
     write_served(pipeline.storage, "film", served)
     assert failed.tick() == "Messages sent: 0."
     fail_as_asked(pipeline.instance, video_id)

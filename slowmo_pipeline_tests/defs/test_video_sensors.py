@@ -14,7 +14,7 @@ from slowmo_pipeline.defs import video_sensors as sensors
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.video_sensors import MAX_NEW_VIDEOS, is_video
 from slowmo_pipeline.endpoint.client import Receipt
-from slowmo_pipeline.endpoint.record import Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.storage.base import Storage
@@ -272,7 +272,7 @@ def test_a_resubmission_gets_another_run_key(storage: Storage, instance: dg.Dags
 def test_a_lost_endpoint_is_told_once_and_the_next_one_starts_the_video_again(
     storage: Storage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hosted = Served(model_id="fade-1", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
+    hosted = EndpointRecord(model_id="fade-1", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
     asked: list[str] = []
     lost: set[str] = set()
 
@@ -315,7 +315,9 @@ def test_a_tick_does_not_fail_because_sagemaker_does_not_tell(
     mark_pending(storage, PENDING_ID)
     current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
     write_json(storage, VideoKeys(PENDING_ID).current, current)
-    write_served(storage, "flow", Served(model_id="fade-1", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow"))
+    write_served(
+        storage, "flow", EndpointRecord(model_id="fade-1", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow")
+    )
 
     assert tick(instance, "completed_outputs").skip_message == "1 under way."
 
@@ -338,7 +340,9 @@ def test_a_tick_asks_for_so_many_runs_of_pending_videos_and_the_next_for_the_res
         current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
         write_json(storage, VideoKeys(video_id).current, current)
     if job == "change_model":
-        write_served(storage, "flow", Served(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow"))
+        write_served(
+            storage, "flow", EndpointRecord(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow")
+        )
     first = tick(instance, "completed_outputs")
     for request in first.run_requests:
         instance.add_run(dg.DagsterRun(job_name=job, tags={"dagster/partition": request.partition_key}))
@@ -352,7 +356,7 @@ def test_a_tick_asks_for_so_many_runs_of_pending_videos_and_the_next_for_the_res
 def test_a_change_of_the_model_has_a_run_key_for_each_submission_state_and_deploy(
     storage: Storage, instance: dg.DagsterInstance
 ) -> None:
-    served = Served(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
+    served = EndpointRecord(model_id="fade-2", max_body_bytes=10**6, sagemaker_endpoint="slowmo-flow", deployed_at=0.5)
     keys = []
     for submitted_at, deadline, deployed_at in ((1.0, 4e9, 0.5), (2.0, 4e9, 0.5), (2.0, 3.0, 0.5), (2.0, 4e9, 0.7)):
         write_served(storage, "flow", changed(served, deployed_at=deployed_at))
@@ -438,7 +442,7 @@ def test_a_video_that_cannot_be_looked_at_hides_no_other_from_what_observes_endp
     for name in "ac":
         current = {"plan": PLAN, "interpolator": "flow", "model_id": "fade-1"}
         write_json(storage, VideoKeys(video_id_of(f"uploads/{name}.mp4")).current, current)
-    write_served(storage, "flow", Served(model_id="fade-2", max_body_bytes=10**6))
+    write_served(storage, "flow", EndpointRecord(model_id="fade-2", max_body_bytes=10**6))
 
     assert tick(instance, "served_models").skip_message == "Observed the endpoint of 2 videos."
 

@@ -8,7 +8,7 @@ from moto.sagemaker.models import sagemaker_backends
 
 from slowmo_pipeline.deployment.deploy import deploy
 from slowmo_pipeline.deployment.settings import parse_deployment
-from slowmo_pipeline.endpoint.record import Served, served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, served, write_served
 from slowmo_pipeline.errors import EndpointError, ModelError, StorageError
 from slowmo_pipeline.serving.container.djl.environment import DJL_ENVIRONMENT
 from slowmo_pipeline.storage.base import Storage
@@ -90,7 +90,7 @@ def test_one_request_wakes_a_sleeping_endpoint(stage: Stage) -> None:
 def test_the_pipeline_is_told_what_serves(stage: Stage) -> None:
     stage.deploy(instance_type="ml.g4dn.xlarge", environment={"SERVING_MAX_REQUEST_SIZE": "5000000"})
     began = stage.endpoint()["CreationTime"].timestamp()
-    assert served(stage.storage, "film") == Served(
+    assert served(stage.storage, "film") == EndpointRecord(
         model_id="film-1-0123abcd",
         max_body_bytes=5_000_000,
         sagemaker_endpoint=stage.name,
@@ -289,11 +289,11 @@ def test_deleting_leaves_what_others_made_under_similar_names(stage: Stage) -> N
         stage.aws.sagemaker.create_model(
             ModelName=name, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE, Tags=tags
         )
-    write_served(stage.storage, "flow", Served(model_id="flow-1", max_body_bytes=10**9))
+    write_served(stage.storage, "flow", EndpointRecord(model_id="flow-1", max_body_bytes=10**9))
     stage.deploy()
     stage.delete()
     assert {found["ModelName"] for found in stage.everything()["models"]} == {untagged, unlike}
-    assert served(stage.storage, "flow") == Served(model_id="flow-1", max_body_bytes=10**9)
+    assert served(stage.storage, "flow") == EndpointRecord(model_id="flow-1", max_body_bytes=10**9)
     for name in (untagged, unlike):
         stage.aws.sagemaker.delete_model(ModelName=name)
 

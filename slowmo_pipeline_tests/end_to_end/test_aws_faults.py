@@ -14,7 +14,7 @@ import pytest
 from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.endpoint import client as endpoint
 from slowmo_pipeline.endpoint.client import AsyncEndpoint
-from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, forget_served, write_served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError, InterpolationFailedError, StorageError
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
@@ -310,7 +310,7 @@ def test_endpoint_deleted_under_the_chunks_is_told_and_they_go_to_the_next(video
         video.interpolate()
 
     deployed_at = time.time()
-    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": deployed_at}))
+    write_served(video.storage, "flow", EndpointRecord(**{**vars(FOUND), "deployed_at": deployed_at}))
     assert video.why_run == f"another endpoint, fade-1 of {deployed_at}", (
         "another reason than before, or the sensor starts no run"
     )
@@ -352,7 +352,7 @@ def test_endpoint_lost_behind_the_pipelines_back_is_told(video: Video, fault: Fa
         video.interpolate(wait=wait)
 
     video.stage.aws.forget()
-    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time()}))
+    write_served(video.storage, "flow", EndpointRecord(**{**vars(FOUND), "deployed_at": time.time()}))
     assert video.interpolate() == Interpolated(complete=True, submitted=4, chunks=4)
 
 
@@ -389,10 +389,10 @@ def test_sagemaker_is_asked_for_its_endpoint_now_and_then(video: Video, monkeypa
 
 def test_endpoint_that_was_updated_in_place_keeps_its_queue(video: Video) -> None:
     held = Held(video.storage, video.runtime)
-    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time()}))
+    write_served(video.storage, "flow", EndpointRecord(**{**vars(FOUND), "deployed_at": time.time()}))
     video.runtime.inject(held, times=CHUNKS)
     video.interpolate(wait=False)
-    write_served(video.storage, "flow", Served(**{**vars(FOUND), "deployed_at": time.time() - 60}))
+    write_served(video.storage, "flow", EndpointRecord(**{**vars(FOUND), "deployed_at": time.time() - 60}))
     assert video.why_run is None
     held.release(0, 1, 2, 3)
 

@@ -17,7 +17,7 @@ from slowmo_pipeline.endpoint.client import (
     Receipt,
     read_failure,
 )
-from slowmo_pipeline.endpoint.record import Served, served
+from slowmo_pipeline.endpoint.record import EndpointRecord, served
 from slowmo_pipeline.errors import EndpointError, EndpointUnreachableError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import endpoint_key
@@ -259,7 +259,7 @@ def test_real_local_endpoint_keeps_to_the_contract(folder: Storage, tmp_path: Pa
 def test_served_tells_model_and_limit(folder: Storage) -> None:
     write_json(folder, endpoint_key("film"), {"model_id": "film-1", "max_body_bytes": 7, "later": "more"})
 
-    assert served(folder, "film") == Served(model_id="film-1", max_body_bytes=7)
+    assert served(folder, "film") == EndpointRecord(model_id="film-1", max_body_bytes=7)
 
 
 def test_endpoint_that_never_served_is_named(folder: Storage) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.serving.gpus import see_only, visible_gpus
-from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.endpoint_spec import EndpointSpec
 from slowmo_pipeline.serving.local.server import _fitting_workers
 from slowmo_pipeline.serving.local.worker_process import Worker, WorkerSettings
 
@@ -53,7 +53,7 @@ def test_without_a_gpu_nothing_is_said_of_any(driver: Path) -> None:
 
 
 def test_an_interpolator_that_fills_a_gpu_gets_a_worker_on_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    film = [ServedEndpoint.parse("flow"), ServedEndpoint.parse("film")]
+    film = [EndpointSpec.parse("flow"), EndpointSpec.parse("film")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,3")
     assert _fitting_workers(film) == 3
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
@@ -62,7 +62,7 @@ def test_an_interpolator_that_fills_a_gpu_gets_a_worker_on_each(monkeypatch: pyt
 
 def test_a_worker_sees_the_gpu_of_its_place_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    endpoint = ServedEndpoint.parse("told=slowmo_pipeline_tests.support.interpolators:ToldGpu")
+    endpoint = EndpointSpec.parse("told=slowmo_pipeline_tests.support.interpolators:ToldGpu")
     settings = WorkerSettings(tmp_path.as_uri(), [endpoint], count=2)
 
     async def told(place: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, forget_served, write_served
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.steps import measured_speed as speed
 from slowmo_pipeline.steps.cut import cut
@@ -21,7 +21,9 @@ from slowmo_pipeline_tests.support.stored import changed, root_of, write_json
 from slowmo_pipeline_tests.support.videos import UPLOAD, drop, finish, quiet
 
 G5 = "ml.g5.xlarge"
-DEPLOYED = Served(model_id=Fade.model_id, max_body_bytes=10**9, sagemaker_endpoint="slowmo-flow", instance_type=G5)
+DEPLOYED = EndpointRecord(
+    model_id=Fade.model_id, max_body_bytes=10**9, sagemaker_endpoint="slowmo-flow", instance_type=G5
+)
 PIXELS = 64 * 48
 NEW_FRAMES = 8 * 3
 """Of nine frames, four times slower."""
@@ -129,7 +131,7 @@ def test_a_speed_on_another_instance_type_is_not_taken_for_this_one(folder: Stor
 
 def test_a_local_speed_is_never_taken_for_that_of_an_instance(folder: Storage) -> None:
     finished_video(folder)
-    write_served(folder, "flow", Served(model_id=Fade.model_id, max_body_bytes=10**9))
+    write_served(folder, "flow", EndpointRecord(model_id=Fade.model_id, max_body_bytes=10**9))
     with pytest.raises(SettingsError, match=r"runs on a local machine. Give --seconds-per-megapixel"):
         measured_speed(folder, "flow", instance_type=G5)
 

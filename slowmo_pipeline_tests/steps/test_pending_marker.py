@@ -8,7 +8,7 @@ import pytest
 
 from slowmo_pipeline.endpoint.client import Receipt
 from slowmo_pipeline.endpoint.local_client import Held
-from slowmo_pipeline.endpoint.record import Served, forget_served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, forget_served, write_served
 from slowmo_pipeline.steps.pending_marker import NeededRun, Pending, needed_run, read_pending
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
@@ -17,14 +17,14 @@ from slowmo_pipeline_tests.support.stored import changed, write_json
 from slowmo_pipeline_tests.support.videos import drop_and_cut, finish
 
 CHUNKS = 4
-FIRST = Served(
+FIRST = EndpointRecord(
     model_id="fade-1",
     max_body_bytes=10**6,
     sagemaker_endpoint="slowmo-flow",
     instance_type="ml.g5.xlarge",
     deployed_at=1.0,
 )
-SAME_HERE = Served(model_id="fade-1", max_body_bytes=10**6)
+SAME_HERE = EndpointRecord(model_id="fade-1", max_body_bytes=10**6)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def test_whatever_failed_for_want_of_an_endpoint_is_run_again_with_the_next(wait
 
 
 NEXT = changed(FIRST, model_id="fade-2")
-LOCAL = Served(model_id="fade-2", max_body_bytes=10**6)
+LOCAL = EndpointRecord(model_id="fade-2", max_body_bytes=10**6)
 CHANGE = NeededRun("another endpoint, fade-2 of 1.0", change_to="fade-2")
 CHANGE_OF_ENDED = NeededRun("ended, fade-2 of 1.0", change_to="fade-2")
 ENDED = NeededRun("ended, fade-2 of 1.0")

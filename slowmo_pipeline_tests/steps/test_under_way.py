@@ -2,7 +2,7 @@
 
 import pytest
 
-from slowmo_pipeline.endpoint.record import Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.steps import under_way as module
 from slowmo_pipeline.steps.under_way import under_way
 from slowmo_pipeline.storage.base import Storage
@@ -15,7 +15,7 @@ from slowmo_pipeline_tests.support.steps import submitted
 @pytest.fixture
 def deployed(storage: Storage) -> Storage:
     """A storage that film-1 serves, with a video of which 1 of 4 chunks is done, and one of 2 chunks."""
-    write_served(storage, "film", Served(model_id="film-1", max_body_bytes=1, sagemaker_endpoint="slowmo-film"))
+    write_served(storage, "film", EndpointRecord(model_id="film-1", max_body_bytes=1, sagemaker_endpoint="slowmo-film"))
     results = submitted(storage, "a", interpolator="film", model_id="film-1", chunks=4)
     storage.write(results.result(2), b"result")
     submitted(storage, "b", interpolator="film", model_id="film-1", chunks=2)
@@ -57,7 +57,7 @@ def test_videos_of_other_endpoints_and_of_models_before_do_not_count(deployed: S
 
 def test_who_may_not_read_what_is_under_way_is_told(proxy: FaultProxy, s3_url: str) -> None:
     storage = open_storage(s3_url)
-    write_served(storage, "film", Served(model_id="film-1", max_body_bytes=1))
+    write_served(storage, "film", EndpointRecord(model_id="film-1", max_body_bytes=1))
     submitted(storage, "a", interpolator="film", model_id="film-1", chunks=1)
     proxy.inject(refuse_as_s3(403, "AccessDenied"), times=9, meant=lambda asked: "/pending/" in asked.path)
     [told] = under_way(storage, "film", "film-2")

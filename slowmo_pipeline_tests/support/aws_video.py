@@ -9,7 +9,7 @@ import numpy as np
 
 from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.defs.resources import SageMakerAsyncEndpoint
-from slowmo_pipeline.endpoint.record import Served
+from slowmo_pipeline.endpoint.record import EndpointRecord
 from slowmo_pipeline.endpoint.sagemaker import why_lost
 from slowmo_pipeline.steps.interpolate import Interpolated, Interpolation
 from slowmo_pipeline.steps.pending_marker import needed_run, read_pending
@@ -25,7 +25,7 @@ from slowmo_pipeline_tests.support.videos import interpolate, quiet
 
 CHUNKS = 4
 ENDPOINT = "slowmo-flow"
-FOUND = Served(
+FOUND = EndpointRecord(
     model_id=interpolators.Fade.model_id,
     max_body_bytes=10**9,
     sagemaker_endpoint=ENDPOINT,

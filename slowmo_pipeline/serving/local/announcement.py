@@ -5,7 +5,7 @@ import platform
 
 from slowmo_pipeline.chunks.tar import MAX_TAR_BYTES
 from slowmo_pipeline.endpoint.local_client import ping
-from slowmo_pipeline.endpoint.record import LocalServer, Served, write_served
+from slowmo_pipeline.endpoint.record import EndpointRecord, LocalServer, write_served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, read_record
@@ -24,7 +24,7 @@ def announce(storage: Storage, name: str, model_id: str, server: LocalServer) ->
     model: whoever submits to either of them would have to take what the other makes. One with the same model stays the
     one that is told of.
     """
-    found = read_if_whole(storage, Served, endpoint_key(name), torn="It is written anew.")
+    found = read_if_whole(storage, EndpointRecord, endpoint_key(name), torn="It is written anew.")
     if found is not None and found.sagemaker_endpoint is not None:
         raise EndpointError(
             f"For {storage.url}, {name} is the endpoint {found.sagemaker_endpoint} of Amazon SageMaker. Delete it with "
@@ -38,13 +38,13 @@ def announce(storage: Storage, name: str, model_id: str, server: LocalServer) ->
             f"{found.server.url}; this one would run {model_id}. End that one first, or give each home a "
             "SLOWMO_STORAGE of its own."
         )
-    write_served(storage, name, Served(model_id=model_id, max_body_bytes=MAX_BODY_BYTES, server=server))
+    write_served(storage, name, EndpointRecord(model_id=model_id, max_body_bytes=MAX_BODY_BYTES, server=server))
 
 
 def announce_again(storage: Storage, name: str, model_id: str, server: LocalServer) -> None:
     """Announce it anew where the record is torn or gone, or another local server's. Raises EndpointError as well."""
     try:
-        found = read_record(storage, Served, endpoint_key(name))
+        found = read_record(storage, EndpointRecord, endpoint_key(name))
     except DamagedRecordError:
         found = None
     if found is None or (found.sagemaker_endpoint is None and found.server != server):

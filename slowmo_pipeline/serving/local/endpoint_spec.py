@@ -10,14 +10,14 @@ _ENTRY = re.compile(r"(?P<name>[a-zA-Z0-9](-*[a-zA-Z0-9])*)(=(?P<spec>.+))?")
 
 
 @dataclass(frozen=True)
-class ServedEndpoint:
+class EndpointSpec:
     """An endpoint's name, and how its interpolator is made."""
 
     name: str
     spec: InterpolatorSpec
 
     @classmethod
-    def parse(cls, entry: str) -> "ServedEndpoint":
+    def parse(cls, entry: str) -> "EndpointSpec":
         """Read `NAME`, an interpolator of the catalog, or `NAME=SPEC` (see `InterpolatorSpec.parse`)."""
         match = _ENTRY.fullmatch(entry)
         if match is None:

@@ -78,7 +78,7 @@ class RequestLog:
     def add(self, request: Request) -> None:
         """Keep a request. It is on the disk when this returns; DiskFullError or HomeError when it cannot be."""
         values = [getattr(request, field.name) for field in fields(Request)]
-        with self._told():
+        with self._errors_as_home_error():
             self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", values)
 
     def get(self, request_id: str) -> Request:
@@ -109,16 +109,16 @@ class RequestLog:
 
     def count_death(self, request: Request) -> None:
         """Note that a worker died over the request. Raises as `add` does."""
-        with self._told():
+        with self._errors_as_home_error():
             self._database.execute("UPDATE requests SET deaths = deaths + 1 WHERE id = ?", [request.id])
 
     def remove(self, request: Request) -> None:
         """Forget a request, which has ended. Raises as `add` does."""
-        with self._told():
+        with self._errors_as_home_error():
             self._database.execute("DELETE FROM requests WHERE id = ?", [request.id])
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_as_home_error(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

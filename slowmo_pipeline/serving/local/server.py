@@ -32,7 +32,7 @@ from slowmo_pipeline.serving.gpus import visible_gpus
 from slowmo_pipeline.serving.local.admission import Admission
 from slowmo_pipeline.serving.local.announcement import announce, announce_again
 from slowmo_pipeline.serving.local.dispatcher import Dispatcher
-from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.endpoint_spec import EndpointSpec
 from slowmo_pipeline.serving.local.http import create_app
 from slowmo_pipeline.serving.local.request_queue import RequestLog
 from slowmo_pipeline.serving.local.worker_process import Worker, WorkerSettings, usable_cores
@@ -58,7 +58,7 @@ def serve(
 ) -> None:
     """Serve on 127.0.0.1 until SIGTERM or SIGINT; requests that are then unfinished stay in the state folder.
 
-    `port` 0 takes a free one. Each worker loads all `endpoints` (see ServedEndpoint.parse); `workers` None means one a
+    `port` 0 takes a free one. Each worker loads all `endpoints` (see EndpointSpec.parse); `workers` None means one a
     core, or one a GPU (one alone without any) where an interpolator uses all of it by itself. With `until_unused` it
     also ends once nobody uses it (owner.use_endpoint). With `open_to_all` it takes requests without its token, of any
     user of this machine. Raises HomeError when another server owns the folder, and
@@ -66,7 +66,7 @@ def serve(
     """
     state = ServerState(state_dir)
     storage = open_storage(storage_url)
-    served = [ServedEndpoint.parse(entry) for entry in endpoints]
+    served = [EndpointSpec.parse(entry) for entry in endpoints]
     count = _fitting_workers(served) if workers is None else workers
     if count < 1:
         raise SettingsError(f"workers = {count} must be at least 1.")
@@ -77,7 +77,7 @@ def serve(
         asyncio.run(_until_signalled(server.run()))
 
 
-def _fitting_workers(served: Sequence[ServedEndpoint]) -> int:
+def _fitting_workers(served: Sequence[EndpointSpec]) -> int:
     entries = [endpoint.spec.entry for endpoint in served]
     if any(entry.busy_on_all_cores for entry in entries if entry):
         return max(len(visible_gpus()), 1)

@@ -17,7 +17,7 @@ from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import EndpointError
 from slowmo_pipeline.serving.failure import Failure
 from slowmo_pipeline.serving.gpus import see_only
-from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.endpoint_spec import EndpointSpec
 from slowmo_pipeline.serving.local.request_queue import Request
 
 _START_SECONDS = 600
@@ -48,7 +48,7 @@ class WorkerSettings:
     """What every worker of a server is started with."""
 
     storage_url: str
-    endpoints: Sequence[ServedEndpoint]
+    endpoints: Sequence[EndpointSpec]
     count: int
     """How many workers share the machine."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slowmo_pipeline.serving.local.endpoint_spec import ServedEndpoint
+from slowmo_pipeline.serving.local.endpoint_spec import EndpointSpec
 from slowmo_pipeline.serving.local.worker_process import Worker, WorkerDiedError, WorkerSettings
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline_tests.support import interpolators
@@ -30,6 +30,6 @@ def test_failure_that_says_too_much_is_cut_and_the_next_request_runs(folder: Sto
 
 
 def test_worker_whose_answer_is_out_of_all_bounds_is_ended(folder: Storage) -> None:
-    settings = WorkerSettings(folder.url, [ServedEndpoint.parse(ENDLESS)], count=1)
+    settings = WorkerSettings(folder.url, [EndpointSpec.parse(ENDLESS)], count=1)
     with pytest.raises(WorkerDiedError, match="its answer has more than"):
         asyncio.run(Worker.start(settings, 0))
