@@ -25,10 +25,10 @@ class Quiet:
     """A RunProgress that tells nobody."""
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """See Progress."""
+        """Do nothing."""
 
     def note(self, message: str) -> None:
-        """See RunProgress."""
+        """Do nothing."""
 
 
 class LogProgress:
@@ -41,7 +41,7 @@ class LogProgress:
         self._already = 0
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """See Progress."""
+        """Log a line when LOG_EVERY_SECONDS have passed since the last, with the time left."""
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._started, self._last, self._already = stage, now, now, done
@@ -53,7 +53,7 @@ class LogProgress:
         self._log.info("%s: %d%s %s%s", stage, done, of_all, unit, left and f", {left} left")
 
     def note(self, message: str) -> None:
-        """See RunProgress."""
+        """Log a warning."""
         self._log.warning("%s", message)
 
 

@@ -179,7 +179,7 @@ class ChunkConfig:
     """Numbers of outputs, without steps: those wanted ones that come back, at least one. None: all come back."""
 
     def __post_init__(self) -> None:
-        """Hold the rules."""
+        """Raise ChunkFormatError for images or wants that do not go together."""
         _check_images(self.shape, self.images, at_least=2)
         if not 1 <= len(self.wants) <= MAX_FRAMES:
             raise ChunkFormatError(f"{len(self.wants)} new frames are wanted, allowed are 1 to {MAX_FRAMES}.")
@@ -233,10 +233,10 @@ class ResultConfig:
     model_id: str
     """Of the interpolator, as MODEL_ID_PATTERN says."""
     seconds: float
-    """Spent on making the frames."""
+    """How long the interpolator worked on the frames."""
 
     def __post_init__(self) -> None:
-        """Hold the rules."""
+        """Raise ChunkFormatError for images, a model id or seconds that cannot be."""
         _check_images(self.shape, self.images, at_least=1)
         if not MODEL_ID_PATTERN.fullmatch(self.model_id):
             raise ChunkFormatError(f"model_id {self.model_id[:200]!r} must match {MODEL_ID_PATTERN.pattern}.")

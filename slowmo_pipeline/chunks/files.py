@@ -53,7 +53,7 @@ class ChunkReader:
 
     @property
     def shape(self) -> FrameShape:
-        """Of all its frames."""
+        """Height, width and depth, the same for every frame of the chunk."""
         return self._config.shape
 
     @property
@@ -106,7 +106,7 @@ class ResultReader:
 
     @property
     def shape(self) -> FrameShape:
-        """Of all its frames."""
+        """Height, width and depth, the same for every frame of the result."""
         return self._config.shape
 
     @property
@@ -116,7 +116,7 @@ class ResultReader:
 
     @property
     def seconds(self) -> float:
-        """Spent on making the frames."""
+        """How long the interpolator worked on the frames."""
         return self._config.seconds
 
     @property

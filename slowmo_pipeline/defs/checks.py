@@ -111,7 +111,7 @@ def check_stored(
 # Not a job of the checks themselves: of such a one Dagster does not know that it has partitions.
 @dg.job(partitions_def=videos, description="Check a video as it lies there, upload and final video. Makes nothing.")
 def check_video() -> None:
-    """One op."""
+    """Run `check_stored`."""
     check_stored()
 
 

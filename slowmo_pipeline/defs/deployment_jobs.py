@@ -66,11 +66,11 @@ def delete_from_sagemaker(
 
 @dg.job(description="Deploy an asynchronous endpoint of Amazon SageMaker, or change the one of that name.")
 def deploy_endpoint() -> None:
-    """One op."""
+    """Run `deploy_to_sagemaker`."""
     deploy_to_sagemaker()
 
 
 @dg.job(description="Delete an endpoint of Amazon SageMaker with everything that was made for it.")
 def delete_endpoint() -> None:
-    """One op."""
+    """Run `delete_from_sagemaker`."""
     delete_from_sagemaker()

@@ -57,7 +57,7 @@ def compare_models(
 
 @dg.job(description="Say of finished videos whether the model that their endpoint runs now made them. Makes nothing.")
 def check_models() -> None:
-    """One op."""
+    """Run `compare_models`."""
     compare_models()
 
 

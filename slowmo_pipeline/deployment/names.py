@@ -36,7 +36,7 @@ class Names:
 
     @property
     def endpoint(self) -> str:
-        """The endpoint."""
+        """The endpoint at SageMaker, which has the deployment's own name."""
         return self.deployment
 
     @property

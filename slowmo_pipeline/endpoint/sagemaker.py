@@ -50,7 +50,7 @@ def why_lost(name: str) -> str | None:
 
 
 def known_lost(name: str, log: logging.Logger) -> str | None:
-    """The same for who asks again and again: None as well when SageMaker does not tell, which is logged."""
+    """As `why_lost`, for sensors, which ask again soon: what SageMaker does not tell is logged, and gives None."""
     try:
         return why_lost(name)
     except EndpointError as error:

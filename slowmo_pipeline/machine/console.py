@@ -92,5 +92,5 @@ class _StageBars:
         self._bars.update(self._tasks[stage], completed=done, total=total or None)
 
     def note(self, message: str) -> None:
-        """See RunProgress."""
+        """Print the message above the bars."""
         self._bars.console.print(message, style="yellow")

@@ -43,7 +43,7 @@ class FetchedModel:
     path: Path
     """Folder of the SavedModel, absolute."""
     sha256: str
-    """See `saved_model_sha256`."""
+    """Of its content, as `saved_model_sha256` makes it."""
 
 
 def fetch_model(
