@@ -1,5 +1,20 @@
 """`python -m slowmo_pipeline` is `slowmo`."""
 
-from slowmo_pipeline.cli.app import main
+import sys
 
-main()
+_INTERRUPTED = 130
+"""As shells report a program that SIGINT ended."""
+
+
+def main() -> None:
+    """Run the command line. What it imports takes half a second, in which Ctrl-C may come as well."""
+    try:
+        from slowmo_pipeline.cli.app import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -243,3 +244,18 @@ def test_a_home_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert done.returncode == 1
     assert "SLOWMO_HOME" in done.stderr or "SLOWMO_STORAGE" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("imported", ["typer.main", "pydantic_core"])
+def test_ctrl_c_while_it_starts_ends_it_without_a_word(imported: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "slowmo_pipeline", "run", "clip.mp4"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr is not None
+        for line in starting.stderr:
+            if line.split("|")[-1].strip() == imported:
+                starting.send_signal(signal.SIGINT)
+                break
+        rest = starting.stderr.read()
+
+    assert starting.returncode == 130
+    assert "Traceback" not in rest
