@@ -15,6 +15,7 @@ import dagster as dg
 from dagster import DagsterEventType, RunsFilter
 
 from slowmo_pipeline.assets import final_video
+from slowmo_pipeline.checks import only_checks
 from slowmo_pipeline.environment import operator_topic, ui_url
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.keys import VideoKeys
@@ -136,7 +137,7 @@ def _failed_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> N
         return None
     if not instance.has_dynamic_partition(str(videos.name), video_id):
         return None  # another pipeline's, or a video that was deleted meanwhile
-    if run.tags.get("dagster/will_retry") == "true":
+    if run.tags.get("dagster/will_retry") == "true" or only_checks(run):
         return None
     return Notice(
         id=f"{video_id}:failed:{run.run_id}",
