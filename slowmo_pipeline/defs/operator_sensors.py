@@ -15,6 +15,7 @@ import dagster as dg
 from dagster import DagsterEventType, RunsFilter
 
 from slowmo_pipeline.defs.assets import final_video
+from slowmo_pipeline.defs.checks import only_checks
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.reasons import reason_of
 from slowmo_pipeline.defs.resources import PipelineStorage
@@ -138,7 +139,7 @@ def _failed_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> N
         return None
     if not instance.has_dynamic_partition(str(videos.name), video_id):
         return None  # another pipeline's, or a video that was deleted meanwhile
-    if run.tags.get("dagster/will_retry") == "true":
+    if run.tags.get("dagster/will_retry") == "true" or only_checks(run):
         return None
     return Notice(
         id=f"{video_id}:failed:{run.run_id}",

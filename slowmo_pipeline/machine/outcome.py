@@ -59,4 +59,4 @@ def _frames(count: int, rate: Fraction, seconds: Fraction) -> str:
 
 
 def _short(value: Fraction) -> str:
-    return f"{float(value):.2f}".rstrip("0").rstrip(".") if value >= Fraction(1, 10) else f"{float(value):.2g}"
+    return f"{float(value):.2g}" if value < 1 else f"{float(value):.2f}".rstrip("0").rstrip(".")

@@ -12,6 +12,7 @@ from dagster import DagsterRunStatus, RunsFilter
 from dagster._core.utils import make_new_run_id
 
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.defs.checks import only_checks
 from slowmo_pipeline.defs.jobs import slow_motion
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.reasons import reason_of, was_interrupted
@@ -119,8 +120,9 @@ def wait_for_other_runs(instance: dg.DagsterInstance, home: Home, video_id: str,
 
 
 def failure_of(instance: dg.DagsterInstance, video_id: str) -> str | None:
-    """Why the last run of a video failed; None when it did not."""
-    runs = instance.get_runs(RunsFilter(tags={"dagster/partition": video_id}), limit=1)
+    """Why the last run that was to make a video failed; None when it did not."""
+    found = instance.get_runs(RunsFilter(tags={"dagster/partition": video_id}))
+    runs = [run for run in found if not only_checks(run)]
     if not runs or runs[0].status != DagsterRunStatus.FAILURE:
         return None
     entries = instance.all_logs(runs[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE)

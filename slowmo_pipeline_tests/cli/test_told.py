@@ -32,6 +32,12 @@ def test_a_result_is_summed_up_in_a_line(pipeline: TestPipeline, tmp_path: Path)
     assert re.search(r" of them new, [\d.]+ kB, made in [\d.]+ s$", summary)
 
 
+def test_a_rate_of_a_frame_in_minutes_is_told_as_one(pipeline: TestPipeline, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "lapse.mp4", grey_frames(2), rate=Fraction(1, 400))
+    told = lines_of(clip, slowmo("run", clip, "--slowdown", "2").stderr)[-1]
+    assert told.startswith("64x48, 2 frames at 0.0025/s in 800 s -> 4 frames at 0.0025/s in 1600 s, ")
+
+
 def test_lost_frames_are_told_and_count_when_strict(pipeline: TestPipeline, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "holes.mp4", map(noise, range(30)), codec="mjpeg", pixel_format="yuvj420p")
     damaged(clip, at=0.5)

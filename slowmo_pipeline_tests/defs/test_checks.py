@@ -12,6 +12,7 @@ from slowmo_pipeline.definitions import defs
 from slowmo_pipeline.defs.checks import FRAME_COUNT, IN_PLACE
 from slowmo_pipeline.defs.evaluations import BY_SERVED_MODEL, DECODES
 from slowmo_pipeline.machine.home import open_instance
+from slowmo_pipeline.machine.run import failure_of
 from slowmo_pipeline.steps.video_status import VideoStatuses
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.support.dagster_ui import DagsterUi, dagster_ui, launching_pipeline
@@ -156,6 +157,17 @@ def test_the_check_of_a_video_that_is_not_finished_says_so(pipeline: TestPipelin
     video_id = pipeline.drop("unfinished.mp4")
     run = ui.launch("__ASSET_JOB", video_id, checks=[IN_PLACE.key])
     assert "has no final video yet" in ui.failure_of(run)
+
+
+@pytest.mark.parametrize(("job", "checks"), [("check_video", None), ("__ASSET_JOB", [FRAME_COUNT.key])])
+def test_checks_alone_leave_it_told_why_a_video_failed(
+    pipeline: TestPipeline, ui: DagsterUi, unreadable: str, job: str, checks: list[dg.AssetCheckKey] | None
+) -> None:
+    """Whether they end well or not."""
+    before = failure_of(pipeline.instance, unreadable)
+    ui.launch(job, unreadable, checks=checks)
+    assert before is not None
+    assert failure_of(pipeline.instance, unreadable) == before
 
 
 def test_evaluations_from_before_checks_had_partitions_are_no_obstacle(

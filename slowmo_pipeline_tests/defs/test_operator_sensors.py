@@ -247,6 +247,15 @@ def test_a_resubmitted_video_has_not_failed_for_good(
     assert failed.tick() == "Messages sent: 0."
 
 
+def test_a_check_that_failed_by_itself_is_no_failed_video(
+    pipeline: TestPipeline, topic: OperatorTopic, failed: Daemon
+) -> None:
+    video_id = pipeline.drop("unchecked.mp4")
+    pipeline.storage.delete(["uploads/unchecked.mp4"])
+    assert not pipeline.run(video_id, job="check_video").success
+    assert failed.tick() == "Messages sent: 0."
+
+
 def test_runs_of_other_pipelines_are_not_told(pipeline: TestPipeline, topic: OperatorTopic, failed: Daemon) -> None:
     fail(pipeline.instance, "2026-11-22", **LAST_TRY)
     fail(pipeline.instance, None, **LAST_TRY)
