@@ -14,6 +14,7 @@ frames of the promised numbers, size and depth. Memory: the document, and one im
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import IO
 
 from slowmo_pipeline.chunks import images
@@ -247,6 +248,6 @@ def _decode(
         if zlib.crc32(data) != entry.crc32:
             raise ChunkFormatError(f"{name}: its checksum is not the promised one, it was damaged on the way.")
         try:
-            yield entry.number, images.decode(data, suffix=name[-4:], shape=shape)
+            yield entry.number, images.decode(data, suffix=PurePosixPath(name).suffix, shape=shape)
         except ChunkFormatError as error:
             raise ChunkFormatError(f"{name}: {error}.") from error

@@ -1,1 +1,1 @@
-"""The command line: a module a verb."""
+"""The command line: short verbs in app.py, long ones in a module each, what they share in the others."""

@@ -112,7 +112,7 @@ def _shown(title: str, changes: Iterable[str]) -> Iterator["Progress"]:
         with _ended_alike(), shown_progress(title) as progress:
             yield progress
     except KeyboardInterrupt as interrupt:
-        print(f"Interrupted. The same command goes on where this one was. {interrupt}".rstrip(), file=sys.stderr)
+        print(f"Interrupted. The same command goes on where this one stopped. {interrupt}".rstrip(), file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         _print_lines(changes)

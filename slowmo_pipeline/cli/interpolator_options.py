@@ -10,11 +10,11 @@ import typer
 from slowmo_pipeline.interpolation.catalog import INTERPOLATORS, CatalogEntry, Option
 
 Chosen = Mapping[str, Any]
-"""What was given of the options of interpolators, by the names of `CatalogEntry.command_line`."""
+"""What was given of the options of interpolators, by the names of `CatalogEntry.local_options`."""
 
 
 def with_interpolator_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Have a command take an option for each name of `CatalogEntry.command_line` where it has the parameter `chosen`.
+    """Have a command take an option for each name of `CatalogEntry.local_options` where it has the parameter `chosen`.
 
     The command gets those that were given, as Chosen. A name that is a parameter of its own stays one.
     """

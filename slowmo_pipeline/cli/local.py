@@ -25,14 +25,14 @@ Interpolators = Annotated[
 def require_taken(interpolators: Iterable[str], chosen: Chosen) -> None:
     """Raise UsageError for an option that none of these local interpolators takes."""
     known = [INTERPOLATORS[name] for name in interpolators if name in INTERPOLATORS]
-    taken = {option for entry in known for option in entry.command_line}
+    taken = {option for entry in known for option in entry.local_options}
     for option in chosen:
         if option not in taken:
-            takers = [entry for entry in INTERPOLATORS.values() if option in entry.command_line]
+            takers = [entry for entry in INTERPOLATORS.values() if option in entry.local_options]
             raise UsageError(" ".join(map(_whose_options, takers)))
 
 
 def _whose_options(entry: CatalogEntry) -> str:
-    *others, last = (f"--{option.replace('_', '-')}" for option in entry.command_line)
+    *others, last = (f"--{option.replace('_', '-')}" for option in entry.local_options)
     flags = f"{', '.join(others)} and {last} are" if others else f"{last} is"
     return f"{flags} for a local {entry.name}: add --interpolator {entry.name}."

@@ -27,10 +27,10 @@ class Task(NamedTuple):
     """One video to make."""
 
     name: str
-    """Under which it is told: its clip's, or the id of a video that is made anew."""
+    """What messages call it: its clip's name, or the id of a video that is made anew."""
     make: "Callable[[Pipeline, RunProgress], Outcome]"
     place: Path | None = None
-    """Of `--output`."""
+    """Where `--output` puts a copy."""
 
 
 class Needed:
@@ -43,7 +43,7 @@ class Needed:
         self._endpoints: dict[str, list[str]] = {}
 
     def add(self, name: str) -> None:
-        """Raises SlowmoError when there is no such interpolator, nor what it needs."""
+        """Look up what serves it; raises SlowmoError when there is no such interpolator, or what it needs is absent."""
         from slowmo_pipeline.endpoint.record import is_deployed
         from slowmo_pipeline.machine.local_endpoints import local_endpoints
 
@@ -88,6 +88,6 @@ def make_all(
                         copies.deliver(pipeline.storage, outcome.key, place)
                     print(place or pipeline.storage.display_path(outcome.key), flush=True)
             except KeyboardInterrupt:
-                stderr.print("Interrupted. The same command goes on where this one was.")
+                stderr.print("Interrupted. The same command goes on where this one stopped.")
                 raise typer.Exit(INTERRUPTED) from None
     return not_whole

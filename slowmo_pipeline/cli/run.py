@@ -116,14 +116,14 @@ def _made_anew(video_id: str) -> Task:
 
 def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[Task]:
     """The videos that an older model made than their endpoint runs now."""
-    from slowmo_pipeline.steps.video_status import NONE_OUTDATED, known_videos, maker
+    from slowmo_pipeline.steps.video_status import NONE_OUTDATED, VideoStatuses
 
-    tasks = []
-    for video_id in known_videos(storage):
+    tasks, statuses = [], VideoStatuses(storage)
+    for video_id in statuses.video_ids:
         with failures.told(video_id):
-            made = maker(storage, video_id)
-            if made and made.is_outdated:
-                needed.add(made.interpolator)
+            status = statuses.of(video_id)
+            if status.is_outdated and status.interpolator:
+                needed.add(status.interpolator)
                 tasks.append(_made_anew(video_id))
     if not tasks:
         print(NONE_OUTDATED, file=sys.stderr)

@@ -31,7 +31,7 @@ def describe(sagemaker: "SageMakerClient", name: str) -> "DescribeEndpointOutput
 
 
 def is_not_found(error: ClientError) -> bool:
-    """Whether SageMaker does not find what a request names, for which it has no error code of its own."""
+    """Whether the error says that the named thing does not exist: SageMaker has no error code for that."""
     return "Could not find" in error.response["Error"].get("Message", "")
 
 
@@ -50,7 +50,7 @@ def why_lost(name: str) -> str | None:
 
 
 def known_lost(name: str, log: logging.Logger) -> str | None:
-    """As `why_lost`, for sensors, which ask again soon: what SageMaker does not tell is logged, and gives None."""
+    """As `why_lost`, for callers that soon ask again: if SageMaker cannot be asked, that is logged, and gives None."""
     try:
         return why_lost(name)
     except EndpointError as error:

@@ -1,4 +1,4 @@
-"""The interpolators by name, an entry each, and how one is made. Nothing here imports what an interpolator needs.
+"""The interpolators by name, an entry each, and how one is made. Importing this module imports nothing that one needs.
 
 An interpolator is one folder beside this file and one entry in INTERPOLATORS. The command line, the local endpoint and
 the container ask the entry. What DJL Serving shall install for it stands in its folder's requirements.txt.
@@ -99,7 +99,7 @@ class Weights:
     file: str
     """Each such folder has it at its top."""
     obtain: str
-    """What somebody shall do who has none: the end of a sentence."""
+    """How to get one: the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class CatalogEntry:
     busy_on_all_cores: bool = False
     """Whether it uses every core by itself and holds a large model, so that one a machine is best."""
     devices: str | None = None
-    """`module:callable` that names the devices to load it on, one each; the factory takes one as `device`. Without
-    any, and where None, it is made once and told no device."""
+    """`module:callable` that lists devices: one interpolator is made for each, with the keyword argument `device`. When
+    it lists none, and where this is None, one is made without."""
     extra: str | None = None
     """The extra of setup.cfg with what its modules import."""
 
@@ -126,8 +126,8 @@ class CatalogEntry:
         return InterpolatorSpec(self.factory, {**weights, **options})
 
     @property
-    def command_line(self) -> tuple[str, ...]:
-        """Names of what the commands take for it that start a local endpoint; `model` is the folder of its weights."""
+    def local_options(self) -> tuple[str, ...]:
+        """Names of its options for commands that start a local endpoint; `model` is the folder of its weights."""
         model = () if self.weights is None else ("model",)
         return (*model, *(option.name for option in self.options if option.help))
 
@@ -162,8 +162,8 @@ _FILM = CatalogEntry(
         Option(
             "precision",
             is_number=False,
-            help="float32, tf32 (whose factors GPUs from Ampere on round to 10 bits) or float16; unset: TensorFlow's "
-            "own, in a package tf32.",
+            help="float32, float16, or tf32 (GPUs since Ampere round factors to 10 bits); unset: TensorFlow's own, "
+            "in a package tf32.",
             packaged="tf32",
         ),
     ),

@@ -13,14 +13,14 @@ from slowmo_pipeline.serving.local.endpoint_spec import EndpointSpec
 def local_endpoints(interpolators: Iterable[str], chosen: Mapping[str, Any] | None = None) -> list[str]:
     """What the local endpoint is to serve: how to make it, unless a live one has it and nothing special is asked.
 
-    `chosen` holds options by the names of `CatalogEntry.command_line`; each interpolator gets those that it takes.
+    `chosen` holds options by the names of `CatalogEntry.local_options`; each interpolator gets those that it takes.
     """
     home = current_home()
     live = live_endpoint(home.endpoint)
     entries = []
     for name in sorted(set(interpolators)):
         # A live server may have endpoints under names of their own.
-        taken = INTERPOLATORS[name].command_line if name in INTERPOLATORS else ()
+        taken = INTERPOLATORS[name].local_options if name in INTERPOLATORS else ()
         own = {option: value for option, value in (chosen or {}).items() if option in taken}
         if live is not None and live.serves(name) and not own:
             entries.append(name)

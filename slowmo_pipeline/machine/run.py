@@ -99,8 +99,8 @@ def open_pipeline(
     with ExitStack() as stack:
         instance = stack.enter_context(open_instance(home))
         if not instance.get_python_log_dagster_handler_config():
-            # Of none Dagster makes an empty configuration of Python's logging, which closes every handler there is,
-            # and with them the log files of a program that calls this.
+            # Without any, Dagster would configure Python's logging with nothing, which closes all handlers, and so
+            # the log files of a program that calls this.
             instance.get_yaml_python_handlers = list  # type: ignore[method-assign]
         if endpoints:
             stack.enter_context(use_endpoint(home.endpoint, storage.url, workers=workers, endpoints=endpoints))
@@ -136,6 +136,6 @@ def _in_run(event: dg.DagsterEvent, run_id: str) -> str:
 
 
 def _failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
-    """Not those that warn: what they warn of is told in words."""
+    """Names of the checks that failed as errors; warnings are told as notes."""
     found = result.get_asset_check_evaluations()
     return tuple(each.check_name for each in found if not each.passed and each.severity == dg.AssetCheckSeverity.ERROR)

@@ -63,16 +63,16 @@ def slow_motion(
 ) -> Result:
     """Make the slow motion of a video file, as `slowmo run` does, and return once it is finished.
 
-    `options` are settings by name, such as `slowdown=4` or `codec="prores"`. They win over those that are set in
-    `settings`, those over CLIP.slowmo.json beside the clip, and that over the storage's settings.json.
+    `options` are settings by name, such as `slowdown=4` or `codec="prores"`. They win over those set in
+    `settings`, then come CLIP.slowmo.json beside the clip and the storage's settings.json.
 
     `output` is a file or a folder for a copy of the result. A folder gets it under the clip's name, and an existing
     file is replaced only with `overwrite`. SLOWMO_HOME and SLOWMO_STORAGE say where the work lives. What an earlier
     call made, or left half done, is not made again.
 
-    It may be called again and again, and from any thread: calls take turns. Where an event loop runs it blocks that:
-    there `await asyncio.to_thread(slow_motion, …)`. Ctrl-C is a KeyboardInterrupt as ever, and the next call goes on
-    where that one was.
+    It may be called again and again, and from any thread: calls take turns. A running event loop is blocked meanwhile,
+    unless the call is `await asyncio.to_thread(slow_motion, …)`. Ctrl-C is a KeyboardInterrupt as ever, and the next
+    call goes on where that one stopped.
 
     Raises SlowmoError, whose message names the next step: SettingsError for a bad value, StorageError for a clip that
     cannot be read or an output that cannot be written, RunFailedError for what went wrong on the way.
@@ -105,7 +105,7 @@ def slow_motion(
 def _no_running_loop() -> Iterator[None]:
     """Hide the event loop that runs in this thread, as it does in a notebook: Dagster runs one of its own.
 
-    It stands still meanwhile anyway.
+    The call blocks it in any case.
     """
     loop = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
@@ -117,7 +117,7 @@ def _no_running_loop() -> Iterator[None]:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Give back the handlers of signals: Dagster has SIGTERM do what SIGINT does, and leaves it so."""
+    """Restore the signal handlers: Dagster makes SIGTERM act like SIGINT, and does not undo that."""
     is_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if is_main}
     try:

@@ -70,7 +70,7 @@ class Interpolation:
         self._marker_key = VideoKeys(active.video_id).pending
         self._tracker = ChunkTracker(storage, self._keys, self._plan.chunks, self._served, self._held)
         self._told: str | None = None
-        """What was last told to keep the endpoint."""
+        """The trouble of the endpoint that was told last, so that each is told once."""
         self._sizes: dict[str, int] | None = None
 
     def run(self, *, wait: bool) -> Interpolated:
@@ -91,7 +91,7 @@ class Interpolation:
                 self._take_over_marker()
                 return Interpolated(True, submitted, len(self._plan.chunks))
             if not wait:
-                self._mark_pending()  # before as well: a run that dies while it submits is finished by the sensor
+                self._mark_pending()  # before as well: the sensor takes over from a run that dies while it submits
             submitted += self._submit(state)
             if not wait:
                 self._mark_pending()
@@ -189,7 +189,7 @@ class Interpolation:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
         found = served(self._storage, self._versions.interpolator)
         if found.model_id != self._versions.model_id:
-            # With its marker, if it has one: the completion sensor changes the video to that model.
+            # The marker, if any, stays: by it the completion sensor changes the video to that model.
             raise EndpointError(
                 f"The endpoint {self._versions.interpolator} now runs {found.model_id}, the chunks were cut for "
                 f"{self._versions.model_id}: materialise frame_chunks again."
@@ -206,7 +206,7 @@ class Interpolation:
             raise EndpointError(lost)
 
     def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
-        """An endpoint says nothing of an input that is missing, and little of one that is too large: look before."""
+        """Check the inputs: endpoints do not tell that one is missing, and little of one that is too large."""
         limit = self._served().max_body_bytes
         if self._sizes is None:
             self._sizes = {entry.key: entry.size for entry in self._storage.list(self._active.keys.chunks)}
@@ -227,7 +227,7 @@ class Interpolation:
         self._storage.delete([self._marker_key])
 
     def _take_over_marker(self) -> None:
-        """A marker stays until the results are assembled, as some may be another model's. Then it has to be theirs."""
+        """Rewrite a marker of another plan or model as ours: it stays until assembly, which may refuse results."""
         before = self._marker()
         if before is not None and not self._is_ours(before):
             self._mark_pending()
@@ -261,7 +261,7 @@ class Interpolation:
         self._storage.delete(self._failures_of(receipt for _, receipt, _ in failed))
 
     def _failures_of(self, receipts: Iterable[Receipt]) -> Iterator[str]:
-        """Keys of the failure objects of these receipts: many looks list all failures, so what was acted on goes."""
+        """Keys of these receipts' failure objects: they go once acted on, since every look lists all failures."""
         for receipt in receipts:
             if receipt.failure_location:
                 yield self._storage.key_of(receipt.failure_location)

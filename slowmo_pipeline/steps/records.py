@@ -1,7 +1,7 @@
 """What the steps leave in the storage for each other, as records that are parsed at the door.
 
-A torn record is told by its name. What can be made anew without it counts as missing: the step that writes it runs
-again, and ends with the same bytes.
+The error for a torn record names it. One that a step can make anew counts as missing: the step makes it again, and ends
+with the same bytes.
 """
 
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ class ActiveVersions(Record):
     plan: str
     """The plan hash."""
     interpolator: str
-    """The endpoint's name."""
+    """Name of the endpoint; a local one has that of an entry of the catalog."""
     model_id: str
 
 
@@ -183,7 +183,7 @@ def read_active_plan(storage: Storage, video_id: str) -> ActivePlan:
 
 @contextmanager
 def _made_anew_by(asset: str) -> Iterator[None]:
-    """Tell of a torn record what mends it."""
+    """Add to the error for a torn record which asset to materialise, since that writes it anew."""
     try:
         yield
     except DamagedRecordError as error:
@@ -197,7 +197,7 @@ def read_final(storage: Storage, video_id: str) -> Final | None:
 
 
 def read_final_record(storage: Storage, video_id: str) -> Final | None:
-    """What `read_final` tells, whether the video itself is still there or not."""
+    """As `read_final`, but without looking whether the video itself is still there."""
     return read_if_whole(storage, Final, VideoKeys(video_id).finals[0], torn="The final video is assembled anew.")
 
 

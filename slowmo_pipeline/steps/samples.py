@@ -59,7 +59,7 @@ def _place_of(plan: Plan, frame: int) -> Place | None:
         return Place(frame, output, Fraction(0))
     own = timeline.source.time(frame) * timeline.slowdown * timeline.frame_rate
     output = round(own)
-    # A gap that is held shows its first frame all through.
+    # A gap that is repeated shows its first frame all through.
     if (
         abs(output - own) > NEAR
         or output >= timeline.output_count

@@ -33,8 +33,10 @@ class VideoStatus:
     notes: int
     losses: int
     """How many sentences its result came with."""
+    interpolator: str | None
+    """What its settings name; None before it was inspected."""
     is_outdated: bool
-    """Whether its result was made by another model than its endpoint runs now."""
+    """Whether its result was made by another model than the endpoint of its interpolator runs now."""
 
     @property
     def is_finished(self) -> bool:
@@ -43,9 +45,10 @@ class VideoStatus:
 
 
 class VideoStatuses:
-    """Where videos stand, from one listing of what is stored and two small objects each.
+    """Where videos stand, from two listings and two small objects for each video.
 
-    Three, for a video of which another model makes the same plan anew; and the record of each endpoint once.
+    A third is read for one that has both a final video and chunks, since another model may make it anew. The record of
+    an endpoint is read once.
     """
 
     def __init__(self, storage: Storage, *, only: str | None = None) -> None:
@@ -54,7 +57,7 @@ class VideoStatuses:
         self._stored: dict[str, set[str]] = {}
         try:
             self._add_below(VideoKeys(only).prefix if only else VIDEOS)
-        except StorageError:  # a folder between them that cannot be read: each by itself, then
+        except StorageError:  # one folder cannot be read: each video is listed by itself, in of()
             self._stored = {video_id: set() for video_id in storage.folders(VIDEOS)}
             self._is_listed = False
         else:
@@ -64,8 +67,9 @@ class VideoStatuses:
 
     @property
     def video_ids(self) -> tuple[str, ...]:
-        """The ids of all registered videos, sorted; other folders between theirs are nobody's."""
-        return tuple(sorted(filter(is_video_id, self._stored)))
+        """The ids of all registered videos, sorted; folders that are no video's are ignored."""
+        ids = sorted(filter(is_video_id, self._stored))
+        return tuple(each for each in ids if not self._is_listed or VideoKeys(each).source in self._stored[each])
 
     def _add_below(self, prefix: str) -> None:
         for entry in self._storage.list(prefix):
@@ -86,6 +90,7 @@ class VideoStatuses:
             result=final.key if final else None,
             notes=len(final.notes) if final else 0,
             losses=len(final.losses) if final else 0,
+            interpolator=source.settings.interpolator if source else None,
             is_outdated=is_outdated,
         )
 
@@ -104,7 +109,7 @@ class VideoStatuses:
     def _state(self, video_id: str, source: Source, final: Final | None, *, is_outdated: bool) -> str:
         plan, stored = VideoKeys(video_id).plan(source.plan), self._stored[video_id]
         chunks = {key for key in stored if key.startswith(plan.chunks)}
-        # Of a finished video no chunks are left: where there are, it is being made anew, or was not tidied up.
+        # Finishing a video deletes its chunks: any that are left mean that it is made anew, or was not tidied up.
         if final and not chunks and final.recipe == recipe_of(source, str(final.recipe["model_id"])):
             return OUTDATED if is_outdated else FINISHED
         versions = read_active_versions(self._storage, video_id) if VideoKeys(video_id).current in stored else None
@@ -156,7 +161,7 @@ def maker(storage: Storage, video_id: str) -> Maker | None:
 
 
 def known_videos(storage: Storage) -> tuple[str, ...]:
-    """The ids of all registered videos, sorted; other folders between theirs are nobody's."""
+    """The ids of all registered videos, sorted; folders that are no video's are ignored."""
     return tuple(filter(is_video_id, storage.folders(VIDEOS)))
 
 

@@ -30,10 +30,10 @@ S3_REQUEST: Any = {
     "retries": {"mode": "standard", "total_max_attempts": 8},
     "tcp_keepalive": True,
 }
-"""A busy bucket is sat out for half a minute, and a line that stands still for a minute at a time."""
+"""A busy bucket is asked again for half a minute; a line that stands still counts as lost after a minute."""
 
 S3_CONFLICT_PAUSES_SECONDS = (0.5, 1, 2, 4)
-"""At most, before an object that somebody else creates as well is looked at again."""
+"""Longest pauses before creating an object is tried again that somebody else creates at the same time."""
 
 BUSY_SECONDS = 120
 """How long an endpoint may be throttled or broken before a run gives up."""

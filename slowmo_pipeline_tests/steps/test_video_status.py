@@ -45,7 +45,9 @@ def keys_of(storage: Storage, video_id: str) -> set[str]:
 
 def test_states_on_the_way(storage: Storage) -> None:
     video_id = register(storage, UPLOAD)
-    assert status(storage, video_id) == VideoStatus(video_id, "registered", None, notes=0, losses=0, is_outdated=False)
+    assert status(storage, video_id) == VideoStatus(
+        video_id, "registered", None, notes=0, losses=0, interpolator=None, is_outdated=False
+    )
 
     drop_and_cut(storage)
     assert status(storage, video_id).state == "0 of 4 chunks interpolated"
@@ -55,8 +57,15 @@ def test_states_on_the_way(storage: Storage) -> None:
 
     final = finish(storage, video_id)
     assert status(storage, video_id) == VideoStatus(
-        video_id, "finished", final.key, notes=1, losses=0, is_outdated=False
+        video_id, "finished", final.key, notes=1, losses=0, interpolator="flow", is_outdated=False
     )
+
+
+def test_what_a_deleted_video_leaves_is_none(storage: Storage) -> None:
+    video_id = register(storage, UPLOAD)
+    storage.write(VideoKeys("gone-0123456789abcdef").info, b"{}")
+
+    assert VideoStatuses(storage).video_ids == (video_id,)
 
 
 def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folder: Storage) -> None:

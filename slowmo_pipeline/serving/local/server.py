@@ -60,7 +60,7 @@ def serve(
 
     `port` 0 takes a free one. Each worker loads all `endpoints` (see EndpointSpec.parse); `workers` None means one a
     core, or one a GPU (one alone without any) where an interpolator uses all of it by itself. With `until_unused` it
-    also ends once nobody uses it (owner.use_endpoint). With `open_to_all` it takes requests without its token, of any
+    also ends once nobody uses it (endpoint/local.py). With `open_to_all` it takes requests without its token, of any
     user of this machine. Raises HomeError when another server owns the folder, and
     EndpointError when the port is taken or a worker cannot load its interpolators.
     """
