@@ -2,7 +2,7 @@
 
 import sys
 
-_INTERRUPTED = 130
+_EXIT_INTERRUPTED = 130
 """As shells report a program that SIGINT ended."""
 
 
@@ -13,7 +13,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(_EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

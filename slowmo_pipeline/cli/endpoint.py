@@ -106,14 +106,14 @@ def delete(name: Name = DEFAULT_NAME) -> None:
 @contextmanager
 def _shown(title: str, changes: Iterable[str]) -> Iterator["Progress"]:
     """Progress while it lasts, and at the end, also at a bad one, what was changed."""
-    from slowmo_pipeline.machine.console import INTERRUPTED, shown_progress
+    from slowmo_pipeline.machine.console import EXIT_INTERRUPTED, shown_progress
 
     try:
         with _ended_alike(), shown_progress(title) as progress:
             yield progress
     except KeyboardInterrupt as interrupt:
         print(f"Interrupted. The same command goes on where this one stopped. {interrupt}".rstrip(), file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         _print_lines(changes)
 

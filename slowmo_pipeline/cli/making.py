@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.storage.base import Storage
 
-NOT_WHOLE = 3
+EXIT_NOT_WHOLE = 3
 """The exit code of `--strict` when frames or sound were lost, or a check failed."""
 
 
@@ -69,9 +69,9 @@ def make_all(
     copies: "Output | None",
 ) -> int:
     """Make them, print where the results lie, and tell of each; returns how many are not whole."""
-    from slowmo_pipeline.machine.console import INTERRUPTED, shown_progress, stderr, tell
+    from slowmo_pipeline.machine.console import EXIT_INTERRUPTED, shown_progress, stderr, tell
 
-    not_whole = 0
+    incomplete = 0
     # Imports Dagster, which takes a second: not for --help.
     from slowmo_pipeline.machine.run import open_pipeline
 
@@ -83,11 +83,11 @@ def make_all(
                     with shown_progress(name) as progress:
                         outcome = make(pipeline, progress)
                     tell(name, outcome, seconds=time.monotonic() - began)
-                    not_whole += bool(outcome.grave)
+                    incomplete += bool(outcome.grave)
                     if copies and place:
                         copies.deliver(pipeline.storage, outcome.key, place)
                     print(place or pipeline.storage.display_path(outcome.key), flush=True)
             except KeyboardInterrupt:
                 stderr.print("Interrupted. The same command goes on where this one stopped.")
-                raise typer.Exit(INTERRUPTED) from None
-    return not_whole
+                raise typer.Exit(EXIT_INTERRUPTED) from None
+    return incomplete

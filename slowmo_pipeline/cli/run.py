@@ -9,7 +9,7 @@ import typer
 
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Workers
-from slowmo_pipeline.cli.making import NOT_WHOLE, Needed, Task, make_all
+from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
 from slowmo_pipeline.cli.options import GivenLimits, with_settings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
@@ -97,7 +97,7 @@ def run(
     not_whole = make_all(storage, tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
     failures.end(count)
     if strict and not_whole:
-        raise typer.Exit(NOT_WHOLE)
+        raise typer.Exit(EXIT_NOT_WHOLE)
 
 
 def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None) -> Task:

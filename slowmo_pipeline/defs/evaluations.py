@@ -26,14 +26,15 @@ def by_served_model(storage: Storage, video_id: str) -> dg.AssetCheckResult | No
     made = maker(storage, video_id)
     if made is None:
         return None
-    anew = f"It is {made.served} that {made.interpolator} runs now. Run the video again, or `slowmo run --outdated`."
+    now = f"It is {made.served_model_id} that {made.interpolator} runs now."
+    anew = f"{now} Run the video again, or `slowmo run --outdated`."
     return dg.AssetCheckResult(
         asset_key=BY_SERVED_MODEL.asset_key,
         check_name=BY_SERVED_MODEL.name,
         passed=not made.is_outdated,
         severity=dg.AssetCheckSeverity.WARN,
         description=anew if made.is_outdated else None,
-        metadata={"model": made.model_id, "served_model": made.served or "none"},
+        metadata={"model": made.model_id, "served_model": made.served_model_id or "none"},
     )
 
 

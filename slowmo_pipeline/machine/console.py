@@ -17,7 +17,7 @@ from slowmo_pipeline.progress import LogProgress, RunProgress
 # What is printed are words and paths: [brackets] and :colons: of theirs are not for Rich.
 stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 """The exit code of a command that was interrupted, as shells report a program that SIGINT ended."""
 
 

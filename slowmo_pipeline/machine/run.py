@@ -83,7 +83,7 @@ class Pipeline:
             raise KeyboardInterrupt  # which Dagster had caught
         if not result.success:
             raise RunFailedError(
-                _in_run(failures[0], run_id) if failures else f"The run {run_id} failed; `slowmo up` shows why."
+                _reason_and_run(failures[0], run_id) if failures else f"The run {run_id} failed; `slowmo up` shows why."
             )
         outcome = outcome_of(self.storage, video_id, failed_checks=_failed_checks(result))
         if outcome is None:
@@ -127,10 +127,10 @@ def failure_of(instance: dg.DagsterInstance, video_id: str) -> str | None:
         return None
     entries = instance.all_logs(runs[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     events = [entry.dagster_event for entry in entries if entry.dagster_event]
-    return _in_run(events[0], runs[0].run_id) if events else f"the run {runs[0].run_id} was ended from outside"
+    return _reason_and_run(events[0], runs[0].run_id) if events else f"the run {runs[0].run_id} was ended from outside"
 
 
-def _in_run(event: dg.DagsterEvent, run_id: str) -> str:
+def _reason_and_run(event: dg.DagsterEvent, run_id: str) -> str:
     reason = reason_of(event)
     return f"{reason} (run {run_id})" if event.step_failure_data.user_failure_data is None else reason
 

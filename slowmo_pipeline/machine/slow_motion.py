@@ -86,8 +86,8 @@ def slow_motion(
     storage = open_storage(home.storage_url)
     chosen = settings_of(source, defaults=defaults(storage), options=given)
     path = place.of(source, codec=chosen.codec) if place else None
-    served = [] if is_deployed(storage, chosen.interpolator) else local_endpoints([chosen.interpolator])
-    with _TURN, _no_running_loop(), _handlers_kept(), open_pipeline(home, storage, endpoints=served) as pipeline:
+    local_specs = [] if is_deployed(storage, chosen.interpolator) else local_endpoints([chosen.interpolator])
+    with _TURN, _no_running_loop(), _handlers_kept(), open_pipeline(home, storage, endpoints=local_specs) as pipeline:
         outcome = pipeline.run_clip(source, chosen, _Listener(on_progress))
     if place and path:
         place.deliver(storage, outcome.key, path)

@@ -68,7 +68,7 @@ class Interpolation:
         self._versions = active.versions
         self._keys = active.result_keys
         self._marker_key = VideoKeys(active.video_id).pending
-        self._tracker = ChunkTracker(storage, self._keys, self._plan.chunks, self._served, self._held)
+        self._tracker = ChunkTracker(storage, self._keys, self._plan.chunks, self._record, self._ask_what_is_held)
         self._told: str | None = None
         """The trouble of the endpoint that was told last, so that each is told once."""
         self._sizes: dict[str, int] | None = None
@@ -98,7 +98,7 @@ class Interpolation:
                 if submitted == 0:
                     self._check_not_lost()
                 return Interpolated(False, submitted, len(self._plan.chunks))
-            time.sleep(self._reached().poll_seconds)
+            time.sleep(self._live_endpoint().poll_seconds)
 
     def _give_up_on_hopeless(self, state: ChunkStates) -> None:
         hopeless = [
@@ -125,18 +125,18 @@ class Interpolation:
         self._check_acceptable(chunks)
         for chunk in chunks:
             before = failed.get(chunk.index)
-            receipt = self._submitted(chunk, attempt=before.attempt + 1 if before else 1)
+            receipt = self._submit_patiently(chunk, attempt=before.attempt + 1 if before else 1)
             write_record(self._storage, self._keys.receipt(chunk.index), receipt)
             self._tracker.receipts[chunk.index] = receipt
             if before:
                 self._storage.delete(self._failures_of([before]))
         return len(chunks)
 
-    def _submitted(self, chunk: Chunk, *, attempt: int) -> Receipt:
+    def _submit_patiently(self, chunk: Chunk, *, attempt: int) -> Receipt:
         """Submit a chunk; an endpoint that is busy, or being started again, is given time."""
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
-            endpoint = self._endpoint or self._reached()
+            endpoint = self._endpoint or self._live_endpoint()
             try:
                 return endpoint.submit(
                     input_key=self._active.keys.chunk(chunk.index),
@@ -152,7 +152,7 @@ class Interpolation:
                 # Other runs wait for the same endpoint: not all at the same moment.
                 time.sleep(BUSY_PAUSE_SECONDS * random.uniform(0.5, 1))
 
-    def _reached(self) -> AsyncEndpoint:
+    def _live_endpoint(self) -> AsyncEndpoint:
         """The endpoint, alive. A local one that died is given time: `slowmo up` starts it again, at a new address."""
         deadline = time.monotonic() + RESTART_SECONDS
         while True:
@@ -168,7 +168,7 @@ class Interpolation:
                     raise
                 time.sleep(1)
 
-    def _held(self) -> Held | None:
+    def _ask_what_is_held(self) -> Held | None:
         """What a local endpoint holds of these chunks; None when it is SageMaker's, or nobody answers just now."""
         try:
             self._endpoint = self._endpoint or self._connect(self._versions.interpolator)
@@ -185,7 +185,7 @@ class Interpolation:
             )
         self._told = trouble
 
-    def _served(self) -> EndpointRecord:
+    def _record(self) -> EndpointRecord:
         """What the endpoint is now; EndpointError when it is none that can make these results."""
         found = served(self._storage, self._versions.interpolator)
         if found.model_id != self._versions.model_id:
@@ -201,13 +201,13 @@ class Interpolation:
 
         Not knowing is an error as well. The sensor asks once for each reason, so this run has to tell.
         """
-        name = self._served().sagemaker_endpoint
+        name = self._record().sagemaker_endpoint
         if name is not None and (lost := why_lost(name)):
             raise EndpointError(lost)
 
     def _check_acceptable(self, chunks: Iterable[Chunk]) -> None:
         """Check the inputs: endpoints do not tell that one is missing, and little of one that is too large."""
-        limit = self._served().max_body_bytes
+        limit = self._record().max_body_bytes
         if self._sizes is None:
             self._sizes = {entry.key: entry.size for entry in self._storage.list(self._active.keys.chunks)}
         for chunk in chunks:

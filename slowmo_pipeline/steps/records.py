@@ -38,7 +38,7 @@ class Registered(Record):
     """Its key."""
 
 
-class _Looked(Record):
+class _HasSha256(Record):
     sha256: str | None = None
 
 
@@ -134,7 +134,7 @@ class _Known:
 
 def parse_source(data: bytes, *, where: str) -> Source | None:
     """source.json; None when the upload is registered and was not inspected yet. Raises DamagedRecordError."""
-    looked = _Looked.from_json(data, where=where).sha256 is not None
+    looked = _HasSha256.from_json(data, where=where).sha256 is not None
     return Source.from_json(data, where=where) if looked else None
 
 

@@ -63,7 +63,7 @@ class VideoStatuses:
         else:
             self._is_listed = True
         self._finals = {entry.key for entry in storage.list(FINALS)}
-        self._served: dict[str, str | None] = {}
+        self._served_model_ids: dict[str, str | None] = {}
 
     @property
     def video_ids(self) -> tuple[str, ...]:
@@ -101,10 +101,10 @@ class VideoStatuses:
 
     def _is_outdated(self, source: Source, final: Final) -> bool:
         interpolator = source.settings.interpolator
-        if interpolator not in self._served:
+        if interpolator not in self._served_model_ids:
             now = served_now(self._storage, interpolator)
-            self._served[interpolator] = now.model_id if now else None
-        return self._served[interpolator] not in (None, final.recipe["model_id"])
+            self._served_model_ids[interpolator] = now.model_id if now else None
+        return self._served_model_ids[interpolator] not in (None, final.recipe["model_id"])
 
     def _state(self, video_id: str, source: Source, final: Final | None, *, is_outdated: bool) -> str:
         plan, stored = VideoKeys(video_id).plan(source.plan), self._stored[video_id]
@@ -142,13 +142,13 @@ class Maker:
 
     interpolator: str
     model_id: str
-    served: str | None
+    served_model_id: str | None
     """The model that the endpoint of the interpolator runs; None once it was deleted: nothing newer is known then."""
 
     @property
     def is_outdated(self) -> bool:
         """Whether the video was made by another model than is served now."""
-        return self.served not in (None, self.model_id)
+        return self.served_model_id not in (None, self.model_id)
 
 
 def maker(storage: Storage, video_id: str) -> Maker | None:
