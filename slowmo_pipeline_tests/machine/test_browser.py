@@ -32,7 +32,7 @@ PATIENCE_MILLISECONDS = 600_000
 
 
 @dataclass(frozen=True)
-class EndpointRecord:
+class RunningUi:
     """The running `slowmo up`, with finished videos."""
 
     processes: Processes
@@ -41,14 +41,14 @@ class EndpointRecord:
     @property
     def job(self) -> str:
         """The address of the job that makes a video."""
-        return f"http://127.0.0.1:{self.port}/locations/slowmo_pipeline/defs/jobs/slow_motion"
+        return f"http://127.0.0.1:{self.port}/locations/slowmo_pipeline/jobs/slow_motion"
 
     def left(self) -> set[str]:
         return left(self.processes.home.dagster)
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointRecord]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUi]:
     folder, port = tmp_path_factory.mktemp("up"), free_port()
     with Processes(folder) as processes:
         processes.up(port)
@@ -56,7 +56,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointRecord]:
             drop(make_clip(folder / name, speed=speed), processes.uploads / name)
         eventually(lambda: len(processes.finals()) == len(CLIPS))
         eventually(lambda: all(run.is_finished for run in processes.runs()))
-        yield EndpointRecord(processes, port)
+        yield RunningUi(processes, port)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def elsewhere() -> Iterator[str]:
         server.shutdown()
 
 
-def attack(up: EndpointRecord, page: Page, address: str) -> dict[str, str]:
+def attack(up: RunningUi, page: Page, address: str) -> dict[str, str]:
     """Open the page; what it came to know. The report tells that beside what each way did."""
     page.goto(address)
     log: dict[str, str] = page.evaluate("attack()")
@@ -106,7 +106,7 @@ def attack(up: EndpointRecord, page: Page, address: str) -> dict[str, str]:
     return log
 
 
-def test_a_page_of_another_origin_reads_and_changes_nothing(up: EndpointRecord, page: Page, elsewhere: str) -> None:
+def test_a_page_of_another_origin_reads_and_changes_nothing(up: RunningUi, page: Page, elsewhere: str) -> None:
     before = up.left()
     log = attack(up, page, f"{elsewhere}#127.0.0.1:{up.port}")
     assert up.left() == before
@@ -115,7 +115,7 @@ def test_a_page_of_another_origin_reads_and_changes_nothing(up: EndpointRecord, 
     assert log["frame"] == ""
 
 
-def test_a_page_whose_name_was_bound_to_this_machine_reads_and_changes_nothing(up: EndpointRecord, page: Page) -> None:
+def test_a_page_whose_name_was_bound_to_this_machine_reads_and_changes_nothing(up: RunningUi, page: Page) -> None:
     """It is of one origin with what it asks, in the eyes of the browser."""
     before, address = up.left(), f"http://{REBOUND}:{up.port}/attack"
     page.route(address, lambda route: route.fulfill(path=ATTACK))
@@ -127,13 +127,13 @@ def test_a_page_whose_name_was_bound_to_this_machine_reads_and_changes_nothing(u
     assert log["frame"] == ""
 
 
-def test_a_link_on_another_page_leads_to_the_ui(up: EndpointRecord, page: Page, elsewhere: str) -> None:
+def test_a_link_on_another_page_leads_to_the_ui(up: RunningUi, page: Page, elsewhere: str) -> None:
     page.goto(elsewhere)
     page.evaluate("address => location.assign(address)", up.job)
     expect(page.get_by_role("button", name="Launch Run").or_(page.get_by_text("View 4 assets")).first).to_be_visible()
 
 
-def test_the_launchpad_launches_a_run_which_is_followed_live(up: EndpointRecord, page: Page) -> None:
+def test_the_launchpad_launches_a_run_which_is_followed_live(up: RunningUi, page: Page) -> None:
     heard: list[str] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(str(frame))))
     page.goto(f"{up.job}/playground")
@@ -146,7 +146,7 @@ def test_the_launchpad_launches_a_run_which_is_followed_live(up: EndpointRecord,
     assert any(run.run_id in frame and "RunSuccessEvent" in frame for frame in heard)
 
 
-def test_a_backfill_is_launched_and_seen_to_finish(up: EndpointRecord, page: Page) -> None:
+def test_a_backfill_is_launched_and_seen_to_finish(up: RunningUi, page: Page) -> None:
     page.goto(f"{up.job}/partitions")
     page.get_by_role("button", name="Materialize").first.click()
     page.get_by_role("button", name="All", exact=True).click()

@@ -22,7 +22,7 @@ PROXY = "ui.example"
 
 
 @dataclass(frozen=True)
-class EndpointRecord:
+class RunningUi:
     """The running `slowmo up`, which a proxy may reach."""
 
     processes: Processes
@@ -48,14 +48,14 @@ class EndpointRecord:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointRecord]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUi]:
     port = free_port()
     with Processes(tmp_path_factory.mktemp("up")) as processes:
-        yield EndpointRecord(processes, processes.up(port, "--allow-host", PROXY), port)
+        yield RunningUi(processes, processes.up(port, "--allow-host", PROXY), port)
 
 
 @pytest.fixture(scope="module")
-def broken(up: EndpointRecord) -> EndpointRecord:
+def broken(up: RunningUi) -> RunningUi:
     """Without the process that holds the code location, which is a child of a child; ended by that."""
     kill(process for process in up.processes.alive() if "dagster api grpc" in command_line(process))
     up.command.process.wait()
@@ -63,14 +63,14 @@ def broken(up: EndpointRecord) -> EndpointRecord:
 
 
 @pytest.mark.parametrize(("name", "request_"), [pytest.param(*attack, id=attack[0]) for attack in attacks()])
-def test_what_a_web_page_sends_is_refused_and_changes_nothing(up: EndpointRecord, name: str, request_: Request) -> None:
+def test_what_a_web_page_sends_is_refused_and_changes_nothing(up: RunningUi, name: str, request_: Request) -> None:
     status = request_.status(up.port)
     assert name not in up.left()
     assert status in (400, 403, 405, 415)
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:{port}", "http://localhost:{port}", f"https://{PROXY}"])
-def test_pages_of_the_ui_change_what_they_are_for(up: EndpointRecord, origin: str) -> None:
+def test_pages_of_the_ui_change_what_they_are_for(up: RunningUi, origin: str) -> None:
     name = origin.partition("://")[2].partition(":")[0].replace(".", "-")
     page = (("Origin", origin.format(port=up.port)), ("Sec-Fetch-Site", "same-origin"), JSON)
     assert Request("POST", "/graphql", page, body(name)).status(up.port) == 200
@@ -78,30 +78,30 @@ def test_pages_of_the_ui_change_what_they_are_for(up: EndpointRecord, origin: st
 
 
 @pytest.mark.parametrize("target", ["/report_asset_materialization/told", "/report_asset_observation/told"])
-def test_programs_report_events_as_json(up: EndpointRecord, target: str) -> None:
+def test_programs_report_events_as_json(up: RunningUi, target: str) -> None:
     assert Request("POST", target, (JSON,), '{"data_version": "1"}').status(up.port) == 200
     assert "told" in up.left()
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
-def test_websockets_of_other_pages_are_refused_at_the_handshake(up: EndpointRecord, origin: str) -> None:
+def test_websockets_of_other_pages_are_refused_at_the_handshake(up: RunningUi, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         up.handshake(origin)
     assert refused.value.response.status_code == 403
 
 
-def test_a_websocket_to_another_name_is_refused(up: EndpointRecord) -> None:
+def test_a_websocket_to_another_name_is_refused(up: RunningUi) -> None:
     with pytest.raises(InvalidStatus) as refused:
         up.handshake(f"http://rebound.example:{up.port}", host="rebound.example")
     assert refused.value.response.status_code == 400
 
 
 @pytest.mark.parametrize("origin", [None, "http://127.0.0.1:{port}", f"https://{PROXY}"])
-def test_websockets_of_the_ui_and_of_programs_are_answered(up: EndpointRecord, origin: str | None) -> None:
+def test_websockets_of_the_ui_and_of_programs_are_answered(up: RunningUi, origin: str | None) -> None:
     assert up.handshake(origin and origin.format(port=up.port)) == "connection_ack"
 
 
-def test_no_other_port_is_open_than_the_endpoints_which_looks_at_the_host(up: EndpointRecord) -> None:
+def test_no_other_port_is_open_than_the_endpoints_which_looks_at_the_host(up: RunningUi) -> None:
     endpoint = live_endpoint(up.processes.home.endpoint)
     assert endpoint is not None
     port = urlsplit(endpoint.url).port
@@ -115,18 +115,18 @@ def listening(processes: list[psutil.Process]) -> set[tuple[str, int]]:
     return {(each.laddr.ip, each.laddr.port) for each in connections if each.status == psutil.CONN_LISTEN}
 
 
-def test_the_code_server_is_nobody_elses(up: EndpointRecord) -> None:
+def test_the_code_server_is_nobody_elses(up: RunningUi) -> None:
     sockets = {str(each.laddr) for process in up.processes.alive() for each in process.net_connections("unix")}
     paths = [Path(name) for name in sockets if name.startswith("/")]
     assert paths
     assert all(path.parent.stat().st_mode & 0o77 == 0 for path in paths)
 
 
-def test_the_uploads_are_shown_as_a_path_to_type(up: EndpointRecord) -> None:
+def test_the_uploads_are_shown_as_a_path_to_type(up: RunningUi) -> None:
     assert f"Uploads    {up.processes.uploads}   drop" in up.command.stderr
 
 
-def test_a_part_that_dies_ends_it_with_a_message(broken: EndpointRecord) -> None:
+def test_a_part_that_dies_ends_it_with_a_message(broken: RunningUi) -> None:
     told = broken.command.told()
     assert told.status == 1
     assert "A process of Dagster ended" in told.stderr
