@@ -104,10 +104,11 @@ class VideoStatuses:
         if interpolator not in self._served_model_ids:
             now = served_now(self._storage, interpolator)
             self._served_model_ids[interpolator] = now.model_id if now else None
-        return self._served_model_ids[interpolator] not in (None, final.recipe["model_id"])
+        return _is_older(str(final.recipe["model_id"]), self._served_model_ids[interpolator])
 
     def _state(self, video_id: str, source: Source, final: Final | None, *, is_outdated: bool) -> str:
-        plan, stored = VideoKeys(video_id).plan(source.plan), self._stored[video_id]
+        # What was registered after the listing is not in it.
+        plan, stored = VideoKeys(video_id).plan(source.plan), self._stored.get(video_id, set())
         chunks = {key for key in stored if key.startswith(plan.chunks)}
         # Finishing a video deletes its chunks: any that are left mean that it is made anew, or was not tidied up.
         if final and not chunks and final.recipe == recipe_of(source, str(final.recipe["model_id"])):
@@ -122,6 +123,11 @@ class VideoStatuses:
         # Every chunk without a result was stored when the video was cut.
         total = done | {key.removeprefix(plan.chunks) for key in chunks}
         return f"{len(done)} of {len(total)} chunks interpolated"
+
+
+def _is_older(model_id: str, served_model_id: str | None) -> bool:
+    """Whether another model is served than that one; where none is, nothing newer is known."""
+    return served_model_id not in (None, model_id)
 
 
 def is_made_of(storage: Storage, video_id: str, version: str) -> bool:
@@ -148,7 +154,7 @@ class Maker:
     @property
     def is_outdated(self) -> bool:
         """Whether the video was made by another model than is served now."""
-        return self.served_model_id not in (None, self.model_id)
+        return _is_older(self.model_id, self.served_model_id)
 
 
 def maker(storage: Storage, video_id: str) -> Maker | None:

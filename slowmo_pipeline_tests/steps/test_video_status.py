@@ -68,6 +68,14 @@ def test_what_a_deleted_video_leaves_is_none(storage: Storage) -> None:
     assert VideoStatuses(storage).video_ids == (video_id,)
 
 
+def test_a_video_that_came_after_the_listing_has_a_state(folder: Storage) -> None:
+    statuses = VideoStatuses(folder)
+    video_id = drop(folder)
+    looked(folder, video_id)
+
+    assert statuses.of(video_id).state == "registered"
+
+
 def test_new_settings_make_a_finished_video_unfinished_but_keep_its_result(folder: Storage) -> None:
     video_id, _ = drop_and_cut(folder)
     final = finish(folder, video_id)
