@@ -35,19 +35,32 @@ Items = Annotated[tuple[_Item, ...], Strict(strict=False), FailFast()]
 
 
 # Bounded digits: Fraction("1e999999999") would compute for hours.
-_FRACTION = re.compile(r"0*[1-9][0-9]{0,30}(/0*[1-9][0-9]{0,30})?")
+_FRACTION = re.compile(r"[0-9]{1,31}(/0*[1-9][0-9]{0,30})?")
 
 
 def _fraction(value: object) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if not isinstance(value, str) or not _FRACTION.fullmatch(value):
-        raise ValueError('must be a fraction above 0 such as "30000/1001"')
+        raise ValueError('must be a fraction such as "30000/1001"')
     return Fraction(value)
 
 
-PositiveFraction = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str, return_type=str)]
-"""A fraction above 0, as JSON has none: the text "30000/1001"."""
+def _positive_fraction(value: object) -> Fraction:
+    try:
+        fraction = _fraction(value)
+    except ValueError:
+        fraction = Fraction(0)
+    if fraction <= 0:
+        raise ValueError('must be a fraction above 0 such as "30000/1001"')
+    return fraction
+
+
+ExactFraction = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str, return_type=str)]
+"""A fraction of at least 0, as JSON has none: the text "30000/1001"."""
+
+PositiveFraction = Annotated[Fraction, BeforeValidator(_positive_fraction), PlainSerializer(str, return_type=str)]
+"""The same above 0."""
 
 Count = Annotated[int, Field(ge=0, le=10**9)]
 """A number of frames, or of one frame."""

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from slowmo_pipeline.record import Items, PositiveFraction, Record
 from slowmo_pipeline.video.ticks import runs_of_steps
 
-INFO_FORMAT: Literal[1] = 1
-"""Raised whenever the stored form changes."""
+INFO_FORMAT: Literal[2] = 2
+"""Raised whenever probing finds more, or something else."""
 
 # It ends on ffmpeg's command line, and anything may stand there: what is no date is none.
 _DATE = re.compile(
@@ -37,6 +37,18 @@ def _ticks_of_runs(value: object) -> object:
             raise ValueError(f"must not have {repeat} steps of {step} ticks")
         ticks.extend(range(ticks[-1] + step, ticks[-1] + step * repeat + 1, step))
     return tuple(ticks)
+
+
+class Stretch(Record):
+    """Frames whose times follow from the container's clock by one shift.
+
+    Most videos have one. Where the time stamps start again or jump, in joined recordings say, another begins.
+    """
+
+    frame: int
+    """Number of its first frame."""
+    container_tick: int
+    """What the container's clock shows at it."""
 
 
 class Colour(Record):
@@ -96,7 +108,13 @@ class VideoInfo(Record):
     """What a person should know about the source, a sentence each."""
     losses: Items[str]
     """What of the source could not be used, a sentence each."""
-    format: Literal[1] = INFO_FORMAT
+    later_stretches: Items[Stretch] = ()
+    """Those after the first; the ticks go on from one to the next without a gap."""
+    cut_scores: Items[float] | None = None
+    """For each gap between neighbouring frames how surely a scene cut lies in it; None where nobody looked."""
+    duplicates: Items[int] = ()
+    """Frames that show the one before them once more, while the footage around them moves."""
+    format: Literal[1, 2] = INFO_FORMAT
 
     @property
     def frame_count(self) -> int:
@@ -107,6 +125,11 @@ class VideoInfo(Record):
     def coded_size(self) -> tuple[int, int]:
         """Width and height of the coded pictures, in pixels: rotation not applied."""
         return (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """At least one."""
+        return (Stretch(frame=0, container_tick=self.ticks[0]), *self.later_stretches)
 
     @property
     def first_frame_time(self) -> Fraction:
