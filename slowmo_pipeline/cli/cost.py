@@ -12,7 +12,7 @@ from slowmo_pipeline.cli.options import GivenLimits, with_settings
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, usage
-from slowmo_pipeline.settings import PACE, SlowMotionSettings, parse_limits, parse_settings
+from slowmo_pipeline.settings import FIELDS, PACE, parse_limits, parse_settings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.endpoint.prices import Estimate
@@ -23,7 +23,7 @@ _INTERPOLATOR = _DEPLOYED["interpolator"].default
 _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
 
 
-@with_settings({name: SlowMotionSettings.model_fields[name] for name in PACE}, panel="Settings of the videos")
+@with_settings({name: FIELDS[name] for name in PACE}, panel="Settings of the videos")
 def cost(
     clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
     *,
@@ -112,18 +112,15 @@ def _estimate(
 ) -> "Estimate":
     from slowmo_pipeline.endpoint.prices import estimate
     from slowmo_pipeline.machine.console import shown_progress
-    from slowmo_pipeline.steps.inspect_upload import limits_of
+    from slowmo_pipeline.steps.inspect_upload import probe_with
     from slowmo_pipeline.steps.planning import plan_of
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.disk_errors import file_size
-    from slowmo_pipeline.video.probing import probe_apart
 
     settings = settings_of(clip, defaults=common, options=options)
     file_size(clip)
     with shown_progress(clip.name) as progress:
-        info = probe_apart(
-            clip, limits=limits_of(settings), on_frame=lambda number: progress("probe", number, 0, "frames")
-        )
+        info = probe_with(clip, settings, progress)
     return estimate(
         new_frames=plan_of(info, settings).new_frame_count,
         width=info.width,

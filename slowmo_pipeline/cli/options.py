@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, get_origin
 
@@ -30,13 +31,15 @@ def with_settings(
     and files are answered in the same words. `panel` is the heading in `--help`.
     """
     options = [_parameter(name, field, panel) for name, field in settings.items()]
+    names = {option.name: name for option, name in zip(options, settings, strict=True)}
 
     def with_them(command: Callable[..., None]) -> Callable[..., None]:
         own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
 
         @wraps(command)
         def called(**arguments: Any) -> None:
-            command(**{name: each for name, each in arguments.items() if each is not None or name not in settings})
+            given = {name: each for name, each in arguments.items() if each is not None or name not in names}
+            command(**{names.get(name, name): each for name, each in given.items()})
 
         # Typer reads it when the command is registered.
         signature = inspect.Signature(sorted([*options, *own], key=lambda each: each.kind))
@@ -54,13 +57,14 @@ def _parameter(name: str, field: FieldInfo, panel: str | None) -> inspect.Parame
         info: Any = typer.Argument(help=told, show_default=False)
     else:
         info = typer.Option(
+            f"--{name.replace('_', '-')}",
             help=f"NAME=VALUE, repeatable. {told}" if is_table else told,
             show_default=_shown_default(field) or False,
             rich_help_panel=panel,
         )
     typed = list[str] if is_table else kind if kind in (bool, int, float, Path) else str
     return inspect.Parameter(
-        name,
+        f"{name}_" if iskeyword(name) else name,
         inspect.Parameter.KEYWORD_ONLY,
         annotation=Annotated[typed if required else typed | None, info],
         default=inspect.Parameter.empty if required else None,

@@ -13,7 +13,7 @@ from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
 from slowmo_pipeline.cli.options import GivenLimits, with_settings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
-from slowmo_pipeline.settings import LIMITS, SlowMotionSettings, parse_limits, parse_settings
+from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.machine.console import Failures
@@ -29,7 +29,7 @@ Clips = Annotated[list[Path], _CLIPS]
 
 @with_interpolator_options
 @with_settings(
-    {name: field for name, field in SlowMotionSettings.model_fields.items() if name not in LIMITS},
+    {name: field for name, field in FIELDS.items() if name not in LIMITS},
     panel="Settings of the videos",
 )
 def run(

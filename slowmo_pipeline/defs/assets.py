@@ -1,7 +1,9 @@
 """The four assets: raw video, frame chunks, interpolated chunks, final video. Each delegates to a step and reports."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 import dagster as dg
@@ -16,21 +18,22 @@ from slowmo_pipeline.defs.setting_fields import config_fields
 from slowmo_pipeline.endpoint.prices import cost_of, price_per_hour
 from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.errors import SlowmoError, UnreadableVideoError
-from slowmo_pipeline.planning.timeline import ConstantRate
-from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.planning.track import STILL
+from slowmo_pipeline.settings import FIELDS
 from slowmo_pipeline.steps.assemble import CAPTION, assemble
 from slowmo_pipeline.steps.at_once import come_at_once
 from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.measured_speed import made_on
+from slowmo_pipeline.steps.planning import CUT, JUMP
 from slowmo_pipeline.storage.base import Storage
 
 TABLE_ROWS = 200
 """Dagster's UI grows slow beyond."""
 
 
-RawVideoConfig = create_model("RawVideoConfig", __base__=dg.Config, **config_fields(SlowMotionSettings.model_fields))
+RawVideoConfig = create_model("RawVideoConfig", __base__=dg.Config, **config_fields(FIELDS))
 """Settings for the video. When any is given, the others take their defaults; when none is, those in force stay."""
 
 
@@ -101,19 +104,24 @@ def frame_chunks(
     storage.activate(done.active)
     plan, versions = done.active.plan, done.active.versions
     timeline = plan.timeline
+    reasons = Counter(timeline.track.repeats.values())
     return dg.MaterializeResult(
         metadata={
             "plan": versions.plan,
             "chunks": len(plan.chunks),
             "chunks_written": done.written,
-            "frames": timeline.source.count,
+            "frames": done.active.info.frame_count,
             "output_frames": timeline.output_count,
             "new_frames": plan.new_frame_count,
-            "held_gaps": len(plan.repeated_gaps),
-            "slowdown": str(timeline.slowdown),
+            "held_gaps": len(timeline.track.repeats),
+            "cuts": reasons[CUT],
+            "stills": reasons[STILL],
+            "jumps": reasons[JUMP],
+            "duplicates_replaced": done.active.info.frame_count - len(set(timeline.track.frames)),
+            "slowdown": _spelled(timeline.slowdown),
             "frame_rate": str(timeline.frame_rate),
-            "source_rate": str(timeline.source.nominal_rate),
-            "constant_rate": isinstance(timeline.source, ConstantRate),
+            "source_rate": str(timeline.track.times.rate),
+            "constant_rate": timeline.track.times.is_constant,
             "seconds": round(float(timeline.duration), 3),
             "chunk_table": _table(chunk_table(plan)),
         },
@@ -207,6 +215,11 @@ def final_video(
         },
         data_version=dg.DataVersion(final.sha256[:16]),
     )
+
+
+def _spelled(number: Fraction) -> str:
+    """Exactly, unless that is no number that anybody chose."""
+    return str(number) if number.denominator < 10**4 else f"{float(number):.4g}"
 
 
 def _estimated_cost(seconds: float, instance_type: str | None) -> dict[str, float]:

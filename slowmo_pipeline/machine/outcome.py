@@ -49,7 +49,8 @@ def outcome_of(storage: Storage, video_id: str, *, failed_checks: tuple[str, ...
 
 def _summary(active: ActivePlan, final: Final) -> str:
     timeline, size = active.plan.timeline, f"{active.info.width}x{active.info.height}"
-    source = _frames(timeline.source.count, timeline.source.nominal_rate, timeline.source.duration)
+    track = timeline.track
+    source = _frames(active.info.frame_count, track.times.rate, track.duration)
     result = _frames(timeline.output_count, timeline.frame_rate, timeline.duration)
     return f"{size}, {source} -> {result}, {active.plan.new_frame_count} of them new, {decimal(final.bytes)}"
 

@@ -34,9 +34,11 @@ class _StoredSegment(Record):
 
 class _StoredPlan(Record):
     format: Literal[2] = PLAN_FORMAT
-    ticks: Count | Items[Count]
-    """Of the anchors; a number stands for all from 0 on, so many."""
-    frames: Count | Items[Count]
+    anchors: Count
+    """How many there are."""
+    ticks: Items[Count]
+    """Of the anchors; none stand for 0, 1, 2 and so on."""
+    frames: Items[Count]
     """The same."""
     time_base: PositiveFraction
     end: Count
@@ -60,10 +62,12 @@ class _StoredPlan(Record):
 
     @property
     def timeline(self) -> TimeLine:
-        times = FrameTimes(_expanded(self.ticks), self.time_base, self.end, self.rounding, self.rate)
+        times = FrameTimes(self.ticks or range(self.anchors), self.time_base, self.end, self.rounding, self.rate)
         repeats = {int(anchor): reason for anchor, reason in self.repeats.items()}
         warp = Warp(tuple(Segment(**dict(segment)) for segment in self.segments))
-        return TimeLine(Track(times, _expanded(self.frames), repeats), warp, self.frame_rate, self.shows_originals)
+        return TimeLine(
+            Track(times, self.frames or range(self.anchors), repeats), warp, self.frame_rate, self.shows_originals
+        )
 
 
 class _ConstantTimes(Record):
@@ -116,8 +120,9 @@ def parsed_form(data: bytes, *, where: str) -> tuple[TimeLine, Sequence[ChunkRow
 def _fields(timeline: TimeLine, new_frame_count: int, chunks: Sequence[ChunkRow]) -> dict[str, object]:
     track, times = timeline.track, timeline.track.times
     return {
-        "ticks": _compact(times.ticks),
-        "frames": _compact(track.frames),
+        "anchors": track.count,
+        "ticks": () if isinstance(times.ticks, range) else times.ticks,
+        "frames": () if isinstance(track.frames, range) else track.frames,
         "time_base": times.time_base,
         "end": times.end,
         "rounding": times.rounding,
@@ -130,11 +135,3 @@ def _fields(timeline: TimeLine, new_frame_count: int, chunks: Sequence[ChunkRow]
         "new_frame_count": new_frame_count,
         "chunks": tuple(chunks),
     }
-
-
-def _compact(numbers: Sequence[int]) -> int | Sequence[int]:
-    return len(numbers) if isinstance(numbers, range) else numbers
-
-
-def _expanded(numbers: int | Sequence[int]) -> Sequence[int]:
-    return range(numbers) if isinstance(numbers, int) else numbers

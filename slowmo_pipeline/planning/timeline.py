@@ -58,6 +58,11 @@ class TimeLine:
         """Seconds of the result."""
         return self.output_count / self.frame_rate
 
+    @property
+    def slowdown(self) -> Fraction:
+        """How many times longer the result plays than what it shows of the source; the mean where that varies."""
+        return self.warp.duration / (self.warp.source_end - self.warp.source_begin)
+
     @cached_property
     def _shift(self) -> Fraction:
         return Fraction(0) if self.shows_originals else Fraction(1, 2)
@@ -95,11 +100,20 @@ class TimeLine:
         if self.warp.is_even:
             return math.ceil((time - self._first_moment) / self._step)
         if segment.is_even:
-            output = (segment.output + (time - segment.source) / segment.begin_speed) * self.frame_rate - self._shift
-            return math.ceil(output)
+            return math.ceil(self._output_in(segment, time))
         first = math.floor(segment.output * self.frame_rate - self._shift)
         last = math.ceil((segment.output + segment.duration) * self.frame_rate)
         return first + bisect_left(range(first, last), time, key=self.moment)
+
+    def _output_in(self, segment: Segment, time: Fraction) -> Fraction:
+        return (segment.output + (time - segment.source) / segment.begin_speed) * self.frame_rate - self._shift
+
+    def output_at(self, time: Fraction) -> Fraction | None:
+        """At which output a moment of the source lies, exactly; None outside, and where the speed changes."""
+        segment = self.warp.segment_of(time)
+        if not segment.is_even or not self.warp.source_begin <= time <= self.warp.source_end:
+            return None
+        return self._output_in(segment, time)
 
     def _tolerance(self, segment: Segment) -> Fraction:
         if not (self.track.times.rounding and self.shows_originals):

@@ -147,8 +147,8 @@ class _Merged:
 def _middle_outputs(plan: Plan) -> range:
     """An original in the middle of the video, the new frames after it and the next original; at most six."""
     chunk = plan.chunks[len(plan.chunks) // 2] if plan.chunks else None
-    gap = (chunk.first_frame + chunk.last_frame) // 2 if chunk else 0
-    outputs = plan.timeline.outputs_of_gap(gap)
+    anchor = (chunk.first_anchor + chunk.last_anchor) // 2 if chunk else 0
+    outputs = plan.timeline.outputs_of(anchor)
     return range(outputs.start, min(outputs.stop + 1, outputs.start + 6, plan.timeline.output_count))
 
 

@@ -2,7 +2,7 @@
 
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from slowmo_pipeline.endpoint.record import served
 from slowmo_pipeline.errors import DiskFullError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.planning.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan
+from slowmo_pipeline.planning.track import Track
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
@@ -89,7 +90,7 @@ def chunk_table(plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             "chunk": chunk.index,
-            "frames": f"{chunk.first_frame} to {chunk.last_frame}",
+            "frames": f"{plan.frames_of(chunk)[0]} to {plan.frames_of(chunk)[-1]}",
             "outputs": f"{chunk.first_output} to {chunk.end_output - 1}",
             "new frames": chunk.new_frame_count,
         }
@@ -107,40 +108,47 @@ def _write_chunks(
     info: VideoInfo,
     progress: Progress,
 ) -> None:
-    window = _Window(frames, info.frame_count, progress)
+    window = _Window(frames, plan.timeline.track, info.frame_count, progress)
     for chunk in missing:
-        wants = [Want(new.output, new.gap, new.t) for new in plan.listed_frames(chunk)]
+        wants = [Want(new.output, new.frame, new.t) for new in plan.listed_frames(chunk)]
         returned = None if len(wants) == chunk.new_frame_count else range(chunk.first_output, chunk.end_output)
         buffer = io.BytesIO()
-        write_chunk(buffer, window.frames(chunk), wants, image_format=ImageFormat(settings.images), returned=returned)
+        write_chunk(
+            buffer,
+            window.frames(plan.frames_of(chunk)),
+            wants,
+            image_format=ImageFormat(settings.images),
+            returned=returned,
+        )
         storage.write(keys.chunk(chunk.index), buffer.getvalue())
 
 
 class _Window:
     """Hands out the frames of one chunk after the other while the decoder runs once.
 
-    Keeps only what the next chunk may need again: the last two frames, since a gap that fills several chunks sends
-    the same two with each.
+    Keeps only what the next chunk may need again: the last two frames that are shown, since a gap that fills several
+    chunks sends the same two with each.
     """
 
-    def __init__(self, frames: Iterator[tuple[int, Frame]], total: int, progress: Progress) -> None:
-        self._frames = frames
+    def __init__(self, frames: Iterator[tuple[int, Frame]], track: Track, total: int, progress: Progress) -> None:
+        self._frames = ((number, frame) for number, frame in frames if track.anchors_of(number))
         self._kept: deque[tuple[int, Frame]] = deque(maxlen=2)
         self._total = total
         self._progress = progress
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, Frame]]:
-        yield from [kept for kept in self._kept if chunk.first_frame <= kept[0] <= chunk.last_frame]
-        while not self._kept or self._kept[-1][0] < chunk.last_frame:
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """The frames of a chunk, by their numbers: consecutive ones of those that are shown."""
+        yield from [kept for kept in self._kept if wanted[0] <= kept[0] <= wanted[-1]]
+        while not self._kept or self._kept[-1][0] < wanted[-1]:
             number, frame = next(self._frames)
             self._kept.append((number, frame))
             self._progress("cut", number + 1, self._total, "frames")
-            if number >= chunk.first_frame:
+            if number >= wanted[0]:
                 yield number, frame
 
 
 def _check_disk(storage: Storage, plan: Plan, missing: list[Chunk], info: VideoInfo) -> None:
-    images = sum(chunk.frame_count + chunk.new_frame_count for chunk in missing)
+    images = sum(len(plan.frames_of(chunk)) + chunk.new_frame_count for chunk in missing)
     needed, free = int(images * shape_of(info).raw_bytes * _STORED_SHARE), storage.free_bytes()
     if missing and free is not None and needed > free:
         raise DiskFullError(

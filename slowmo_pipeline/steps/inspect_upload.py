@@ -3,20 +3,23 @@
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_settings, read_sidecar
 from slowmo_pipeline.steps.planning import timeline_of
-from slowmo_pipeline.steps.records import Registered, Source, parse_source
+from slowmo_pipeline.steps.records import FORMATS, Registered, Source, parse_source
 from slowmo_pipeline.steps.video_ids import uploads_of
 from slowmo_pipeline.storage.base import Entry, Storage
 from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys, sidecar_key
 from slowmo_pipeline.video.examination import Limits
-from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.info import INFO_FORMAT, VideoInfo
+from slowmo_pipeline.video.part import Asked
 from slowmo_pipeline.video.probing import probe_apart
 from slowmo_pipeline.video.writer import require_encoder
 
@@ -94,18 +97,23 @@ def _found(
     version = joint_version(entry, sidecar)
     settings = _resolve(storage, chosen, before, sidecar)
     known = _stored_info(storage, video_id)
-    same_limits = before is not None and limits_of(before.settings) == limits_of(settings)
-    if before and before.version == version and known and same_limits:
+    if (
+        known
+        and before
+        and known.format < INFO_FORMAT
+        and _formats(storage, video_id, before, before.sha256, settings) == FORMATS
+    ):
+        known = None  # what the plan is to be made from was not looked for then
+    looked_alike = before is not None and _looked_for(before.settings) == _looked_for(settings)
+    if before and before.version == version and known and looked_alike:
         sha256, info = before.sha256, known
     else:
         with storage.local_upload(entry) as path:
             sha256 = file_sha256(path, progress)
-            if before and before.sha256 == sha256 and known and same_limits:
+            if before and before.sha256 == sha256 and known and looked_alike:
                 info = known
             else:
-                info = probe_apart(
-                    path, limits=limits_of(settings), on_frame=lambda number: progress("probe", number, 0, "frames")
-                )
+                info = probe_with(path, settings, progress)
         now = storage.stat(upload)
         if now is None or now.version != entry.version:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
@@ -115,6 +123,7 @@ def _found(
         sidecar_version=sidecar.version if sidecar else None,
         sha256=sha256,
         settings=settings,
+        formats=_formats(storage, video_id, before, sha256, settings),
     )
     is_as_before = before is not None and (before.version, before.settings) == (version, settings) and info == known
     return source, info, is_as_before
@@ -177,6 +186,32 @@ def _small(storage: Storage, entry: Entry) -> bytes:
     if entry.size > MAX_SETTINGS_BYTES:
         raise SettingsError(f"{entry.key} has {entry.size} bytes, allowed are {MAX_SETTINGS_BYTES}: a few settings.")
     return storage.read(entry.key)
+
+
+def probe_with(path: Path, settings: SlowMotionSettings, progress: Progress) -> VideoInfo:
+    """What probing finds in a local file for these settings: the part that they name, within their limits.
+
+    Raises UnreadableVideoError, VideoTooLargeError or SettingsError.
+    """
+    limits, part = limits_of(settings), Asked(settings.from_, settings.to)
+    return probe_apart(path, limits=limits, part=part, on_frame=lambda number: progress("probe", number, 0, "frames"))
+
+
+def _looked_for(settings: SlowMotionSettings) -> tuple[object, ...]:
+    """What of the settings decides what probing finds."""
+    return limits_of(settings), settings.from_, settings.to, settings.cuts == "off", settings.duplicates
+
+
+def _formats(
+    storage: Storage, video_id: str, before: Source | None, sha256: str, settings: SlowMotionSettings
+) -> Literal[1, 2]:
+    """The first formats for what was planned by them and is wanted as it was."""
+    if before is None or before.formats == FORMATS or before.sha256 != sha256:
+        return FORMATS
+    if before.settings.plan_settings != settings.plan_settings:
+        return FORMATS
+    planned = read_if_whole(storage, Plan, VideoKeys(video_id).plan(before.plan).plan, torn="It is made anew.")
+    return FORMATS if planned is None else before.formats
 
 
 def limits_of(settings: SlowMotionSettings) -> Limits:

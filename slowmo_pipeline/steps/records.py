@@ -7,7 +7,7 @@ with the same bytes.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -15,19 +15,19 @@ from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
 from slowmo_pipeline.planning.plan import Plan, plan_hash
 from slowmo_pipeline.record import Items, Record
-from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.settings import FIELDS, SlowMotionSettings
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, read_record
 from slowmo_pipeline.storage.keys import PlanKeys, ResultKeys, VideoKeys
 from slowmo_pipeline.video.info import VideoInfo
 
-ASSEMBLY_FORMAT = 1
-"""Raised whenever the same results would be encoded into another file."""
+FORMATS: Literal[2] = 2
+"""Raised with PLAN_FORMAT, and whenever the same results would be encoded into another file."""
 
 
 def _known_settings(value: object) -> object:
     """Stored settings without those that a later version may have stored."""
-    known = SlowMotionSettings.model_fields
+    known = FIELDS
     return {name: each for name, each in value.items() if name in known} if isinstance(value, dict) else value
 
 
@@ -51,11 +51,14 @@ class Source(Registered):
     sha256: str
     """Of the content."""
     settings: Annotated[SlowMotionSettings, BeforeValidator(_known_settings)]
+    formats: Literal[1, 2] = 1
+    """The FORMATS that plan and file are made by. A video of before keeps its own, and so what was made of it."""
 
     @property
     def plan(self) -> str:
         """The hash of the plan that follows from the content and the settings."""
-        return plan_hash(sha256=self.sha256, settings=self.settings.plan_settings)
+        settings = self.settings.first_plan_settings if self.formats == 1 else self.settings.plan_settings
+        return plan_hash(sha256=self.sha256, settings=settings, plan_format=self.formats)
 
 
 class ActiveVersions(Record):
@@ -204,7 +207,7 @@ def read_final_record(storage: Storage, video_id: str) -> Final | None:
 def recipe_of(source: Source, model_id: str) -> dict[str, Any]:
     """Everything that decides the bytes of the final video."""
     return {
-        "format": ASSEMBLY_FORMAT,
+        "format": source.formats,
         "upload_sha256": source.sha256,
         "plan": source.plan,
         "model_id": model_id,

@@ -6,7 +6,6 @@ from html import escape
 import pandas as pd
 
 from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_hour
-from slowmo_pipeline.planning.timeline import ConstantRate
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import ActivePlan, Final
@@ -48,16 +47,17 @@ def chunk_frame(active: ActivePlan, final: Final) -> pd.DataFrame:
 def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance_type: str | None) -> str:
     """Store the page beside the final video and return its key; `instance_type` is None unless SageMaker made it."""
     source, info, timeline = active.source, active.info, active.plan.timeline
-    rate = f"{timeline.source.nominal_rate} frames/s"
+    times = timeline.track.times
+    rate = f"{times.rate} frames/s"
     facts = {
         "upload": source.upload,
         "source": f"{info.width}x{info.height}, {info.codec}, {info.source_bits} bit",
-        "frame times": f"constant, {rate}" if isinstance(timeline.source, ConstantRate) else f"variable, about {rate}",
-        "frames": f"{timeline.source.count} in, {timeline.output_count} out",
+        "frame times": f"constant, {rate}" if times.is_constant else f"variable, about {rate}",
+        "frames": f"{info.frame_count} in, {timeline.output_count} out",
         "new frames": str(active.plan.new_frame_count),
         "slowdown": str(timeline.slowdown),
         "frame rate": f"{timeline.frame_rate} frames/s",
-        "duration": f"{float(timeline.source.duration):.3f} s in, {float(timeline.duration):.3f} s out",
+        "duration": f"{float(timeline.track.duration):.3f} s in, {float(timeline.duration):.3f} s out",
         "plan": active.versions.plan,
         "model": active.versions.model_id,
         "endpoint": _work(sum(final.chunk_seconds), instance_type),

@@ -34,7 +34,7 @@ def sampled_places(plan: Plan) -> list[Place]:
     Each is that of the frame nearest to the middle of its part that is shown as it is. If none is, it is that of the
     frame that has an output nearest to it, which may be none either.
     """
-    count = plan.timeline.source.count
+    count = plan.timeline.track.frames[-1] + 1
     bounds = [count * number // SAMPLES for number in range(SAMPLES + 1)]
     places = (_place_in(plan, range(begin, end)) for begin, end in pairwise(bounds))
     return [place for place in places if place is not None]
@@ -54,16 +54,15 @@ def _place_in(plan: Plan, part: range) -> Place | None:
 
 def _place_of(plan: Plan, frame: int) -> Place | None:
     timeline = plan.timeline
-    output, is_new = next(plan.outputs_of_frame(frame), (0, True))
-    if not is_new:
-        return Place(frame, output, Fraction(0))
-    own = timeline.source.time(frame) * timeline.slowdown * timeline.frame_rate
-    output = round(own)
-    # A gap that is repeated shows its first frame all through.
-    if (
-        abs(output - own) > NEAR
-        or output >= timeline.output_count
-        or timeline.position(output).gap in plan.repeated_gaps
-    ):
+    anchors = timeline.track.anchors_of(frame)
+    shown = next((output for output, is_new in plan.outputs_of_frame(frame) if not is_new), None)
+    if shown is not None:
+        return Place(frame, shown, Fraction(0))
+    own = timeline.output_at(timeline.track.time(anchors[0])) if anchors else None
+    # Where the speed changes nothing lies evenly.
+    if own is None or not 0 <= round(own) < timeline.output_count or abs(round(own) - own) > NEAR:
         return None
-    return Place(frame, output, abs(output - own))
+    # An interval that is repeated shows its first frame all through.
+    if timeline.position(round(own)).interval in timeline.track.repeats:
+        return None
+    return Place(frame, round(own), abs(round(own) - own))

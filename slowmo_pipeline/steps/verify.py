@@ -11,7 +11,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.planning.timeline import frame_times
+from slowmo_pipeline.planning.clock import frame_times
 from slowmo_pipeline.steps.inspect_upload import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.samples import Place, sampled_places
@@ -99,7 +99,7 @@ def verify(storage: Storage, active: ActivePlan, final: Final) -> Verified:
         expected_frames=timeline.output_count,
         frames=found.frame_count,
         expected_seconds=timeline.duration,
-        seconds=times.duration,
+        seconds=times.end * times.time_base,
         tick=found.time_base,
         samples=samples,
     )

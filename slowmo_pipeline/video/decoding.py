@@ -1,9 +1,10 @@
 """The one loop that decodes: pictures with their times, and an account of what was lost on the way."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
+from typing import NamedTuple
 
 import av
 from av.packet import Packet
@@ -13,10 +14,19 @@ from av.video.stream import VideoStream
 from slowmo_pipeline.errors import UnreadableVideoError
 from slowmo_pipeline.video.container import OpenVideo
 
+# Quoted: PyAV's classes are generic in its type hints only.
+Packets = Iterable["Packet[VideoStream] | None"]
+
 # Streams without a container have no times: their frames are numbered by the declared rate.
 _WITHOUT_TIMES = ("h264", "hevc")
 # AVI has decoding times only; libavformat's guess at presentation times goes wrong with H.264's reordering.
 _WITH_DECODING_TIMES = ("avi",)
+
+
+# There every recording starts its clock anew, so that joined ones jump; elsewhere a long gap is a long still.
+_WITH_JUMPING_CLOCKS = ("mpegts", "mpeg")
+_JUMP_SECONDS = 10
+"""What ffmpeg, too, takes for a jump rather than for a pause: its option dts_delta_threshold."""
 
 
 @dataclass
@@ -28,6 +38,10 @@ class Losses:
     untimed: int = 0
     cut_short: bool = False
 
+    def forget(self) -> None:
+        """Begin to count anew, behind what is not wanted."""
+        self.damaged_packets = self.damaged_pictures = self.untimed = 0
+
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each kind."""
         if self.damaged_packets:
@@ -38,6 +52,16 @@ class Losses:
             yield f"Frames without a time of their own, after the frame before: {self.untimed} were left out."
         if self.cut_short:
             yield "The container breaks off with an error: what lies behind it is not used."
+
+
+class TimedPicture(NamedTuple):
+    """A picture with its time."""
+
+    tick: int
+    """When it is shown. Where the container's clock jumps, this one goes on without a gap."""
+    container_tick: int
+    """What the container's clock says."""
+    picture: VideoFrame
 
 
 def is_numbered(video: OpenVideo) -> bool:
@@ -54,28 +78,84 @@ def time_base(video: OpenVideo) -> Fraction:
     raise UnreadableVideoError(f"{video.name} does not say when its frames are shown: put it into an MP4 first.")
 
 
-def timed_pictures(video: OpenVideo, losses: Losses) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield the pictures that decode with their presentation times in ticks, strictly ascending."""
-    numbers = count()
+def timed_pictures(video: OpenVideo, losses: Losses, packets: Packets | None = None) -> Iterator[TimedPicture]:
+    """Yield the pictures that decode, with times that strictly ascend: of the whole file, or of these packets of it.
+
+    A single time that does not come after the one before it belongs to no frame. Where the times go on from there, the
+    clock was started again, or jumped: the first picture then follows the last one by that one's duration.
+    """
+    shift = 0
+    previous: TimedPicture | None = None
+    waiting: TimedPicture | None = None
+    for tick, picture in _container_times(video, losses, _packets(video, losses) if packets is None else packets):
+        found = [TimedPicture(tick + shift, tick, picture)]
+        if previous is not None and tick <= previous.container_tick:
+            if waiting is None or tick <= waiting.container_tick:
+                losses.untimed += waiting is not None
+                waiting = found[0]
+                continue
+            found.insert(0, waiting)
+            waiting = None
+        losses.untimed += waiting is not None
+        waiting = None
+        if previous is not None and not 0 < found[0].container_tick - previous.container_tick <= _longest_pause(video):
+            shift = previous.tick + max(previous.picture.duration, 1) - found[0].container_tick
+        for each in found:
+            previous = each._replace(tick=each.container_tick + shift)
+            losses.damaged_pictures += each.picture.is_corrupt
+            yield previous
+    losses.untimed += waiting is not None
+
+
+def _longest_pause(video: OpenVideo) -> Fraction | float:
+    """Ticks; what is longer is a jump of the clock."""
+    return _JUMP_SECONDS / time_base(video) if video.demuxer in _WITH_JUMPING_CLOCKS else math.inf
+
+
+def _container_times(video: OpenVideo, losses: Losses, packets: Packets) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield the pictures with the times that the container has for them, in whatever order."""
+    number = 0
+    delay: int | None = None
     previous: int | None = None
-    for picture in _pictures(video, losses):
+    begun = _FirstTime(packets)
+    for picture in _pictures(video, losses, begun):
         if is_numbered(video):
-            tick: int | None = next(numbers)
+            tick: int | None = number
         elif video.demuxer in _WITH_DECODING_TIMES:
-            # The last frames come without a packet of their own.
-            tick = picture.dts if picture.dts is not None or previous is None else previous + 1
+            # A picture has the decoding time of the packet with which it came out: later by the decoder's delay. The
+            # last ones come without a packet.
+            if picture.dts is None:
+                tick = None if previous is None else previous + 1
+            else:
+                delay = picture.dts - begun.time if delay is None else delay
+                tick = picture.dts - delay
         else:
             tick = picture.pts
-        if tick is None or (previous is not None and tick <= previous):
+        number += 1
+        if tick is None:
             losses.untimed += 1
             continue
         previous = tick
-        losses.damaged_pictures += picture.is_corrupt
         yield tick, picture
 
 
-def _pictures(video: OpenVideo, losses: Losses) -> Iterator[VideoFrame]:
-    for packet in _packets(video, losses):
+class _FirstTime:
+    """Packets, and the first decoding time among them."""
+
+    def __init__(self, packets: Packets) -> None:
+        self._packets = packets
+        self.time = 0
+
+    def __iter__(self) -> Iterator["Packet[VideoStream] | None"]:
+        seen = False
+        for packet in self._packets:
+            if not seen and packet is not None and packet.dts is not None:
+                self.time, seen = packet.dts, True
+            yield packet
+
+
+def _pictures(video: OpenVideo, losses: Losses, packets: Packets) -> Iterator[VideoFrame]:
+    for packet in packets:
         try:
             pictures = video.stream.decode(packet)
         except av.FFmpegError as error:
@@ -89,7 +169,6 @@ def _pictures(video: OpenVideo, losses: Losses) -> Iterator[VideoFrame]:
         yield from pictures
 
 
-# Quoted: PyAV's classes are generic in its type hints only.
 def _packets(video: OpenVideo, losses: Losses) -> Iterator["Packet[VideoStream] | None"]:
     """Yield the stream's packets; the last one, empty or None, makes the decoder hand out what it holds back."""
     try:

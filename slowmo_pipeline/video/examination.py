@@ -1,10 +1,10 @@
-"""Looking at a video: decode it once, hold it against the limits, and tell what it holds.
+"""Looking at a video: decode it, or a part, once, hold it against the limits, and tell what it holds.
 
 Imports neither NumPy nor pydantic: each upload is looked at in a process of its own, which so starts in a third of the
 time (see probing.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +14,8 @@ from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.video.container import OpenVideo, open_video
-from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
+from slowmo_pipeline.video.decoding import is_numbered, time_base
+from slowmo_pipeline.video.part import WHOLE, Part
 from slowmo_pipeline.video.ticks import runs_of_steps
 from slowmo_pipeline.video.traits import UPRIGHT, bits_of, converts, has_alpha, orientation_of, tags_of
 
@@ -42,40 +43,58 @@ def open_within(path: Path, limits: Limits) -> Iterator[OpenVideo]:
 
 
 def examine(
-    video: OpenVideo, limits: Limits, on_picture: Callable[[int, VideoFrame], None] | None = None
+    part: Part, limits: Limits, on_picture: Callable[[int, VideoFrame], None] | None = None
 ) -> dict[str, object]:
-    """Decode a video once and tell what it holds, as the JSON of a `VideoInfo`.
+    """Decode a part of a video once, or all of it, and tell what it holds, as the JSON of a `VideoInfo`.
 
     Memory does not grow with its length, but for the frame times. `on_picture` sees every frame's number and its
-    decoded picture. Raises UnreadableVideoError or VideoTooLargeError.
+    decoded picture. Raises UnreadableVideoError, VideoTooLargeError, or SettingsError for a part that is not there.
     """
-    losses = Losses()
+    video = part.video
     ticks: list[int] = []
+    clock: list[dict[str, int]] = []
     first: VideoFrame | None = None
-    last_duration = 0
-    for tick, picture in timed_pictures(video, losses):
+    last_duration = shift = 0
+    for tick, container_tick, picture in part:
         first = first or picture
         _check_picture(video.name, len(ticks), picture, first, limits)
+        if not ticks or tick - container_tick != shift:
+            shift = tick - container_tick
+            clock.append({"frame": len(ticks), "container_tick": container_tick})
         if on_picture is not None:
             on_picture(len(ticks), picture)
         ticks.append(tick)
         _check_length(video.name, ticks, time_base(video), limits)
         last_duration = 1 if is_numbered(video) else picture.duration
     if first is None or len(ticks) < 2:
-        found = "one frame only" if ticks else "no frame that decodes"
-        if (claimed := video.stream.frames) > limits.max_frames:
-            # libavformat builds no index of more than 2 GiB, and goes on without one.
-            raise VideoTooLargeError(
-                f"{video.name} holds {found}, but claims {claimed}; the setting max_frames allows {limits.max_frames}."
-            )
-        reason = f"{video.name} holds {found}: there is nothing to put new frames between."
-        raise UnreadableVideoError(" ".join((reason, *losses.notes())))
-    return _describe(video, first, ticks, last_duration, losses)
+        raise _too_few(part, len(ticks), limits)
+    return {
+        **_description(video, first),
+        "time_base": str(time_base(video)),
+        "ticks": runs_of_steps(ticks),
+        "last_duration_ticks": last_duration if last_duration > 0 else None,
+        "clock": clock if len(clock) > 1 or shift else [],
+        "part": part.record(),
+        "notes": [*_notes(video, first), *_jumps(clock, ticks, time_base(video))],
+        "losses": list(part.losses.notes()),
+    }
 
 
-def _describe(
-    video: OpenVideo, first: VideoFrame, ticks: list[int], last_duration: int, losses: Losses
-) -> dict[str, object]:
+def _too_few(part: Part, count: int, limits: Limits) -> Exception:
+    name = part.video.name
+    found = "one frame only" if count else "no frame that decodes"
+    if (claimed := part.video.stream.frames) > limits.max_frames:
+        # libavformat builds no index of more than 2 GiB, and goes on without one.
+        return VideoTooLargeError(
+            f"{name} holds {found}, but claims {claimed}; the setting max_frames allows {limits.max_frames}."
+        )
+    if part.asked != WHOLE:
+        found = f"{found} in the part that is asked for"
+    reason = f"{name} holds {found}: there is nothing to put new frames between."
+    return UnreadableVideoError(" ".join((reason, *part.losses.notes())))
+
+
+def _description(video: OpenVideo, first: VideoFrame) -> dict[str, object]:
     colour = tags_of(first)
     if not converts(colour["matrix"], first.format):
         raise UnreadableVideoError(
@@ -95,17 +114,23 @@ def _describe(
         "rotation": orientation.rotation,
         "mirrored": orientation.mirrored,
         "colour": colour,
-        "time_base": str(time_base(video)),
-        "ticks": runs_of_steps(ticks),
-        "last_duration_ticks": last_duration if last_duration > 0 else None,
         "declared_rate": str(declared_rate) if declared_rate else None,
         "codec": video.stream.codec_context.name,
         "container": video.demuxer,
         "has_sound": video.sound_streams > 0,
         "creation_time": video.container.metadata.get("creation_time"),
-        "notes": list(_notes(video, first)),
-        "losses": list(losses.notes()),
     }
+
+
+def _jumps(clock: Sequence[Mapping[str, int]], ticks: Sequence[int], time_base: Fraction) -> Iterator[str]:
+    places = [f"frame {each['frame']} ({_seconds(ticks, each['frame'], time_base)} s)" for each in clock[1:]]
+    if places:
+        told = ", ".join(places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
+        yield f"The time stamps start again or jump at {told}: what follows is put right behind what was before."
+
+
+def _seconds(ticks: Sequence[int], frame: int, time_base: Fraction) -> str:
+    return f"{float((ticks[frame] - ticks[0]) * time_base):.3f}"
 
 
 def _positive(number: Fraction | None) -> Fraction | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from slowmo_pipeline.record import Items, PositiveFraction, Record
+from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
 from slowmo_pipeline.video.ticks import runs_of_steps
 
 INFO_FORMAT: Literal[2] = 2
@@ -49,6 +49,21 @@ class Stretch(Record):
     """Number of its first frame."""
     container_tick: int
     """What the container's clock shows at it."""
+
+
+class ClipPart(Record):
+    """The part of a clip that a video is made of."""
+
+    begin: str | None
+    """As it was asked for: see `settings.quantities`; None: the clip's begin."""
+    end: str | None
+    """The same; None: the clip's end."""
+    first_frame: Count
+    """Number in the clip of the first frame here."""
+    clip_tick: int
+    """The tick of the clip's first frame."""
+    start: Items[int]
+    """The ticks of the key frame that decoding begins with and of where to seek it; none: at the clip's begin."""
 
 
 class Colour(Record):
@@ -108,10 +123,12 @@ class VideoInfo(Record):
     """What a person should know about the source, a sentence each."""
     losses: Items[str]
     """What of the source could not be used, a sentence each."""
-    later_stretches: Items[Stretch] = ()
-    """Those after the first; the ticks go on from one to the next without a gap."""
-    cut_scores: Items[float] | None = None
-    """For each gap between neighbouring frames how surely a scene cut lies in it; None where nobody looked."""
+    part: ClipPart | None = None
+    """None: the whole clip."""
+    clock: Items[Stretch] = ()
+    """See `stretches`; none stands for one whose ticks are the container's."""
+    cut_scores: Items[float] = ()
+    """For each gap between two frames how surely a scene cut lies in it, 0 to 100; none where nobody looked."""
     duplicates: Items[int] = ()
     """Frames that show the one before them once more, while the footage around them moves."""
     format: Literal[1, 2] = INFO_FORMAT
@@ -128,10 +145,15 @@ class VideoInfo(Record):
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:
-        """At least one."""
-        return (Stretch(frame=0, container_tick=self.ticks[0]), *self.later_stretches)
+        """At least one. From one to the next the ticks go on without a gap, whatever the container's clock does."""
+        return self.clock or (Stretch(frame=0, container_tick=self.ticks[0]),)
+
+    @property
+    def clip_tick(self) -> int:
+        """The tick of the clip's first frame, of which these may be a part."""
+        return self.ticks[0] if self.part is None else self.part.clip_tick
 
     @property
     def first_frame_time(self) -> Fraction:
         """Seconds on the container's clock, which the sound shares."""
-        return self.ticks[0] * self.time_base
+        return self.stretches[0].container_tick * self.time_base

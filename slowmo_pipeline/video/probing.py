@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from slowmo_pipeline.child_python import running
-from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
+from slowmo_pipeline.errors import SettingsError, UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.record import Record
 from slowmo_pipeline.video.examination import Limits
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.memory import PASSED
+from slowmo_pipeline.video.part import WHOLE, Asked
 
-_ERRORS = {error.__name__: error for error in (UnreadableVideoError, VideoTooLargeError)}
+_ERRORS = {error.__name__: error for error in (SettingsError, UnreadableVideoError, VideoTooLargeError)}
 
 
 class _Refused(Record):
-    error: Literal["UnreadableVideoError", "VideoTooLargeError"]
+    error: Literal["SettingsError", "UnreadableVideoError", "VideoTooLargeError"]
     message: str
 
 
@@ -32,16 +33,22 @@ class _Found(Record):
     refused: _Refused | None = None
 
 
-def probe_apart(path: Path, *, limits: Limits, on_frame: Callable[[int], None] | None = None) -> VideoInfo:
-    """Decode an upload once, in another process, and tell what it holds; `on_frame` is told how many frames so far.
+def probe_apart(
+    path: Path, *, limits: Limits, part: Asked = WHOLE, on_frame: Callable[[int], None] | None = None
+) -> VideoInfo:
+    """Decode a part of an upload once, in another process, and tell what it holds.
+
+    `on_frame` is told how many frames so far.
 
     That process may take 512 MB to open the file, then 64 bytes more a pixel and 256 for each frame allowed.
     What passes opens again in this process with as little. On macOS nothing bounds it.
-    Raises UnreadableVideoError, VideoTooLargeError, or OSError if the file cannot be read at all.
+    Raises UnreadableVideoError, VideoTooLargeError, SettingsError for a part that is not there, or OSError if the file
+    cannot be read at all.
     """
     with path.open("rb"):
         pass
-    command = running("slowmo_pipeline.video.probing_process", str(path.absolute()), json.dumps(asdict(limits)))
+    wanted = {"limits": asdict(limits), "part": part.texts}
+    command = running("slowmo_pipeline.video.probing_process", str(path.absolute()), json.dumps(wanted))
     # One arena: by itself malloc reserves address space for each thread, which would count as taken.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
     # A session of its own: Ctrl-C ends this process, which ends that one.

@@ -1,4 +1,4 @@
-"""The process that looks at one upload, which `probing.py` starts with its path and the limits as JSON.
+"""The process that looks at one upload, which `probing.py` starts with its path and what to look for as JSON.
 
 Writes to stdout the number of frames so far, a line for each frame, and as the last line what was found or why not.
 """
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
+from slowmo_pipeline.errors import SettingsError, UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.video.examination import Limits, examine, open_within
 from slowmo_pipeline.video.memory import MemoryCeiling
+from slowmo_pipeline.video.part import Asked, Part, seek_frame
 
 _INDEX_BYTES = 512 * 1024**2
 """Measured for 4 hours of 60 frames a second: 85 MB with two sound tracks in MP4, 228 MB with eight."""
@@ -27,7 +28,8 @@ _BYTES_PER_FRAME = 256
 
 def main() -> None:
     """Look, and tell."""
-    path, limits = Path(sys.argv[1]), Limits(**json.loads(sys.argv[2]))
+    path, told = Path(sys.argv[1]), json.loads(sys.argv[2])
+    limits, asked = Limits(**told["limits"]), Asked.parse(*told["part"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ceiling = MemoryCeiling(_INDEX_BYTES)
     try:
@@ -35,8 +37,9 @@ def main() -> None:
             ceiling.hold()
             pixels = video.stream.width * video.stream.height
             ceiling.lift(_BYTES_PER_PIXEL * pixels + _BYTES_PER_FRAME * limits.max_frames)
-            found = {"info": examine(video, limits, _tell)}
-    except (UnreadableVideoError, VideoTooLargeError) as error:
+            part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
+            found = {"info": examine(part, limits, _tell)}
+    except (SettingsError, UnreadableVideoError, VideoTooLargeError) as error:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
     ceiling.hold()
     print(json.dumps(found), flush=True)

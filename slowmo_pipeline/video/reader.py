@@ -1,18 +1,21 @@
 """Reading: what a video holds (probe) and its frames (read_frames), by one loop, so that both count the same."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import UnreadableVideoError
 from slowmo_pipeline.frames import Frame
-from slowmo_pipeline.video.container import open_video
-from slowmo_pipeline.video.decoding import Losses, timed_pictures
+from slowmo_pipeline.video.container import OpenVideo, open_video
+from slowmo_pipeline.video.decoding import Losses, TimedPicture, timed_pictures
 from slowmo_pipeline.video.examination import Limits as Limits
 from slowmo_pipeline.video.examination import examine, open_within
 from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.part import WHOLE, Part, sought_pictures
 from slowmo_pipeline.video.picture import RgbConverter
+from slowmo_pipeline.video.starts import Start
 
 
 def probe(path: Path, *, limits: Limits, on_picture: Callable[[int, VideoFrame], None] | None = None) -> VideoInfo:
@@ -22,7 +25,7 @@ def probe(path: Path, *, limits: Limits, on_picture: Callable[[int, VideoFrame],
     Raises UnreadableVideoError, VideoTooLargeError, or OSError if the file cannot be read at all.
     """
     with open_within(path, limits) as video:
-        return VideoInfo.model_validate(examine(video, limits, on_picture))
+        return VideoInfo.model_validate(examine(Part(video, WHOLE), limits, on_picture))
 
 
 def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
@@ -35,10 +38,22 @@ def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
     changed = UnreadableVideoError(f"{path.name} no longer holds the frames that probing found: probe it again.")
     number = 0
     with open_video(path, max_pixels=info.width * info.height) as video:
-        for tick, picture in timed_pictures(video, Losses()):
-            if info.ticks[number : number + 1] != (tick,) or (picture.width, picture.height) != info.coded_size:
+        for found in _pictures(video, info):
+            if number == info.frame_count and info.part is not None:
+                return
+            if info.ticks[number : number + 1] != (found.tick,):
                 raise changed
-            yield number, converter.frame(picture)
+            if (found.picture.width, found.picture.height) != info.coded_size:
+                raise changed
+            yield number, converter.frame(found.picture)
             number += 1
     if number != info.frame_count:
         raise changed
+
+
+def _pictures(video: OpenVideo, info: VideoInfo) -> Iterator[TimedPicture]:
+    if info.part is None:
+        return timed_pictures(video, Losses())
+    if info.part.start:
+        return sought_pictures(video, Losses(), Start(*info.part.start), info.ticks[0])
+    return islice(timed_pictures(video, Losses()), info.part.first_frame, None)

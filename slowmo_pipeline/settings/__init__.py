@@ -8,33 +8,33 @@ from fractions import Fraction
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.settings.quantities import (
+    ExactMoment,
+    ExactNumber,
+    Speeds,
+    check_fineness,
+    parse_fraction,
+)
 from slowmo_pipeline.strict_json import parse_json
 
-# Bounded digits: Fraction("1e999999999") would compute for hours. Not \d, which takes those of every script.
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?|[0-9]{1,9}/[0-9]{1,9}")
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _LIMIT = re.compile(r"(?P<name>[^=]+)=(?P<number>[0-9]{1,18})")
 
 # Beyond it libavutil refuses most pictures, and twice as much still fits into the decoders' own `max_pixels` (31 bits).
 _MOST_PIXELS = 2**28
-
-
-def parse_fraction(value: object) -> Fraction:
-    """An exact number from 4, "5/2", "2.5" or "30000/1001"; a float is taken as the decimal it prints."""
-    text = "" if isinstance(value, bool) else str(value).strip()
-    if not _NUMBER.fullmatch(text) or re.search(r"/0+$", text):
-        raise ValueError('must be a number such as 4, "5/2" or "30000/1001"')
-    return Fraction(text)
-
-
-def _check_fineness(value: Fraction) -> None:
-    """Refuse what makes times outgrow the 18 digits that a chunk has for them, or a track's time scale."""
-    if value.numerator > 10**6 or value.denominator > 10**6:
-        raise ValueError("is too fine: neither part of the fraction may exceed 1000000")
 
 
 def _in_small_letters(value: object) -> object:
@@ -43,8 +43,6 @@ def _in_small_letters(value: object) -> object:
 
 _AnyCase = BeforeValidator(_in_small_letters)
 
-ExactNumber = Annotated[Fraction, BeforeValidator(parse_fraction), PlainSerializer(str, return_type=str)]
-
 
 class SlowMotionSettings(BaseModel):
     """What shall become of one video.
@@ -52,7 +50,14 @@ class SlowMotionSettings(BaseModel):
     Values come from people (command line, launchpad, sidecar), so everything is checked and unknown names are refused.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
 
     slowdown: ExactNumber = Field(
         Fraction(4), description='How many times slower: an exact number from 1 to 1000, such as 4, "5/2" or 2.5.'
@@ -61,6 +66,44 @@ class SlowMotionSettings(BaseModel):
         None,
         description="Frames per second of the result, from 1 to 1000, such as 60 or "
         '"30000/1001"; unset: the source\'s own.',
+    )
+    # By another name in Python, which has a word of its own for it.
+    from_: ExactMoment | None = Field(
+        None,
+        alias="from",
+        description='Where the part of the clip begins that is made: seconds such as 3.2, "1:02:03.5", or the number '
+        'of a frame such as "f120"; unset: at its begin.',
+    )
+    to: ExactMoment | None = Field(None, description="Where that part ends, told in the same ways; unset: at its end.")
+    speed: Speeds | None = Field(
+        None,
+        description='Speeds of parts, instead of one slowdown: "0-2:1, 2-3.5:1/8, 3.5-:1" slows what lies between 2 '
+        "and 3.5 seconds eight times. Moments are told as above, on the clock of the whole clip. What no part names "
+        "plays at speed 1.",
+    )
+    ease: ExactNumber = Field(
+        Fraction(0),
+        description="Seconds of the result, up to 60, in which one speed passes evenly into the next; 0: at once.",
+    )
+    originals: Annotated[Literal["keep", "replace"], _AnyCase] = Field(
+        "keep",
+        description="keep: the clip's own frames are shown where they belong. replace: every moving frame is a new "
+        "one, so that sharpness does not pulse; about twice the work.",
+    )
+    cuts: ExactNumber | Literal["off"] = Field(
+        Fraction(30),
+        description="How surely a scene cut must lie between two frames, from 1 to 100, for the first to be repeated "
+        "up to it; off: new frames are made across cuts.",
+    )
+    longest_gap: ExactNumber = Field(
+        Fraction(4),
+        description="How many usual gaps may lie between two frames, from 1 to 1000000, for motion to run across; in a "
+        "longer one the first frame is held until a usual gap before the second.",
+    )
+    duplicates: Annotated[Literal["keep", "replace"], _AnyCase] = Field(
+        "keep",
+        description="replace: frames that repeat the one before them, as in animation on twos or after dropped "
+        "frames, give way to motion. keep: they are shown.",
     )
     interpolator: str = Field(
         "flow",
@@ -73,8 +116,10 @@ class SlowMotionSettings(BaseModel):
     crf: int | None = Field(
         None, ge=0, le=51, description="Quality, of h264 and h265 only; lower is better; unset: 18 and 20."
     )
-    sound: Annotated[Literal["stretch", "none"], _AnyCase] = Field(
-        "stretch", description="stretch: slowed, with its pitch kept. none: no sound."
+    sound: Annotated[Literal["stretch", "keep", "none"], _AnyCase] = Field(
+        "stretch",
+        description="stretch: slowed, with its pitch kept. keep: as it is where the speed is 1, silence elsewhere. "
+        "none: no sound.",
     )
     images: Annotated[Literal["lossless", "jpeg"], _AnyCase] = Field(
         "lossless", description="How frames travel to the endpoint: lossless, or smaller as jpeg (8 bit only)."
@@ -103,7 +148,7 @@ class SlowMotionSettings(BaseModel):
     def _slowdown_in_range(cls, value: Fraction) -> Fraction:
         if not 1 <= value <= 1000:
             raise ValueError("must lie between 1 and 1000: 4 plays four times slower")
-        _check_fineness(value)
+        check_fineness(value)
         return value
 
     @field_validator("frame_rate")
@@ -112,13 +157,48 @@ class SlowMotionSettings(BaseModel):
         if value is not None:
             if not 1 <= value <= 1000:
                 raise ValueError('must lie between 1 and 1000 frames per second, such as 60 or "30000/1001"')
-            _check_fineness(value)
+            check_fineness(value)
         return value
+
+    @field_validator("ease", "longest_gap")
+    @classmethod
+    def _in_bounds(cls, value: Fraction, told: ValidationInfo) -> Fraction:
+        least, most = {"ease": (0, 60), "longest_gap": (1, 10**6)}[str(told.field_name)]
+        if not least <= value <= most:
+            raise ValueError(f"must lie between {least} and {most}")
+        check_fineness(value)
+        return value
+
+    @field_validator("cuts", mode="before")
+    @classmethod
+    def _cuts_or_off(cls, value: object) -> object:
+        if isinstance(value, str) and value.strip().lower() == "off":
+            return "off"
+        try:
+            sureness = parse_fraction(value)
+        except ValueError:
+            raise ValueError("must be off, or a number such as 30") from None
+        if not 1 <= sureness <= 100:
+            raise ValueError("must be off, or lie between 1 and 100")
+        return sureness
+
+    @model_validator(mode="after")
+    def _a_part_ends_after_it_begins(self) -> "SlowMotionSettings":
+        begin, end = self.from_, self.to
+        if begin is not None and end is not None and type(begin) is type(end) and end <= begin:
+            raise ValueError("to must lie after from")
+        return self
 
     @property
     def plan_settings(self) -> dict[str, Any]:
         """The settings that decide a plan, as JSON: what changes them makes new chunks."""
-        return self.model_dump(mode="json", include={*PACE, "images"})
+        stored = self.model_dump(mode="json")
+        return {name: stored[name] for name in (*PACE, "images")}
+
+    @property
+    def first_plan_settings(self) -> dict[str, Any]:
+        """Those that did when plans had their first format."""
+        return self.model_dump(mode="json", include={"slowdown", "frame_rate", "images"})
 
     @property
     def version(self) -> str:
@@ -133,10 +213,13 @@ class SlowMotionSettings(BaseModel):
 
 CODECS_WITH_CRF = frozenset({"h264", "h265"})
 
-PACE = ("slowdown", "frame_rate")
+PACE = ("slowdown", "frame_rate", "from", "to", "speed", "ease", "originals", "cuts", "longest_gap", "duplicates")
 """The settings that decide how many new frames there are, and so what they cost."""
 
-LIMITS = tuple(name for name in SlowMotionSettings.model_fields if name.startswith("max_"))
+FIELDS = {field.alias or name: field for name, field in SlowMotionSettings.model_fields.items()}
+"""The settings by the names that people write."""
+
+LIMITS = tuple(name for name in FIELDS if name.startswith("max_"))
 """The settings that bound the work: for whoever runs the pipeline to set, never for who uploads."""
 
 
@@ -167,11 +250,13 @@ def parse_settings(values: Mapping[str, Any], *, origin: str) -> SlowMotionSetti
         settings = SlowMotionSettings.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "a name"  # which is not even Unicode
+        name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            known = ", ".join(SlowMotionSettings.model_fields)
+            known = ", ".join(FIELDS)
             raise SettingsError(f"{origin}: there is no setting {reprlib.repr(name)}; there are {known}.") from None
         reason = reason_of(first["msg"])
+        if not first["loc"]:
+            raise SettingsError(f"{origin}: {reason}.") from None
         raise SettingsError(f"{origin}: {name} = {reprlib.repr(first['input'])} {reason}.") from None
     if settings.crf is not None and settings.codec not in CODECS_WITH_CRF:
         raise SettingsError(f"{origin}: {settings.codec} has no crf. Leave it out, or choose h264 or h265.")

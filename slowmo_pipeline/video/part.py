@@ -1,0 +1,195 @@
+"""A part of a clip: which frames it takes, and from where they are decoded.
+
+    asked for           |-----------|
+    frames        0   1   2   3   4   5   6      frame 1 is the last one up to its begin, frame 5 the first one from its
+    taken             1   2   3   4   5          end on: motion runs from the one and towards the other
+
+Where the container tells the times of all its packets, decoding begins at a key frame before the part; else at the
+clip's begin. The frames are the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from slowmo_pipeline.errors import SettingsError
+from slowmo_pipeline.video.container import OpenVideo, open_video
+from slowmo_pipeline.video.decoding import Losses, TimedPicture, time_base, timed_pictures
+from slowmo_pipeline.video.starts import NoStartError, Start, packets_from, start_for, tells_times
+
+Moment = Fraction | int
+"""Seconds after the clip's first frame as a fraction, or the number of a frame as an integer."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The part of a clip that is asked for; None stands for the clip's own begin and end."""
+
+    begin: Moment | None = None
+    end: Moment | None = None
+
+    @classmethod
+    def parse(cls, begin: str | None, end: str | None) -> "Asked":
+        """The part that two texts name: `f120` for a frame, `16/5` for seconds."""
+        return cls(_moment(begin), _moment(end))
+
+    @property
+    def texts(self) -> tuple[str | None, str | None]:
+        """What `parse` takes for it."""
+        return _text(self.begin), _text(self.end)
+
+
+WHOLE = Asked()
+"""All of a clip."""
+
+
+def _moment(text: str | None) -> Moment | None:
+    if text is None:
+        return None
+    return int(text[1:]) if text.startswith("f") else Fraction(text)
+
+
+def _text(moment: Moment | None) -> str | None:
+    if moment is None:
+        return None
+    return f"f{moment}" if isinstance(moment, int) else str(moment)
+
+
+@dataclass(frozen=True)
+class SoughtFrame:
+    """A frame that decoding need not count up to."""
+
+    start: Start
+    number: int
+    """In the clip."""
+    tick: int
+    first_tick: int
+    """Of the clip's first frame."""
+
+
+@dataclass
+class Part:
+    """The pictures of a part, to be iterated once; afterwards it is known where it lies."""
+
+    video: OpenVideo
+    asked: Asked
+    sought: SoughtFrame | None = None
+    losses: Losses = field(default_factory=Losses)
+    first_frame: int = 0
+    """Number in the clip of the first picture."""
+    clip_tick: int = 0
+    """The tick of the clip's first frame."""
+
+    def __iter__(self) -> Iterator[TimedPicture]:
+        """Yield the pictures. Raises SettingsError where the clip ends before the part begins."""
+        begin, end = self.asked.begin, self.asked.end
+        before: TimedPicture | None = None
+        for number, found in self._numbered():
+            if begin is not None and self._distance(number, found.tick, begin) <= 0:
+                before, self.first_frame = found, number
+                self.losses.forget()
+                continue
+            if before is not None:
+                yield before
+                before = None
+            yield found
+            if end is not None and self._distance(number, found.tick, end) >= 0:
+                return
+        if before is not None:
+            self._require_within(before)
+            yield before
+
+    def record(self) -> dict[str, object] | None:
+        """What is known of it then, as the JSON of a `ClipPart`."""
+        if self.asked == WHOLE:
+            return None
+        begin, end = self.asked.texts
+        return {
+            "begin": begin,
+            "end": end,
+            "first_frame": self.first_frame,
+            "clip_tick": self.clip_tick,
+            "start": list(self.sought.start) if self.sought else [],
+        }
+
+    def _numbered(self) -> Iterator[tuple[int, TimedPicture]]:
+        if self.sought is not None:
+            self.clip_tick = self.sought.first_tick
+            found_there = sought_pictures(self.video, self.losses, self.sought.start, self.sought.tick)
+            yield from enumerate(found_there, self.sought.number)
+            return
+        for number, found in enumerate(timed_pictures(self.video, self.losses)):
+            self.clip_tick = found.tick if number == 0 else self.clip_tick
+            yield number, found
+
+    def _distance(self, number: int, tick: int, moment: Moment) -> Fraction:
+        """How far a picture lies behind a moment, in frames or in seconds."""
+        if isinstance(moment, int):
+            return Fraction(number - moment)
+        return (tick - self.clip_tick) * time_base(self.video) - moment
+
+    def _require_within(self, last: TimedPicture) -> None:
+        begin = self.asked.begin
+        end = (last.tick + max(last.picture.duration, 1) - self.clip_tick) * time_base(self.video)
+        if begin is not None and (self.first_frame < begin if isinstance(begin, int) else end <= begin):
+            told = f"frame {begin}" if isinstance(begin, int) else f"{float(begin):g} s"
+            raise SettingsError(
+                f"from = {told} lies behind the end of {self.video.name}: its last frame is frame {self.first_frame}, "
+                f"and ends at {float(end):.6g} s."
+            )
+
+
+def sought_pictures(video: OpenVideo, losses: Losses, start: Start, tick: int) -> Iterator[TimedPicture]:
+    """The pictures from a tick on, decoded from a key frame before it."""
+    for found in timed_pictures(video, losses, packets_from(video, start)):
+        if found.tick >= tick:
+            yield found
+        else:
+            losses.forget()
+
+
+def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | None:
+    """Where the first frame of a part lies, by the times of all packets; None where they do not tell it surely."""
+    if asked.begin is None:
+        return None
+    with open_video(path, max_pixels=max_pixels) as video:
+        if not tells_times(video.demuxer):
+            return None
+        try:
+            ticks = _shown_ticks(video)
+            number = _frame_at(ticks, asked.begin, time_base(video))
+            start = start_for(video, ticks[number], first=ticks[0])
+            found = next(sought_pictures(video, Losses(), start, ticks[number]), None)
+        except (NoStartError, av.FFmpegError):
+            return None
+    if found is None or found.tick != ticks[number]:
+        return None
+    return SoughtFrame(start, number, ticks[number], ticks[0])
+
+
+def _shown_ticks(video: OpenVideo) -> list[int]:
+    """When the frames are shown, ascending. Raises NoStartError where a packet does not tell, or the clock jumps."""
+    ticks: list[int] = []
+    previous: int | None = None
+    for packet in video.container.demux(video.stream):
+        if packet.size == 0 or packet.is_discard:
+            continue
+        if packet.pts is None or packet.dts is None or packet.is_corrupt:
+            raise NoStartError
+        if previous is not None and packet.dts <= previous:
+            raise NoStartError
+        previous = packet.dts
+        ticks.append(packet.pts)
+    if not ticks or len(set(ticks)) < len(ticks):
+        raise NoStartError
+    return sorted(ticks)
+
+
+def _frame_at(ticks: list[int], moment: Moment, time_base: Fraction) -> int:
+    """The last frame up to a moment."""
+    if isinstance(moment, int):
+        return min(moment, len(ticks) - 1)
+    return max((number for number, tick in enumerate(ticks) if (tick - ticks[0]) * time_base <= moment), default=0)
