@@ -14,6 +14,7 @@ from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
+from slowmo_pipeline.cli.plan import plan
 from slowmo_pipeline.cli.run import Clips, run
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.environment import current_home
@@ -49,6 +50,7 @@ def _program(
 app.add_typer(endpoint_app, name="endpoint")
 app.add_typer(model_app, name="model")
 app.command()(run)
+app.command()(plan)
 app.command()(cost)
 
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]

@@ -11,6 +11,7 @@ from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_o
 from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
 from slowmo_pipeline.cli.options import GivenLimits, with_settings
+from slowmo_pipeline.cli.plan import print_plans
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
 from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings, parse_limits, parse_settings
@@ -46,6 +47,9 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 when frames or sound were lost, or a check failed.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make nothing: tell what would be made, as `slowmo plan` does.")
+    ] = False,
     outdated: Annotated[
         bool,
         typer.Option(
@@ -77,10 +81,17 @@ def run(
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
         copies = None if output is None else Output(output, tuple(clips or ()), overwrite)
+    if outdated and dry_run:
+        raise UsageError(
+            "--dry-run tells what would be made of clips: `slowmo status --outdated` lists what is outdated."
+        )
     if outdated and (clips or given or copies):
         raise UsageError("--outdated makes videos anew as they were: it takes no clips, no settings and no --output.")
     if not (outdated or clips):
         raise UsageError("Give a video file, or --outdated.")
+    if dry_run:
+        print_plans(clips or (), given)
+        return
     storage, failures = open_storage(current_home().storage_url), Failures()
     needed = Needed(storage, chosen)
     tasks = _outdated(storage, needed, failures) if outdated else []

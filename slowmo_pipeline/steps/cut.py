@@ -2,7 +2,7 @@
 
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,9 +147,14 @@ class _Window:
                 yield number, frame
 
 
+def stored_bytes(plan: Plan, chunks: Iterable[Chunk], info: VideoInfo) -> int:
+    """About how many bytes these chunks and their results take in the storage."""
+    images = sum(len(plan.frames_of(chunk)) + chunk.new_frame_count for chunk in chunks)
+    return int(images * shape_of(info).raw_bytes * _STORED_SHARE)
+
+
 def _check_disk(storage: Storage, plan: Plan, missing: list[Chunk], info: VideoInfo) -> None:
-    images = sum(len(plan.frames_of(chunk)) + chunk.new_frame_count for chunk in missing)
-    needed, free = int(images * shape_of(info).raw_bytes * _STORED_SHARE), storage.free_bytes()
+    needed, free = stored_bytes(plan, missing, info), storage.free_bytes()
     if missing and free is not None and needed > free:
         raise DiskFullError(
             f"Chunks and results of this video need about {decimal(needed)}, and {storage.display_path('')} has "

@@ -188,13 +188,21 @@ def _small(storage: Storage, entry: Entry) -> bytes:
     return storage.read(entry.key)
 
 
-def probe_with(path: Path, settings: SlowMotionSettings, progress: Progress) -> VideoInfo:
+def probe_with(path: Path, settings: SlowMotionSettings, progress: Progress, *, decode: bool = True) -> VideoInfo:
     """What probing finds in a local file for these settings: the part that they name, within their limits.
+
+    Without `decode`, packets tell what they can, unless the settings take a look at the pictures.
 
     Raises UnreadableVideoError, VideoTooLargeError or SettingsError.
     """
     limits, part = limits_of(settings), Asked(settings.from_, settings.to)
-    return probe_apart(path, limits=limits, part=part, on_frame=lambda number: progress("probe", number, 0, "frames"))
+    return probe_apart(
+        path,
+        limits=limits,
+        part=part,
+        decode=decode or settings.cuts != "off" or settings.duplicates == "replace",
+        on_frame=lambda number: progress("probe", number, 0, "frames"),
+    )
 
 
 def _looked_for(settings: SlowMotionSettings) -> tuple[object, ...]:

@@ -5,8 +5,9 @@ counts for an instance type only if its chunk was submitted after the endpoint's
 written. Both times are the storage's own, so no clocks are compared.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
 from slowmo_pipeline.endpoint.record import EndpointRecord, served
@@ -61,19 +62,45 @@ def measured_speed(storage: Storage, interpolator: str, *, instance_type: str) -
     if record.instance_type != instance_type:
         actual = record.instance_type or "a local machine"
         raise _unmeasured(interpolator, instance_type, f"the endpoint runs on {actual}")
-    seconds, pixels, videos = 0.0, 0, 0
-    for video_id in _finished_since(storage, written)[:MEASURED_VIDEOS]:
-        made = _made(storage, video_id)
-        if made is None:
-            continue
-        active, final = made
-        if active.versions.interpolator == interpolator and made_on(storage, active) == instance_type:
-            seconds += sum(final.chunk_seconds)
-            pixels += active.plan.new_frame_count * active.info.width * active.info.height
-            videos += 1
-    if pixels == 0 or seconds == 0:
+    counts = (
+        made for made in _made_latest(storage, interpolator, written) if made_on(storage, made[0]) == instance_type
+    )
+    speed = _mean(counts, record.model_id)
+    if speed is None:
         raise _unmeasured(interpolator, instance_type, "it has finished no video yet")
-    return Speed(seconds / (pixels / 1e6), videos, record.model_id)
+    return speed
+
+
+def speed_now(storage: Storage, interpolator: str) -> Speed | None:
+    """The mean over the latest videos of what serves that name now, on SageMaker or on a machine; None for none."""
+    found = _record(storage, interpolator)
+    if found is None:
+        return None
+    record, _ = found
+    if record.instance_type is not None:
+        try:
+            return measured_speed(storage, interpolator, instance_type=record.instance_type)
+        except SettingsError:
+            return None
+    # A local endpoint writes its record at each start: the model says whether it is the same.
+    latest = _made_latest(storage, interpolator, datetime.fromtimestamp(0, timezone.utc))
+    return _mean((made for made in latest if made[0].versions.model_id == record.model_id), record.model_id)
+
+
+def _made_latest(storage: Storage, interpolator: str, since: datetime) -> Iterator[tuple[ActivePlan, Final]]:
+    for video_id in _finished_since(storage, since)[:MEASURED_VIDEOS]:
+        made = _made(storage, video_id)
+        if made is not None and made[0].versions.interpolator == interpolator:
+            yield made
+
+
+def _mean(videos: Iterable[tuple[ActivePlan, Final]], model_id: str) -> Speed | None:
+    seconds, pixels, count = 0.0, 0, 0
+    for active, final in videos:
+        seconds += sum(final.chunk_seconds)
+        pixels += active.plan.new_frame_count * active.info.width * active.info.height
+        count += 1
+    return Speed(seconds / (pixels / 1e6), count, model_id) if pixels and seconds else None
 
 
 def _record(storage: Storage, interpolator: str) -> tuple[EndpointRecord, datetime] | None:

@@ -14,8 +14,9 @@ from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.video.container import OpenVideo, open_video
-from slowmo_pipeline.video.decoding import is_numbered, time_base
-from slowmo_pipeline.video.part import WHOLE, Part
+from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
+from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told
+from slowmo_pipeline.video.starts import NoStartError
 from slowmo_pipeline.video.ticks import runs_of_steps
 from slowmo_pipeline.video.traits import UPRIGHT, bits_of, converts, has_alpha, orientation_of, tags_of
 
@@ -77,6 +78,29 @@ def examine(
         "part": part.record(),
         "notes": [*_notes(video, first), *_jumps(clock, ticks, time_base(video))],
         "losses": list(part.losses.notes()),
+    }
+
+
+def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> dict[str, object]:
+    """The same as `examine`, told by packets alone but for one picture: what is damaged is not noticed.
+
+    Takes the file opened twice. Raises NoStartError where that does not tell it surely, and what `examine` raises.
+    """
+    ticks, last_duration, first_frame, clip_tick = frames_told(video, asked)
+    first = next((found.picture for found in timed_pictures(again, Losses())), None)
+    if first is None or first.interlaced_frame or len(ticks) < 2:
+        raise NoStartError
+    _check_length(video.name, ticks, time_base(video), limits)
+    begin, end = asked.texts
+    where = {"first_frame": first_frame, "clip_tick": clip_tick, "start": []}
+    return {
+        **_description(video, first),
+        "time_base": str(time_base(video)),
+        "ticks": runs_of_steps(ticks),
+        "last_duration_ticks": last_duration or None,
+        "part": None if asked == WHOLE else {"begin": begin, "end": end, **where},
+        "notes": list(_notes(video, first)),
+        "losses": [],
     }
 
 

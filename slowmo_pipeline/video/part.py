@@ -8,10 +8,13 @@ Where the container tells the times of all its packets, decoding begins at a key
 clip's begin. The frames are the same.
 """
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 
@@ -151,6 +154,31 @@ def sought_pictures(video: OpenVideo, losses: Losses, start: Start, tick: int) -
             losses.forget()
 
 
+class Told(NamedTuple):
+    """The frames of a part, as packets tell them."""
+
+    ticks: list[int]
+    last_duration: int
+    """Ticks for which the last one is shown; 0 where nothing tells."""
+    first_frame: int
+    """Number in the clip of the first one."""
+    clip_tick: int
+    """The tick of the clip's first frame."""
+
+
+def frames_told(video: OpenVideo, asked: Asked) -> Told:
+    """What packets alone tell of a part. Raises NoStartError where they do not tell it surely."""
+    if not tells_times(video.demuxer):
+        raise NoStartError
+    shown = _shown(video)
+    ticks = [tick for tick, _ in shown]
+    base = time_base(video)
+    begin = 0 if asked.begin is None else _frame_at(ticks, asked.begin, base)
+    end = len(ticks) if asked.end is None else _first_from(ticks, asked.end, base) + 1
+    last_duration = shown[-1][1] if end >= len(ticks) else ticks[end] - ticks[end - 1]
+    return Told(ticks[begin:end], last_duration, begin, ticks[0])
+
+
 def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | None:
     """Where the first frame of a part lies, by the times of all packets; None where they do not tell it surely."""
     if asked.begin is None:
@@ -159,7 +187,7 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
         if not tells_times(video.demuxer):
             return None
         try:
-            ticks = _shown_ticks(video)
+            ticks = [tick for tick, _ in _shown(video)]
             number = _frame_at(ticks, asked.begin, time_base(video))
             start = start_for(video, ticks[number], first=ticks[0])
             found = next(sought_pictures(video, Losses(), start, ticks[number]), None)
@@ -170,9 +198,12 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
     return SoughtFrame(start, number, ticks[number], ticks[0])
 
 
-def _shown_ticks(video: OpenVideo) -> list[int]:
-    """When the frames are shown, ascending. Raises NoStartError where a packet does not tell, or the clock jumps."""
-    ticks: list[int] = []
+def _shown(video: OpenVideo) -> list[tuple[int, int]]:
+    """When frames are shown, ascending, and for how long.
+
+    Raises NoStartError where a packet does not tell, or the clock jumps.
+    """
+    shown: list[tuple[int, int]] = []
     previous: int | None = None
     for packet in video.container.demux(video.stream):
         if packet.size == 0 or packet.is_discard:
@@ -182,14 +213,20 @@ def _shown_ticks(video: OpenVideo) -> list[int]:
         if previous is not None and packet.dts <= previous:
             raise NoStartError
         previous = packet.dts
-        ticks.append(packet.pts)
-    if not ticks or len(set(ticks)) < len(ticks):
+        shown.append((packet.pts, packet.duration or 0))
+    if not shown or len({tick for tick, _ in shown}) < len(shown):
         raise NoStartError
-    return sorted(ticks)
+    return sorted(shown)
 
 
 def _frame_at(ticks: list[int], moment: Moment, time_base: Fraction) -> int:
     """The last frame up to a moment."""
     if isinstance(moment, int):
         return min(moment, len(ticks) - 1)
-    return max((number for number, tick in enumerate(ticks) if (tick - ticks[0]) * time_base <= moment), default=0)
+    return bisect_right(ticks, ticks[0] + moment // time_base) - 1
+
+
+def _first_from(ticks: list[int], moment: Moment, time_base: Fraction) -> int:
+    """The first frame from a moment on, else the last one."""
+    number = moment if isinstance(moment, int) else bisect_left(ticks, ticks[0] + math.ceil(moment / time_base))
+    return min(number, len(ticks) - 1)

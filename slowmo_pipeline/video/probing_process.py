@@ -12,9 +12,11 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import SettingsError, UnreadableVideoError, VideoTooLargeError
-from slowmo_pipeline.video.examination import Limits, examine, open_within
+from slowmo_pipeline.video.container import OpenVideo
+from slowmo_pipeline.video.examination import Limits, examine, open_within, survey
 from slowmo_pipeline.video.memory import MemoryCeiling
 from slowmo_pipeline.video.part import Asked, Part, seek_frame
+from slowmo_pipeline.video.starts import NoStartError
 
 _INDEX_BYTES = 512 * 1024**2
 """Measured for 4 hours of 60 frames a second: 85 MB with two sound tracks in MP4, 228 MB with eight."""
@@ -37,12 +39,24 @@ def main() -> None:
             ceiling.hold()
             pixels = video.stream.width * video.stream.height
             ceiling.lift(_BYTES_PER_PIXEL * pixels + _BYTES_PER_FRAME * limits.max_frames)
-            part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-            found = {"info": examine(part, limits, _tell)}
+            info = None if told["decode"] else _survey(video, path, asked, limits)
+        if info is None:
+            with open_within(path, limits) as video:
+                part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
+                info = examine(part, limits, _tell)
+        found: dict[str, object] = {"info": info}
     except (SettingsError, UnreadableVideoError, VideoTooLargeError) as error:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
     ceiling.hold()
     print(json.dumps(found), flush=True)
+
+
+def _survey(video: OpenVideo, path: Path, asked: Asked, limits: Limits) -> dict[str, object] | None:
+    try:
+        with open_within(path, limits) as again:
+            return survey(video, again, asked, limits)
+    except NoStartError:
+        return None
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,56 @@
+"""`slowmo plan`: what clips would become and take, before anything is spent."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slowmo_pipeline.cli.options import GivenLimits, with_settings
+from slowmo_pipeline.cli.tables import print_columns
+from slowmo_pipeline.environment import current_home
+from slowmo_pipeline.errors import usage
+from slowmo_pipeline.settings import FIELDS, LIMITS, parse_limits, parse_settings
+
+
+@with_settings(
+    {name: field for name, field in FIELDS.items() if name not in LIMITS},
+    panel="Settings of the videos",
+)
+def plan(
+    clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
+    *,
+    limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
+    **given: object,
+) -> None:
+    """Tell what would be made of video files: frames, cuts, holds, chunks, storage, time and cost. Nothing is made.
+
+    A clip is decoded once to find its cuts; with --cuts off its packets tell enough. It takes the settings of `slowmo
+    run`. A clip that fails does not stop the others; the exit code is 1 then.
+    """
+    with usage():
+        given |= parse_limits(limits)
+        parse_settings(given, origin="The options")
+    print_plans(clips, given)
+
+
+def print_plans(clips: Sequence[Path], given: Mapping[str, object]) -> None:
+    """Print the outline of each clip."""
+    from slowmo_pipeline.machine.console import Failures, shown_progress
+    from slowmo_pipeline.steps.inspect_upload import defaults, probe_with
+    from slowmo_pipeline.steps.outline import outline
+    from slowmo_pipeline.steps.upload import settings_of
+    from slowmo_pipeline.storage.disk_errors import file_size
+    from slowmo_pipeline.storage.opening import open_storage
+
+    storage, failures = open_storage(current_home().storage_url), Failures()
+    common = defaults(storage)
+    for clip in clips:
+        with failures.told(clip.name):
+            file_size(clip)
+            settings = settings_of(clip, defaults=common, options=given)
+            with shown_progress(clip.name) as progress:
+                info = probe_with(clip, settings, progress, decode=False)
+            found = outline(storage, info, settings)
+            print_columns([("clip", str(clip)), *found.lines()])
+    failures.end(len(clips))

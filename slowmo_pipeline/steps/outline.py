@@ -1,0 +1,89 @@
+"""What making a video would come to, told before anything is spent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rich.filesize import decimal
+
+from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_hour
+from slowmo_pipeline.endpoint.record import served_now
+from slowmo_pipeline.planning.plan import Plan
+from slowmo_pipeline.planning.track import STILL
+from slowmo_pipeline.planning.warp import Segment
+from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.cut import stored_bytes
+from slowmo_pipeline.steps.measured_speed import speed_now
+from slowmo_pipeline.steps.planning import CUT, JUMP, plan_of
+from slowmo_pipeline.storage.base import Storage
+from slowmo_pipeline.video.info import VideoInfo
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A plan, and what making it would take."""
+
+    info: VideoInfo
+    plan: Plan
+    seconds: float | None
+    """Of the endpoint's work; None where no video was measured yet."""
+    instance_type: str | None
+    """Of SageMaker; None: a machine that costs nothing more."""
+
+    @property
+    def replaced(self) -> int:
+        """Duplicates that give way to motion."""
+        return self.info.frame_count - len(set(self.plan.timeline.track.frames))
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Names and facts, for people."""
+        timeline, track = self.plan.timeline, self.plan.timeline.track
+        warp, reasons = timeline.warp, Counter(timeline.track.repeats.values())
+        shown = warp.source_end - warp.source_begin
+        yield "frames in", f"{self.info.frame_count} at {track.times.rate}/s, {float(shown):.3f} s of them made"
+        yield "frames out", f"{timeline.output_count} at {timeline.frame_rate}/s, {float(timeline.duration):.3f} s"
+        yield "new frames", f"{self.plan.new_frame_count} in {len(self.plan.chunks)} chunks"
+        yield "cuts", f"{reasons[CUT]} held" if self.info.cut_scores else "not looked for"
+        if reasons[STILL] or reasons[JUMP]:
+            yield "holds", f"stills: {reasons[STILL]}, jumps of the time stamps: {reasons[JUMP]}"
+        if self.replaced:
+            yield "duplicates", f"{self.replaced} replaced"
+        if len(warp.segments) > 1:
+            yield "speeds", ", ".join(_speed_text(segment) for segment in warp.segments)
+        yield "storage", f"about {decimal(stored_bytes(self.plan, self.plan.chunks, self.info))} for a while"
+        yield "endpoint", self._work()
+        yield from (("note", note) for note in (*self.info.notes, *self.info.losses))
+
+    def _work(self) -> str:
+        if self.seconds is None:
+            return "its speed is not known until it has finished a video"
+        told = f"about {timedelta(seconds=round(self.seconds))} of work"
+        if self.instance_type is None:
+            return told
+        price = price_per_hour(self.instance_type)
+        if price is None:
+            return f"{told} on {self.instance_type}"
+        return (
+            f"{told} on {self.instance_type}, about {cost_of(self.seconds, price):.2f} USD at {price} USD an hour "
+            f"({packaged_prices().origin})"
+        )
+
+
+def outline(storage: Storage, info: VideoInfo, settings: SlowMotionSettings) -> Outline:
+    """The outline of a video that was looked at. Raises what `plan_of` raises."""
+    plan = plan_of(info, settings)
+    speed, record = speed_now(storage, settings.interpolator), served_now(storage, settings.interpolator)
+    megapixels = plan.new_frame_count * info.width * info.height / 1e6
+    return Outline(
+        info=info,
+        plan=plan,
+        seconds=None if speed is None else megapixels * speed.seconds_per_megapixel,
+        instance_type=None if record is None else record.instance_type,
+    )
+
+
+def _speed_text(segment: Segment) -> str:
+    span = f"{float(segment.source):.6g}-{float(segment.source_end):.6g} s"
+    speeds = f"{segment.begin_speed}" if segment.is_even else f"{segment.begin_speed} to {segment.end_speed}"
+    return f"{span}: {speeds}"
