@@ -27,6 +27,7 @@ from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.steps.planning import CUT, JUMP
+from slowmo_pipeline.steps.strip import kinds_of
 from slowmo_pipeline.storage.base import Storage
 
 TABLE_ROWS = 200
@@ -104,7 +105,7 @@ def frame_chunks(
     storage.activate(done.active)
     plan, versions = done.active.plan, done.active.versions
     timeline = plan.timeline
-    reasons = Counter(timeline.track.repeats.values())
+    reasons, kinds = Counter(timeline.track.repeats.values()), kinds_of(timeline)
     return dg.MaterializeResult(
         metadata={
             "plan": versions.plan,
@@ -113,6 +114,8 @@ def frame_chunks(
             "frames": done.active.info.frame_count,
             "output_frames": timeline.output_count,
             "new_frames": plan.new_frame_count,
+            "originals_shown": kinds["original"],
+            "frames_repeated": kinds["repeated"],
             "held_gaps": len(timeline.track.repeats),
             "cuts": reasons[CUT],
             "stills": reasons[STILL],

@@ -9,6 +9,7 @@ from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.records import ActivePlan, Final
+from slowmo_pipeline.steps.strip import plan_strip, strip_caption
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys
 
@@ -26,6 +27,9 @@ _PAGE = """<!doctype html>
 <p>{summary}</p>
 <img alt="Neighbouring frames" src="data:image/jpeg;base64,{filmstrip}">
 <p>{caption}</p>
+<h2>Plan</h2>
+{strip}
+<p>{strip_caption}</p>
 {notes}
 <h2>Facts</h2>
 {facts}
@@ -69,6 +73,8 @@ def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance
         summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
         filmstrip=final.filmstrip,
         caption=CAPTION,
+        strip=plan_strip(timeline, info),
+        strip_caption=strip_caption(timeline),
         notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in (*final.losses, *final.notes)),
         facts=_table(facts),
         settings=_table({name: "the default" if value is None else value for name, value in settings.items()}),
