@@ -88,7 +88,7 @@ class SlowMotionSettings(BaseModel):
     originals: Annotated[Literal["keep", "replace"], _AnyCase] = Field(
         "keep",
         description="keep: the clip's own frames are shown where they belong. replace: every moving frame is a new "
-        "one, so that sharpness does not pulse; about twice the work.",
+        "one, so that sharpness does not pulse; one more a gap is made.",
     )
     cuts: ExactNumber | Literal["off"] = Field(
         Fraction(30),
@@ -216,6 +216,8 @@ CODECS_WITH_CRF = frozenset({"h264", "h265"})
 PACE = ("slowdown", "frame_rate", "from", "to", "speed", "ease", "originals", "cuts", "longest_gap", "duplicates")
 """The settings that decide how many new frames there are, and so what they cost."""
 
+_WRITTEN = {name: field.alias for name, field in SlowMotionSettings.model_fields.items() if field.alias}
+
 FIELDS = {field.alias or name: field for name, field in SlowMotionSettings.model_fields.items()}
 """The settings by the names that people write."""
 
@@ -270,7 +272,7 @@ def overlaid(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for layer in layers:
-        values |= layer
+        values |= {_WRITTEN.get(name, name): value for name, value in layer.items()}
         if str(layer.get("codec", "h264")).lower() not in CODECS_WITH_CRF and "crf" not in layer:
             values.pop("crf", None)
     return values
