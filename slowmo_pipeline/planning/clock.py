@@ -33,6 +33,8 @@ class FrameTimes:
     """The tick at which the last frame ends."""
     rounding: int
     """Ticks by which the container may have rounded a time: 1, or 0 where the times are exact."""
+    usual_gap: int
+    """Ticks between most neighbouring frames of the clip, at least 1."""
     rate: Fraction
     """Frames per second: the exact one at a constant rate, else the standard one nearest to the usual gap's."""
 
@@ -41,19 +43,19 @@ class FrameTimes:
         """Whether all frames stand at exact multiples of 1 / rate; some may be missing."""
         return self.rate * self.time_base == 1
 
-    @property
-    def usual_gap(self) -> int:
-        """Ticks between most neighbouring frames: the median, and at least 1."""
-        return _median_gap(self.ticks) if len(self.ticks) > 1 else max(self.end, 1)
-
 
 def constant_rate(rate: Fraction, count: int) -> FrameTimes:
     """Frame times i / rate: a tick is a frame."""
-    return FrameTimes(range(count), 1 / rate, count, 0, rate)
+    return FrameTimes(range(count), 1 / rate, count, 0, 1, rate)
 
 
 def frame_times(
-    ticks: Sequence[int], time_base: Fraction, *, last_duration: int | None, declared_rate: Fraction | None
+    ticks: Sequence[int],
+    time_base: Fraction,
+    *,
+    last_duration: int | None,
+    declared_rate: Fraction | None,
+    usual_gap: int | None = None,
 ) -> FrameTimes:
     """The times behind a container's ticks, of which there are two or more, strictly ascending.
 
@@ -65,29 +67,31 @@ def frame_times(
     rates the declared one is taken if it is standard, else the standard one nearest to the middle, else the declared
     one, else the simplest.
 
-    `last_duration` of None or 0 means the median gap.
+    `last_duration` of None or 0 means the usual gap, and `usual_gap` of None the median one: for a part, that of the
+    clip is asked for, since a part may lie in a still.
     """
     ticks = tuple(tick - ticks[0] for tick in ticks)
-    usual = _median_gap(ticks)
+    usual = usual_gap or median_gap(ticks)
     last = last_duration or usual
     if _is_exact(ticks, usual, time_base, declared_rate):
         rate = 1 / (usual * time_base)
         frames = tuple(tick // usual for tick in ticks)
         if frames[-1] == len(frames) - 1:
             return constant_rate(rate, len(frames))
-        return FrameTimes(frames, 1 / rate, frames[-1] + max(round(Fraction(last, usual)), 1), 0, rate)
+        return FrameTimes(frames, 1 / rate, frames[-1] + max(round(Fraction(last, usual)), 1), 0, 1, rate)
     # |ticks[i] - i * period| <= 1 for every i bounds the period (in ticks) from both sides; frames that were rounded
     # to different ticks are at least half a tick apart.
     shortest = max(Fraction(1, 2), *(Fraction(tick - 1, i) for i, tick in enumerate(ticks) if i))
     longest = min(Fraction(tick + 1, i) for i, tick in enumerate(ticks) if i)
-    if shortest <= longest:
+    if shortest <= longest and shortest - 2 <= usual <= longest + 2:
         return constant_rate(
             _likely_rate(1 / (longest * time_base), 1 / (shortest * time_base), declared_rate), len(ticks)
         )
-    return FrameTimes(ticks, time_base, ticks[-1] + last, 1, _usual_rate(ticks, usual, time_base, declared_rate))
+    return FrameTimes(ticks, time_base, ticks[-1] + last, 1, usual, _usual_rate(ticks, usual, time_base, declared_rate))
 
 
-def _median_gap(ticks: Sequence[int]) -> int:
+def median_gap(ticks: Sequence[int]) -> int:
+    """The gap in the middle of all, of two ticks or more."""
     gaps = sorted(after - before for before, after in pairwise(ticks))
     return gaps[len(gaps) // 2]
 
@@ -110,7 +114,7 @@ def _likely_rate(low: Fraction, high: Fraction, declared: Fraction | None) -> Fr
 def _usual_rate(ticks: Sequence[int], usual: int, time_base: Fraction, declared: Fraction | None) -> Fraction:
     """The rate of the gaps that are about as long as most: stills and missing frames do not slow it."""
     near = [gap for gap in (after - before for before, after in pairwise(ticks)) if usual < 2 * gap < 3 * usual]
-    measured = len(near) / (sum(near) * time_base)
+    measured = len(near) / (sum(near) * time_base) if near else 1 / (usual * time_base)
     if declared in STANDARD_RATES and abs(1 / declared - 1 / measured) <= time_base:
         return declared
     return nearest_standard_rate(measured)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import Strict, StringConstraints, model_validator
+from pydantic import Field, Strict, StringConstraints, model_validator
 
-from slowmo_pipeline.planning.clock import FrameTimes, constant_rate, nearest_standard_rate
+from slowmo_pipeline.planning.clock import FrameTimes, constant_rate, median_gap, nearest_standard_rate
 from slowmo_pipeline.planning.timeline import TimeLine
 from slowmo_pipeline.planning.track import Track, plain_track
 from slowmo_pipeline.planning.warp import Segment, Warp, even_warp
@@ -43,6 +43,7 @@ class _StoredPlan(Record):
     time_base: PositiveFraction
     end: Count
     rounding: Literal[0, 1]
+    usual_gap: Annotated[int, Field(ge=1)]
     rate: PositiveFraction
     repeats: dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")], str]
     segments: Items[_StoredSegment]
@@ -62,7 +63,9 @@ class _StoredPlan(Record):
 
     @property
     def timeline(self) -> TimeLine:
-        times = FrameTimes(self.ticks or range(self.anchors), self.time_base, self.end, self.rounding, self.rate)
+        times = FrameTimes(
+            self.ticks or range(self.anchors), self.time_base, self.end, self.rounding, self.usual_gap, self.rate
+        )
         repeats = {int(anchor): reason for anchor, reason in self.repeats.items()}
         warp = Warp(tuple(Segment(**dict(segment)) for segment in self.segments))
         return TimeLine(
@@ -88,7 +91,9 @@ class _VariableTimes(Record):
     def times(self) -> FrameTimes:
         end = self.ticks[-1] + self.last_duration
         rate = nearest_standard_rate(len(self.ticks) / (end * self.time_base))
-        return FrameTimes(self.ticks, self.time_base, end, 1, rate)
+        return FrameTimes(
+            self.ticks, self.time_base, end, 1, median_gap(self.ticks) if len(self.ticks) > 1 else end, rate
+        )
 
 
 class _FirstPlan(Record):
@@ -126,6 +131,7 @@ def _fields(timeline: TimeLine, new_frame_count: int, chunks: Sequence[ChunkRow]
         "time_base": times.time_base,
         "end": times.end,
         "rounding": times.rounding,
+        "usual_gap": times.usual_gap,
         "rate": times.rate,
         "repeats": {str(anchor): reason for anchor, reason in track.repeats.items()},
         "segments": [_StoredSegment(**vars(segment)) for segment in timeline.warp.segments],

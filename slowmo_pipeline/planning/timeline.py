@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from slowmo_pipeline.planning.track import Track
-from slowmo_pipeline.planning.warp import Segment, Warp
+from slowmo_pipeline.planning.warp import Warp
 
 
 class Position(NamedTuple):
@@ -31,11 +31,26 @@ class Position(NamedTuple):
 
 
 @dataclass(frozen=True)
+class _Run:
+    """Consecutive outputs in one segment of the warp."""
+
+    outputs: range
+    begin: Fraction
+    """The moment of the source that the first one shows."""
+    step: Fraction | None
+    """Seconds of the source from one to the next; None where the speed changes."""
+
+
+@dataclass(frozen=True)
 class TimeLine:
     """Output frame j shows the moment of the source that the warp has for j / frame_rate.
 
     Where a container rounds, a moment within one tick of an anchor (half an output step, if that is less) *is* that
     anchor: its rounding must not cost an original.
+
+    A part of another speed may begin between two outputs, or between two frames of the source. At a constant rate, what
+    it shows is therefore moved by up to half an output, so that originals come up among its outputs as often as they
+    can: all of them, say, at speed 1.
 
     Without originals everything is shown half an output later. An output that would still fall on an anchor is moved
     on, half-way to the next output or to the next anchor. Frames that are held stay: those of repeated intervals, and
@@ -67,20 +82,43 @@ class TimeLine:
     def _shift(self) -> Fraction:
         return Fraction(0) if self.shows_originals else Fraction(1, 2)
 
+    @cached_property
+    def _runs(self) -> tuple[_Run, ...]:
+        """At least one; none of them is empty."""
+        runs: list[_Run] = []
+        for segment in self.warp.segments:
+            first = max(math.ceil(segment.output * self.frame_rate - self._shift), 0)
+            end = math.ceil((segment.output + segment.duration) * self.frame_rate - self._shift)
+            outputs = range(first, self.output_count if segment is self.warp.segments[-1] else end)
+            begin = segment.source_time((first + self._shift) / self.frame_rate)
+            step = segment.begin_speed / self.frame_rate if segment.is_even else None
+            if outputs:
+                runs.append(_Run(outputs, self._aligned(begin, step, least=segment.source) if step else begin, step))
+        return tuple(runs)
+
+    def _aligned(self, begin: Fraction, step: Fraction, *, least: Fraction) -> Fraction:
+        """The moment nearest to `begin`, and no earlier than `least`, from which steps come upon frames."""
+        times = self.track.times
+        if not times.is_constant:
+            return begin
+        # In frames, a step is p / q: from a multiple of 1 / q on, every q-th output is p frames further.
+        finest = Fraction(1, (step * times.rate).denominator) / times.rate
+        shift = self._shift * step % finest
+        nearest = round((begin - shift) / finest) * finest + shift
+        return nearest if nearest >= least else nearest + finest
+
+    def _run_of(self, output: int) -> _Run:
+        runs = self._runs
+        if len(runs) == 1:
+            return runs[0]
+        return runs[max(bisect_right(runs, output, key=lambda run: run.outputs.start) - 1, 0)]
+
     def moment(self, output: int) -> Fraction:
         """The moment of the source that an output frame shows, in seconds."""
-        if self.warp.is_even:
-            return self._first_moment + output * self._step
-        return self.warp.source_time((output + self._shift) / self.frame_rate)
-
-    @cached_property
-    def _first_moment(self) -> Fraction:
-        return self.warp.source_begin + self._shift * self._step
-
-    @cached_property
-    def _step(self) -> Fraction:
-        """Seconds of the source from one output to the next, of an even warp."""
-        return self.warp.segments[0].begin_speed / self.frame_rate
+        run = self._run_of(output)
+        if run.step is None:
+            return self.warp.source_time((output + self._shift) / self.frame_rate)
+        return run.begin + (output - run.outputs.start) * run.step
 
     def outputs_of(self, anchor: int) -> range:
         """The output frames from one anchor up to the next; the last anchor's frame is held to the end."""
@@ -89,35 +127,30 @@ class TimeLine:
 
     def _first_output(self, anchor: int) -> int:
         time = self.track.time(anchor)
-        segment = self.warp.segment_of(time)
-        output = self._first_from(time - self._tolerance(segment), segment)
-        return min(max(output, 0), self.output_count)
+        return self._first_from(time - self._tolerance(time))
 
-    def _first_from(self, time: Fraction, segment: Segment) -> int:
-        """The first output whose moment is not before `time`, which lies in the segment or close before it."""
-        if time < segment.source and segment.output > 0:
-            segment = self.warp.segment_of(time)
-        if self.warp.is_even:
-            return math.ceil((time - self._first_moment) / self._step)
-        if segment.is_even:
-            return math.ceil(self._output_in(segment, time))
-        first = math.floor(segment.output * self.frame_rate - self._shift)
-        last = math.ceil((segment.output + segment.duration) * self.frame_rate)
-        return first + bisect_left(range(first, last), time, key=self.moment)
-
-    def _output_in(self, segment: Segment, time: Fraction) -> Fraction:
-        return (segment.output + (time - segment.source) / segment.begin_speed) * self.frame_rate - self._shift
+    def _first_from(self, time: Fraction) -> int:
+        """The first output whose moment is not before `time`; as many as there are outputs if none is."""
+        runs = self._runs
+        run = runs[max(bisect_left(runs, time, key=lambda run: run.begin) - 1, 0)] if len(runs) > 1 else runs[0]
+        if run.step is None:
+            return run.outputs.start + bisect_left(run.outputs, time, key=self.moment)
+        output = run.outputs.start + math.ceil((time - run.begin) / run.step)
+        return min(max(output, run.outputs.start), run.outputs.stop)
 
     def output_at(self, time: Fraction) -> Fraction | None:
         """At which output a moment of the source lies, exactly; None outside, and where the speed changes."""
-        segment = self.warp.segment_of(time)
-        if not segment.is_even or not self.warp.source_begin <= time <= self.warp.source_end:
+        runs = self._runs
+        run = runs[max(bisect_right(runs, time, key=lambda run: run.begin) - 1, 0)]
+        if run.step is None or not self.warp.source_begin <= time <= self.warp.source_end:
             return None
-        return self._output_in(segment, time)
+        return run.outputs.start + (time - run.begin) / run.step
 
-    def _tolerance(self, segment: Segment) -> Fraction:
+    def _tolerance(self, time: Fraction) -> Fraction:
+        """Seconds of the source by which an output may miss an anchor that stands at `time`, and still show it."""
         if not (self.track.times.rounding and self.shows_originals):
             return Fraction(0)
+        segment = self.warp.segment_of(time)
         return min(self.track.tolerance, min(segment.begin_speed, segment.end_speed) / self.frame_rate / 2)
 
     def new_outputs_of(self, anchor: int) -> range:
@@ -147,7 +180,7 @@ class TimeLine:
             return Fraction(0)
         begin, end = self.track.time(anchor), self.track.time(anchor + 1)
         moment = self.moment(output)
-        if moment <= begin or moment < begin + self._tolerance(self.warp.segment_of(begin)):
+        if moment <= begin or moment < begin + self._tolerance(begin):
             if self.shows_originals:
                 return Fraction(0)
             moment = (begin + min(end, self.moment(output + 1))) / 2

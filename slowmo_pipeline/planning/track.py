@@ -101,5 +101,5 @@ def make_track(
             frames.append(frame)
     if len(shown) == len(times.ticks) == len(frames):
         return Track(times, range(len(frames)), repeats)
-    anchored = FrameTimes(tuple(ticks), times.time_base, times.end, times.rounding, times.rate)
+    anchored = FrameTimes(tuple(ticks), times.time_base, times.end, times.rounding, times.usual_gap, times.rate)
     return Track(anchored, tuple(frames), repeats)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 
 from rich.filesize import decimal
 
@@ -50,12 +51,15 @@ class Outline:
         if self.replaced:
             yield "duplicates", f"{self.replaced} replaced"
         if len(warp.segments) > 1:
-            yield "speeds", ", ".join(_speed_text(segment) for segment in warp.segments)
+            begin = (self.info.ticks[0] - self.info.clip_tick) * self.info.time_base
+            yield "speeds", ", ".join(_speed_text(segment, begin) for segment in warp.segments)
         yield "storage", f"about {decimal(stored_bytes(self.plan, self.plan.chunks, self.info))} for a while"
         yield "endpoint", self._work()
         yield from (("note", note) for note in (*self.info.notes, *self.info.losses))
 
     def _work(self) -> str:
+        if not self.plan.chunks:
+            return "nothing to do"
         if self.seconds is None:
             return "its speed is not known until it has finished a video"
         told = f"about {timedelta(seconds=round(self.seconds))} of work"
@@ -83,7 +87,8 @@ def outline(storage: Storage, info: VideoInfo, settings: SlowMotionSettings) -> 
     )
 
 
-def _speed_text(segment: Segment) -> str:
-    span = f"{float(segment.source):.6g}-{float(segment.source_end):.6g} s"
+def _speed_text(segment: Segment, begin: Fraction) -> str:
+    """On the clock of the clip, of which the video may be a part that begins later."""
+    span = f"{float(begin + segment.source):.6g}-{float(begin + segment.source_end):.6g} s"
     speeds = f"{segment.begin_speed}" if segment.is_even else f"{segment.begin_speed} to {segment.end_speed}"
     return f"{span}: {speeds}"

@@ -1,5 +1,6 @@
 """From what probing found and the settings to a plan, and what of it cannot be, told before anything is made."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -38,7 +39,11 @@ def timeline_of(info: VideoInfo, settings: SlowMotionSettings) -> TimeLine:
     if settings.images == "jpeg" and info.depth > 8:
         raise SettingsError(f"images = jpeg holds 8 bits, this video has {info.source_bits}: set images to lossless.")
     times = frame_times(
-        info.ticks, info.time_base, last_duration=info.last_duration_ticks, declared_rate=info.declared_rate
+        info.ticks,
+        info.time_base,
+        last_duration=info.last_duration_ticks,
+        declared_rate=info.declared_rate,
+        usual_gap=info.part.usual_gap if info.part else None,
     )
     track = make_track(
         times,
@@ -61,7 +66,10 @@ def _broken(info: VideoInfo, settings: SlowMotionSettings) -> Iterator[tuple[int
 
 
 class _Clock:
-    """Tells moments of the clip in seconds after the first frame that was decoded."""
+    """Tells moments of the clip in seconds after the first frame that was decoded.
+
+    They are those of the nearest frames, where one lies within a usual gap: clips are cut at frames.
+    """
 
     def __init__(self, info: VideoInfo, times: FrameTimes) -> None:
         self._times = times
@@ -69,10 +77,14 @@ class _Clock:
         self._first_second = (info.ticks[0] - info.clip_tick) * info.time_base
 
     def seconds(self, moment: Moment) -> Fraction:
-        if not isinstance(moment, int):
-            return moment - self._first_second
-        number = moment - self._first_frame
         ticks = self._times.ticks
+        if not isinstance(moment, int):
+            seconds = moment - self._first_second
+            place = bisect_left(ticks, seconds / self._times.time_base)
+            near = [tick * self._times.time_base for tick in (*ticks[max(place - 1, 0) : place + 1], self._times.end)]
+            nearest = min(near, key=lambda time: abs(time - seconds))
+            return nearest if abs(nearest - seconds) < self._times.usual_gap * self._times.time_base else seconds
+        number = moment - self._first_frame
         # Beyond the frames that were decoded any moment will do that lies there.
         tick = number if number < 0 else ticks[number] if number < len(ticks) else self._times.end + number - len(ticks)
         return tick * self._times.time_base

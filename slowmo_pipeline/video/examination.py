@@ -86,13 +86,13 @@ def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> 
 
     Takes the file opened twice. Raises NoStartError where that does not tell it surely, and what `examine` raises.
     """
-    ticks, last_duration, first_frame, clip_tick = frames_told(video, asked)
+    ticks, last_duration, first_frame, clip_tick, usual_gap = frames_told(video, asked)
     first = next((found.picture for found in timed_pictures(again, Losses())), None)
     if first is None or first.interlaced_frame or len(ticks) < 2:
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
     begin, end = asked.texts
-    where = {"first_frame": first_frame, "clip_tick": clip_tick, "start": []}
+    where = {"first_frame": first_frame, "clip_tick": clip_tick, "usual_gap": usual_gap, "start": []}
     return {
         **_description(video, first),
         "time_base": str(time_base(video)),

@@ -62,6 +62,8 @@ class ClipPart(Record):
     """Number in the clip of the first frame here."""
     clip_tick: int
     """The tick of the clip's first frame."""
+    usual_gap: Annotated[int, Field(ge=1)]
+    """Ticks between most neighbouring frames of what was seen of the clip."""
     start: Items[int]
     """The ticks of the key frame that decoding begins with and of where to seek it; none: at the clip's begin."""
 

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +72,8 @@ class SoughtFrame:
     tick: int
     first_tick: int
     """Of the clip's first frame."""
+    usual_gap: int
+    """Ticks between most neighbouring frames of the clip."""
 
 
 @dataclass
@@ -85,6 +88,7 @@ class Part:
     """Number in the clip of the first picture."""
     clip_tick: int = 0
     """The tick of the clip's first frame."""
+    _gaps: list[int] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[TimedPicture]:
         """Yield the pictures. Raises SettingsError where the clip ends before the part begins."""
@@ -115,6 +119,7 @@ class Part:
             "end": end,
             "first_frame": self.first_frame,
             "clip_tick": self.clip_tick,
+            "usual_gap": self.sought.usual_gap if self.sought else _median(self._gaps),
             "start": list(self.sought.start) if self.sought else [],
         }
 
@@ -124,8 +129,13 @@ class Part:
             found_there = sought_pictures(self.video, self.losses, self.sought.start, self.sought.tick)
             yield from enumerate(found_there, self.sought.number)
             return
+        before = 0
         for number, found in enumerate(timed_pictures(self.video, self.losses)):
-            self.clip_tick = found.tick if number == 0 else self.clip_tick
+            if number == 0:
+                self.clip_tick = found.tick
+            else:
+                self._gaps.append(found.tick - before)
+            before = found.tick
             yield number, found
 
     def _distance(self, number: int, tick: int, moment: Moment) -> Fraction:
@@ -164,6 +174,8 @@ class Told(NamedTuple):
     """Number in the clip of the first one."""
     clip_tick: int
     """The tick of the clip's first frame."""
+    usual_gap: int
+    """Ticks between most neighbouring frames of the clip."""
 
 
 def frames_told(video: OpenVideo, asked: Asked) -> Told:
@@ -176,7 +188,9 @@ def frames_told(video: OpenVideo, asked: Asked) -> Told:
     begin = 0 if asked.begin is None else _frame_at(ticks, asked.begin, base)
     end = len(ticks) if asked.end is None else _first_from(ticks, asked.end, base) + 1
     last_duration = shown[-1][1] if end >= len(ticks) else ticks[end] - ticks[end - 1]
-    return Told(ticks[begin:end], last_duration, begin, ticks[0])
+    return Told(
+        ticks[begin:end], last_duration, begin, ticks[0], _median([after - before for before, after in pairwise(ticks)])
+    )
 
 
 def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | None:
@@ -195,7 +209,9 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
             return None
     if found is None or found.tick != ticks[number]:
         return None
-    return SoughtFrame(start, number, ticks[number], ticks[0])
+    return SoughtFrame(
+        start, number, ticks[number], ticks[0], _median([after - before for before, after in pairwise(ticks)])
+    )
 
 
 def _shown(video: OpenVideo) -> list[tuple[int, int]]:
@@ -230,3 +246,7 @@ def _first_from(ticks: list[int], moment: Moment, time_base: Fraction) -> int:
     """The first frame from a moment on, else the last one."""
     number = moment if isinstance(moment, int) else bisect_left(ticks, ticks[0] + math.ceil(moment / time_base))
     return min(number, len(ticks) - 1)
+
+
+def _median(gaps: list[int]) -> int:
+    return sorted(gaps)[len(gaps) // 2] if gaps else 1
