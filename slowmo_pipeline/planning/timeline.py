@@ -90,22 +90,29 @@ class TimeLine:
             first = max(math.ceil(segment.output * self.frame_rate - self._shift), 0)
             end = math.ceil((segment.output + segment.duration) * self.frame_rate - self._shift)
             outputs = range(first, self.output_count if segment is self.warp.segments[-1] else end)
-            begin = segment.source_time((first + self._shift) / self.frame_rate)
-            step = segment.begin_speed / self.frame_rate if segment.is_even else None
             if outputs:
-                runs.append(_Run(outputs, self._aligned(begin, step, least=segment.source) if step else begin, step))
+                begin = segment.source_time((first + self._shift) / self.frame_rate)
+                step = segment.begin_speed / self.frame_rate if segment.is_even else None
+                is_last = segment is self.warp.segments[-1]
+                room = segment.source_end - segment.source - step * (len(outputs) - 1) if step and not is_last else None
+                runs.append(_Run(outputs, self._aligned(begin, step, segment.source, room) if step else begin, step))
         return tuple(runs)
 
-    def _aligned(self, begin: Fraction, step: Fraction, *, least: Fraction) -> Fraction:
-        """The moment nearest to `begin`, and no earlier than `least`, from which steps come upon frames."""
+    def _aligned(self, begin: Fraction, step: Fraction, least: Fraction, room: Fraction | None) -> Fraction:
+        """The moment nearest to `begin` from which steps come upon frames.
+
+        It lies at `least` or less than `room` after it, so that moments keep their order; if none does, `begin` stays.
+        """
         times = self.track.times
         if not times.is_constant:
             return begin
         # In frames, a step is p / q: from a multiple of 1 / q on, every q-th output is p frames further.
         finest = Fraction(1, (step * times.rate).denominator) / times.rate
         shift = self._shift * step % finest
-        nearest = round((begin - shift) / finest) * finest + shift
-        return nearest if nearest >= least else nearest + finest
+        nearest = max(round((begin - shift) / finest), math.ceil((least - shift) / finest)) * finest + shift
+        if room is not None and nearest >= least + room:
+            nearest = (math.ceil((least + room - shift) / finest) - 1) * finest + shift
+        return nearest if nearest >= least else begin
 
     def _run_of(self, output: int) -> _Run:
         runs = self._runs
