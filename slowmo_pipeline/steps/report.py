@@ -1,44 +1,26 @@
 """What a person reads about a finished video: one self-contained HTML page."""
 
-from collections.abc import Mapping
-from html import escape
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import PurePosixPath
 
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_hour
+from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
+from slowmo_pipeline.steps.planning import CUT
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.strip import plan_strip, strip_caption
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-  body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; color: #222 }}
-  table {{ border-collapse: collapse; margin: 1em 0 }}
-  th, td {{ border-bottom: 1px solid #ddd; padding: .2em .8em; text-align: left }}
-  img {{ max-width: 100% }}
-</style>
-<h1>{title}</h1>
-<p>{summary}</p>
-<img alt="Neighbouring frames" src="data:image/jpeg;base64,{filmstrip}">
-<p>{caption}</p>
-<h2>Plan</h2>
-{strip}
-<p>{strip_caption}</p>
-{notes}
-<h2>Facts</h2>
-{facts}
-<h2>Settings</h2>
-{settings}
-<h2>Chunks</h2>
-{chunks}
-</html>
-"""
+_MOST_ROWS = 500
+"""Of a table in the page."""
 
 
 def chunk_frame(active: ActivePlan, final: Final) -> pd.DataFrame:
@@ -50,39 +32,90 @@ def chunk_frame(active: ActivePlan, final: Final) -> pd.DataFrame:
 
 def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance_type: str | None) -> str:
     """Store the page beside the final video and return its key; `instance_type` is None unless SageMaker made it."""
-    source, info, timeline = active.source, active.info, active.plan.timeline
-    times = timeline.track.times
-    rate = f"{times.rate} frames/s"
-    facts = {
-        "upload": source.upload,
-        "source": f"{info.width}x{info.height}, {info.codec}, {info.source_bits} bit",
-        "frame times": f"constant, {rate}" if times.is_constant else f"variable, about {rate}",
-        "frames": f"{info.frame_count} in, {timeline.output_count} out",
-        "new frames": str(active.plan.new_frame_count),
-        "slowdown": str(timeline.slowdown),
-        "frame rate": f"{timeline.frame_rate} frames/s",
-        "duration": f"{float(timeline.track.duration):.3f} s in, {float(timeline.duration):.3f} s out",
-        "plan": active.versions.plan,
-        "model": active.versions.model_id,
-        "endpoint": _work(sum(final.chunk_seconds), instance_type),
-        "SHA-256": final.sha256,
-    }
-    settings = source.settings.model_dump(mode="json")
-    page = _PAGE.format(
-        title=escape(active.video_id),
-        summary=escape(f"{facts['source']}; {facts['frames']}; {facts['duration']}."),
+    chunks = chunk_frame(active, final)
+    page = _template().render(
+        title=PurePosixPath(active.source.upload).name,
+        summary=_summary(active),
+        # The page lies beside the video.
+        result=PurePosixPath(final.key).name,
+        notes=final.notes,
+        losses=final.losses,
         filmstrip=final.filmstrip,
         caption=CAPTION,
-        strip=plan_strip(timeline, info),
-        strip_caption=strip_caption(timeline),
-        notes="".join(f"<p><strong>Note:</strong> {escape(note)}</p>" for note in (*final.losses, *final.notes)),
-        facts=_table(facts),
-        settings=_table({name: "the default" if value is None else value for name, value in settings.items()}),
-        chunks=chunk_frame(active, final).to_html(index=False, border=0),
+        strip=Markup(plan_strip(active.plan.timeline, active.info)),
+        strip_caption=strip_caption(active.plan.timeline),
+        held=list(_held(active))[:_MOST_ROWS],
+        facts=list(_facts(active, final, instance_type)),
+        settings=list(_changed(active.source.settings)),
+        command=_command(active),
+        chunk_columns=list(chunks.columns),
+        chunks=chunks.to_numpy().tolist()[:_MOST_ROWS],
     )
     key = VideoKeys(active.video_id).finals[1]
     storage.write(key, page.encode())
     return key
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("slowmo_pipeline.steps", package_path="")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("report.html.j2")
+
+
+def _summary(active: ActivePlan) -> str:
+    info, timeline = active.info, active.plan.timeline
+    slowdown = f"{float(timeline.slowdown):.4g} times slower" if timeline.slowdown != 1 else "at its own speed"
+    return (
+        f"{info.width}x{info.height}, {slowdown}: {float(timeline.duration):.2f} s at "
+        f"{float(timeline.frame_rate):.5g} frames a second."
+    )
+
+
+def _facts(active: ActivePlan, final: Final, instance_type: str | None) -> Iterator[tuple[str, object]]:
+    info, timeline = active.info, active.plan.timeline
+    times, warp = timeline.track.times, timeline.warp
+    rate = f"{times.rate} frames/s"
+    yield "source", f"{info.width}x{info.height}, {info.codec}, {info.source_bits} bit"
+    yield "frame times", f"constant, {rate}" if times.is_constant else f"variable, about {rate}"
+    yield "frames", f"{info.frame_count} in, {timeline.output_count} out, {active.plan.new_frame_count} of them new"
+    yield "duration", f"{float(warp.source_end - warp.source_begin):.3f} s in, {float(timeline.duration):.3f} s out"
+    yield "frame rate", f"{timeline.frame_rate} frames/s"
+    yield "endpoint", _work(sum(final.chunk_seconds), instance_type)
+    yield "model", active.versions.model_id
+    yield "plan", active.versions.plan
+    yield "upload", active.source.upload
+    yield "SHA-256", final.sha256
+
+
+def _held(active: ActivePlan) -> Iterator[tuple[str, int, str, str, str]]:
+    """Where the plan repeats a frame instead of interpolating, as rows."""
+    timeline, scores = active.plan.timeline, active.info.cut_scores
+    for anchor, reason in timeline.track.repeats.items():
+        frame, outputs = timeline.track.frames[anchor], timeline.outputs_of(anchor)
+        if outputs:
+            score = f"{scores[frame]:g}" if reason == CUT and frame < len(scores) else ""
+            place = float(outputs.start / timeline.frame_rate)
+            yield reason, frame, f"{float(timeline.track.time(anchor)):.3f} s", f"{place:.3f} s", score
+
+
+def _changed(settings: SlowMotionSettings) -> Iterator[tuple[str, object]]:
+    """The settings that are not the defaults, as they are written."""
+    stored, defaults = settings.model_dump(mode="json"), SlowMotionSettings().model_dump(mode="json")
+    yield from ((name, stored[name]) for name in FIELDS if stored[name] != defaults[name])
+
+
+def _command(active: ActivePlan) -> str:
+    """One command that makes the video again from its clip."""
+    words = ["slowmo", "run", PurePosixPath(active.source.upload).name]
+    for name, value in _changed(active.source.settings):
+        if name in LIMITS:
+            words += ["--limit", f"{name}={value}"]
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        else:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def _work(seconds: float, instance_type: str | None) -> str:
@@ -95,8 +128,3 @@ def _work(seconds: float, instance_type: str | None) -> str:
         return f"{told} on {instance_type}"
     price = f"{usd_per_hour} USD an hour in {packaged_prices().origin}"
     return f"{told} on {instance_type}, about {cost_of(seconds, usd_per_hour):.4f} USD ({price})"
-
-
-def _table(facts: Mapping[str, object]) -> str:
-    table: str = pd.DataFrame(facts.items()).to_html(header=False, index=False, border=0)
-    return table
