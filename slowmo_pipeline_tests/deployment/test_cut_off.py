@@ -84,7 +84,9 @@ def test_an_interrupted_deploy_says_what_it_leaves(
     told, complaint = waiting.communicate()
     assert waiting.returncode == 130
     assert f"created endpoint {stage.name}" in told.splitlines()
-    assert f"Interrupted. The same command goes on where this one stopped. The endpoint {stage.name} is Creat" in complaint
+    assert (
+        f"Interrupted. The same command goes on where this one stopped. The endpoint {stage.name} is Creat" in complaint
+    )
     assert "$1.408 an hour (list price). Unless a deploy is still under way, run the same" in complaint
     assert "Traceback" not in complaint
 

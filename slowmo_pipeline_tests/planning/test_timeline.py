@@ -2,125 +2,204 @@
 
 import math
 from fractions import Fraction
-from itertools import accumulate, pairwise
-from typing import Any
+from itertools import accumulate, pairwise, starmap
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slowmo_pipeline.planning.timeline import (
-    STANDARD_RATES,
-    ConstantRate,
-    FrameTimes,
-    Position,
-    TimeLine,
-    VariableRate,
-    _simplest_between,
-    frame_times,
-)
-from slowmo_pipeline_tests.support.positions import positions
+from slowmo_pipeline.planning.clock import FrameTimes
+from slowmo_pipeline.planning.timeline import Position, TimeLine
+from slowmo_pipeline.planning.track import make_track, plain_track
+from slowmo_pipeline.planning.warp import Speed, Warp, even_warp, ramped_warp
+from slowmo_pipeline_tests.support.strategies import CONSTANT, RATES, SLOWDOWNS, SOURCES, timelines, variable_sources
+from slowmo_pipeline_tests.support.timelines import constant, even_timeline, positions, variable
 
 NTSC = Fraction(30000, 1001)
 FILM = Fraction(24000, 1001)
-
-RATES = st.one_of(
-    st.sampled_from(STANDARD_RATES),
-    st.fractions(min_value=1, max_value=240, max_denominator=1001),
-)
-SLOWDOWNS = st.one_of(
-    st.integers(1, 12).map(Fraction),
-    st.fractions(min_value=1, max_value=20, max_denominator=50),
-)
-CONSTANT = st.builds(ConstantRate, rate=RATES, count=st.integers(1, 15))
+HALF = Fraction(1, 2)
 
 
-@st.composite
-def variable_sources(draw: st.DrawFn) -> VariableRate:
-    time_base = Fraction(1, draw(st.sampled_from((24, 30, 600, 1000, 12288, 90000))))
-    longest = max(1, round(Fraction(1, 5) / time_base))
-    gaps = draw(st.lists(st.integers(1, longest), max_size=14))
-    return VariableRate((0, *accumulate(gaps)), time_base, draw(st.integers(1, longest)))
+def at(anchor: int, t: Fraction = Fraction(0)) -> Position:
+    return Position(anchor, t)
 
 
-# Of at most 400 outputs, so that the slow and obvious way stays quick.
-TIMELINES = st.builds(TimeLine, st.one_of(CONSTANT, variable_sources()), SLOWDOWNS, RATES).filter(
-    lambda timeline: timeline.output_count <= 400
-)
+def speed_at(warp: Warp, moment: Fraction) -> Fraction:
+    """The slower end of the last segment that begins at or before a moment of the source, or of the first."""
+    segment = [warp.segments[0], *(each for each in warp.segments if each.source <= moment)][-1]
+    return min(segment.begin_speed, segment.end_speed)
 
 
-def at(frame: int, t: Fraction = Fraction(0)) -> Position:
-    return Position(frame, t)
+def positions_by_definition(timeline: TimeLine) -> list[Position]:
+    """By a linear search; where times are rounded, a moment within the tolerance of an anchor is that anchor."""
+    track, warp, rate = timeline.track, timeline.warp, timeline.frame_rate
+    shift = 0 if timeline.shows_originals else HALF
+    times = [track.time(anchor) for anchor in range(track.count)]
+    moments = [warp.source_time((output + shift) / rate) for output in range(timeline.output_count + 1)]
+    tolerances = [Fraction(0)] * track.count
+    if track.times.rounding and timeline.shows_originals:
+        tolerances = [min(track.times.time_base, speed_at(warp, time) / rate / 2) for time in times]
+
+    def position(moment: Fraction, following: Fraction) -> Position:
+        anchor = max(each for each in range(track.count) if times[each] - tolerances[each] <= moment)
+        if anchor == track.count - 1 or anchor in track.repeats:
+            return at(anchor)
+        begin, end = times[anchor], times[anchor + 1]
+        if moment <= begin or moment < begin + tolerances[anchor]:
+            if timeline.shows_originals:
+                return at(anchor)
+            moment = (begin + min(end, following)) / 2
+        return Position(anchor, (moment - begin) / (end - begin))
+
+    return list(starmap(position, pairwise(moments)))
 
 
-def position_by_definition(timeline: TimeLine, output: int) -> Position:
-    """A linear search; in a variable source, a moment within the tolerance of a frame is that frame."""
-    source, step = timeline.source, 1 / timeline.frame_rate / timeline.slowdown
-    moment = output * step
-    tolerance = min(source.time_base, step / 2) if isinstance(source, VariableRate) else Fraction(0)
-    gap = max(frame for frame in range(source.count) if source.time(frame) - tolerance <= moment)
-    begin = source.time(gap)
-    if gap == source.count - 1 or moment < begin + tolerance:
-        return at(gap)
-    return Position(gap, (moment - begin) / (source.time(gap + 1) - begin))
+def is_still(timeline: TimeLine, position: Position) -> bool:
+    """Whether nothing moves there."""
+    return position.interval in timeline.track.repeats or position.interval == timeline.track.count - 1
 
 
-@given(TIMELINES)
+@given(timelines())
 def test_positions_follow_the_definition(timeline: TimeLine) -> None:
-    expected = [position_by_definition(timeline, output) for output in range(timeline.output_count)]
+    expected = positions_by_definition(timeline)
 
     assert list(positions(timeline)) == expected
     assert [timeline.position(output) for output in range(timeline.output_count)] == expected
 
 
-@given(TIMELINES)
-def test_gaps_part_the_outputs_in_order(timeline: TimeLine) -> None:
-    outputs = [output for gap in range(timeline.source.count) for output in timeline.outputs_of_gap(gap)]
+@given(timelines())
+def test_intervals_part_the_outputs_in_order(timeline: TimeLine) -> None:
+    outputs = [output for anchor in range(timeline.track.count) for output in timeline.outputs_of(anchor)]
 
     assert outputs == list(range(timeline.output_count))
 
 
-@given(TIMELINES)
+@given(timelines())
 def test_positions_ascend(timeline: TimeLine) -> None:
-    last = at(timeline.source.count - 1)
+    found = list(positions(timeline))
 
-    assert all(one < other or one == other == last for one, other in pairwise(positions(timeline)))
-    assert all(0 <= position.t < 1 for position in positions(timeline))
+    assert all(one < other or (one == other and is_still(timeline, one)) for one, other in pairwise(found))
+    assert all(0 <= position.t < 1 for position in found)
 
 
-@given(TIMELINES)
-def test_outputs_last_as_long_as_the_slowed_source(timeline: TimeLine) -> None:
-    exact = timeline.source.duration * timeline.slowdown * timeline.frame_rate
-
-    assert timeline.output_count == math.ceil(exact)
+@given(timelines())
+def test_the_result_lasts_as_long_as_its_warp(timeline: TimeLine) -> None:
+    assert timeline.output_count == math.ceil(timeline.warp.duration * timeline.frame_rate)
     assert timeline.duration == timeline.output_count / timeline.frame_rate
+    assert 0 <= timeline.duration - timeline.warp.duration < 1 / timeline.frame_rate
 
 
-@given(TIMELINES)
-def test_new_outputs_are_those_strictly_between_two_frames(timeline: TimeLine) -> None:
-    for gap in range(timeline.source.count):
-        between = [output for output in timeline.outputs_of_gap(gap) if timeline.t(gap, output) > 0]
+@given(SOURCES, SLOWDOWNS, RATES)
+def test_outputs_last_as_long_as_the_slowed_source(times: FrameTimes, slowdown: Fraction, rate: Fraction) -> None:
+    timeline = even_timeline(times, slowdown, rate)
 
-        assert list(timeline.new_outputs_of_gap(gap)) == between
+    assert timeline.slowdown == slowdown
+    assert timeline.output_count == math.ceil(times.end * times.time_base * slowdown * rate)
 
 
-@given(TIMELINES)
+@given(timelines())
+def test_every_output_lies_inside_of_the_warp(timeline: TimeLine) -> None:
+    warp = timeline.warp
+    inside = [output for output in range(timeline.output_count) if (output + 1) / timeline.frame_rate <= warp.duration]
+
+    assert timeline.output_count - len(inside) <= 1, "the last one may reach beyond"
+    assert all(warp.source_begin <= timeline.moment(output) < warp.source_end for output in inside)
+
+
+@given(timelines())
+def test_new_outputs_are_those_strictly_between_two_anchors(timeline: TimeLine) -> None:
+    for anchor in range(timeline.track.count):
+        between = [output for output in timeline.outputs_of(anchor) if timeline.t(anchor, output) > 0]
+
+        assert list(timeline.new_outputs_of(anchor)) == between
+        assert not (between and anchor in timeline.track.repeats)
+
+
+@given(timelines())
 def test_new_outputs_are_counted(timeline: TimeLine) -> None:
     assert timeline.new_count == sum(t > 0 for _, t in positions(timeline))
 
 
-@given(TIMELINES)
-def test_a_frame_is_shown_as_itself_once_at_most_but_for_the_last(timeline: TimeLine) -> None:
-    shown = [position.gap for position in positions(timeline) if position.t == 0]
-    inner = [frame for frame in shown if frame < timeline.source.count - 1]
+@given(CONSTANT, SLOWDOWNS, RATES, st.fractions(0, 1, max_denominator=60))
+def test_new_outputs_of_a_plain_source_are_counted_by_a_formula(
+    times: FrameTimes, slowdown: Fraction, rate: Fraction, share: Fraction
+) -> None:
+    track = plain_track(times)
+    end = track.duration * (share or 1)
+    timeline = TimeLine(track, even_warp(1 / slowdown, Fraction(0), end), min(rate, 100 / (end * slowdown)))
 
-    assert len(inner) == len(set(inner))
+    assert timeline.new_count == sum(t > 0 for _, t in positions(timeline))
+
+
+@given(timelines())
+def test_a_frame_is_shown_as_itself_once_at_most_unless_it_is_held(timeline: TimeLine) -> None:
+    shown = [each.interval for each in positions(timeline) if each.t == 0 and not is_still(timeline, each)]
+
+    assert len(shown) == len(set(shown))
+
+
+@given(timelines())
+def test_without_originals_only_what_is_held_is_one(timeline: TimeLine) -> None:
+    for position in positions(TimeLine(timeline.track, timeline.warp, timeline.frame_rate, shows_originals=False)):
+        assert (position.t == 0) == is_still(timeline, position)
+
+
+@pytest.mark.parametrize(
+    ("times", "slowdown", "rate"),
+    [
+        (constant(24, 9), 4, 24),
+        (constant(24, 9), Fraction(5, 2), 24),
+        (constant(25, 9), 2, 60),
+        (constant(FILM, 9), 1, 60),
+        (constant(25, 9), 1, 25),
+        (constant(30, 9), 3, Fraction(5)),
+        (variable([0, 33, 67, 100, 150, 400, 433], Fraction(1, 1000), 33), 4, 30),
+        (variable([0, 33, 67, 100, 150, 400, 433], Fraction(1, 1000), 33), Fraction(5, 2), 60),
+    ],
+)
+def test_no_original_is_shown_when_none_is_wanted(times: FrameTimes, slowdown: Fraction, rate: Fraction) -> None:
+    timeline = even_timeline(times, slowdown, rate, shows_originals=False)
+    moving = [
+        output for output in range(timeline.output_count) if output not in timeline.outputs_of(len(times.ticks) - 1)
+    ]
+
+    assert all(0 < timeline.position(output).t < 1 for output in moving)
+    assert timeline.new_count == len(moving) > 0
+
+
+def test_without_originals_an_even_slowdown_shows_what_lies_half_an_output_later() -> None:
+    timeline = even_timeline(constant(24, 3), 4, shows_originals=False)
+
+    eighths = [Fraction(number, 8) for number in (1, 3, 5, 7)]
+    assert list(positions(timeline)) == [*(at(gap, t) for gap in (0, 1) for t in eighths), *[at(2)] * 4]
+
+
+def test_without_originals_what_would_fall_on_one_is_moved_on() -> None:
+    """At half the source's rate, half an output later is the next frame."""
+    timeline = even_timeline(constant(24, 4), 1, 12, shows_originals=False)
+
+    assert [timeline.moment(output) for output in (0, 1)] == [Fraction(1, 24), Fraction(3, 24)]
+    assert list(positions(timeline)) == [at(1, HALF), at(3)]
+
+
+@given(timelines(), st.fractions(0, 1, max_denominator=97))
+def test_output_at_is_where_the_moment_is_shown(timeline: TimeLine, share: Fraction) -> None:
+    warp = timeline.warp
+    moment = warp.source_begin + share * (warp.source_end - warp.source_begin)
+    found = timeline.output_at(moment)
+
+    if warp.segment_of(moment).is_even:
+        assert found is not None
+        shift = 0 if timeline.shows_originals else HALF
+        assert warp.source_time((found + shift) / timeline.frame_rate) == moment
+    else:
+        assert found is None
+    assert timeline.output_at(warp.source_begin - 1) is timeline.output_at(warp.source_end + 1) is None
 
 
 @given(RATES, st.integers(1, 40))
 def test_four_times_slower_at_the_sources_rate(rate: Fraction, count: int) -> None:
-    timeline = TimeLine(ConstantRate(rate, count), Fraction(4), rate)
-    found = list(positions(timeline))
+    found = list(positions(even_timeline(constant(rate, count), 4)))
 
     assert len(found) == 4 * count
     assert found[::4] == [at(frame) for frame in range(count)]
@@ -134,22 +213,21 @@ def test_four_times_slower_at_the_sources_rate(rate: Fraction, count: int) -> No
 
 
 @given(CONSTANT, st.integers(1, 30))
-def test_whole_slowdown_at_the_sources_rate_shows_every_original(source: ConstantRate, slowdown: int) -> None:
-    timeline = TimeLine(source, Fraction(slowdown), source.rate)
+def test_whole_slowdown_at_the_sources_rate_shows_every_original(times: FrameTimes, slowdown: int) -> None:
+    timeline = even_timeline(times, slowdown)
 
-    assert timeline.output_count == slowdown * source.count
-    assert all(timeline.position(slowdown * frame) == at(frame) for frame in range(source.count))
+    assert timeline.output_count == slowdown * len(times.ticks)
+    assert all(timeline.position(slowdown * frame) == at(frame) for frame in range(len(times.ticks)))
 
 
 def test_slowdown_of_one_at_twice_the_rate_makes_motion_smooth() -> None:
-    timeline = TimeLine(ConstantRate(Fraction(25), 3), Fraction(1), Fraction(50))
+    timeline = even_timeline(constant(25, 3), 1, 50)
 
-    half = Fraction(1, 2)
-    assert list(positions(timeline)) == [at(0), at(0, half), at(1), at(1, half), at(2), at(2)]
+    assert list(positions(timeline)) == [at(0), at(0, HALF), at(1), at(1, HALF), at(2), at(2)]
 
 
 def test_fractional_slowdown_shows_every_second_original() -> None:
-    timeline = TimeLine(ConstantRate(Fraction(24), 3), Fraction(5, 2), Fraction(24))
+    timeline = even_timeline(constant(24, 3), Fraction(5, 2))
 
     fifth = Fraction(1, 5)
     assert list(positions(timeline)) == [
@@ -159,23 +237,53 @@ def test_fractional_slowdown_shows_every_second_original() -> None:
 
 
 def test_lower_rate_leaves_frames_out() -> None:
-    timeline = TimeLine(ConstantRate(Fraction(60), 6), Fraction(1), Fraction(20))
+    timeline = even_timeline(constant(60, 6), 1, 20)
 
     assert list(positions(timeline)) == [at(0), at(3)]
-    assert [len(timeline.outputs_of_gap(gap)) for gap in range(6)] == [1, 0, 0, 1, 0, 0]
+    assert [len(timeline.outputs_of(anchor)) for anchor in range(6)] == [1, 0, 0, 1, 0, 0]
 
 
 def test_last_frame_of_a_variable_source_is_held_for_its_own_duration() -> None:
-    timeline = TimeLine(VariableRate((0, 40, 100), Fraction(1, 1000), 200), Fraction(1), Fraction(50))
+    timeline = even_timeline(variable((0, 40, 100), Fraction(1, 1000), 200), 1, 50)
 
     assert timeline.output_count == 15
-    assert timeline.outputs_of_gap(2) == range(5, 15)
+    assert timeline.outputs_of(2) == range(5, 15)
 
 
 def test_only_frame_is_held() -> None:
-    timeline = TimeLine(ConstantRate(Fraction(25), 1), Fraction(4), Fraction(25))
+    assert list(positions(even_timeline(constant(25, 1), 4))) == [at(0)] * 4
 
-    assert list(positions(timeline)) == [at(0)] * 4
+
+def test_ramp_slows_what_it_names_and_nothing_else() -> None:
+    third = Fraction(1, 3)
+    speeds = [Speed(Fraction(0), third, Fraction(1)), Speed(third, 2 * third, Fraction(1, 8))]
+    warp = ramped_warp([*speeds, Speed(2 * third, Fraction(1), Fraction(1))], ease=Fraction(0))
+    timeline = TimeLine(plain_track(constant(24, 24)), warp, Fraction(24))
+
+    assert [(each.interval, each.t) for each in positions(timeline)] == [
+        *((frame, 0) for frame in range(8)),
+        *((8 + step // 8, Fraction(step % 8, 8)) for step in range(64)),
+        *((frame, 0) for frame in range(16, 24)),
+    ]
+    assert timeline.new_count == 8 * 7
+
+
+def test_part_shows_what_lies_in_it_and_holds_nothing() -> None:
+    warp = even_warp(Fraction(1, 4), Fraction(5, 48), Fraction(7, 48))
+    timeline = TimeLine(plain_track(constant(24, 9)), warp, Fraction(24))
+
+    assert list(positions(timeline)) == [at(2, HALF), at(2, Fraction(3, 4)), at(3), at(3, Fraction(1, 4))]
+
+
+def test_still_is_held_and_motion_begins_a_usual_gap_before_it_ends() -> None:
+    times = variable((0, 40, 80, 3080, 3120), Fraction(1, 1000), 40)
+    track = make_track(times, broken={}, duplicates=(), longest_gap=Fraction(4))
+    timeline = TimeLine(track, even_warp(Fraction(1, 4), Fraction(0), track.duration), Fraction(25))
+
+    assert len(timeline.outputs_of(2)) == 4 * 74
+    assert list(timeline.new_outputs_of(2)) == []
+    assert [timeline.t(3, output) for output in timeline.new_outputs_of(3)] == [Fraction(n, 4) for n in (1, 2, 3)]
+    assert timeline.new_count == 4 * 3
 
 
 @given(
@@ -190,133 +298,15 @@ def test_rounded_times_cost_a_variable_source_no_original(
     """Frames lie on a grid of the source's rate, some missing, their times rounded to ticks."""
     places = [0, *accumulate(gaps)]
     ticks = tuple(round(place / rate * ticks_per_second) for place in places)
-    timeline = TimeLine(VariableRate(ticks, Fraction(1, ticks_per_second), ticks[1]), Fraction(slowdown), rate)
+    timeline = even_timeline(variable(ticks, Fraction(1, ticks_per_second), ticks[1]), slowdown, rate)
 
     assert timeline.frame_rate * slowdown <= ticks_per_second, "else a tick is longer than a step, and no rule helps"
     assert all(timeline.position(slowdown * place) == at(frame) for frame, place in enumerate(places))
 
 
 @given(variable_sources(), SLOWDOWNS, RATES)
-def test_a_shown_original_is_off_by_one_tick_at_most(source: VariableRate, slowdown: Fraction, rate: Fraction) -> None:
-    timeline = TimeLine(source, slowdown, rate)
-    for output, (frame, t) in enumerate(positions(timeline)):
-        if t == 0 and frame < source.count - 1:
-            assert abs(output / rate / slowdown - source.time(frame)) <= min(source.time_base, 1 / rate / slowdown / 2)
-
-
-CONTAINER_RATES = (FILM, NTSC, Fraction(25), Fraction(30), Fraction(60), Fraction(25, 2))
-TIME_BASES = (1000, 90000, 12288, 600, 24000)
-
-
-def rounded_ticks(rate: Fraction, ticks_per_second: int, count: int, *, first: Fraction = Fraction(0)) -> list[int]:
-    return [round((first + frame / rate) * ticks_per_second) for frame in range(count)]
-
-
-def recognised(ticks: list[int], ticks_per_second: int, **given: Any) -> FrameTimes:
-    return frame_times(ticks, Fraction(1, ticks_per_second), **{"last_duration": None, "declared_rate": None, **given})
-
-
-@pytest.mark.parametrize("first", [Fraction(0), Fraction(1, 7), Fraction(-1, 3)])
-@pytest.mark.parametrize("ticks_per_second", TIME_BASES)
-@pytest.mark.parametrize("rate", CONTAINER_RATES)
-def test_constant_rate_behind_rounded_times(rate: Fraction, ticks_per_second: int, first: Fraction) -> None:
-    ticks = rounded_ticks(rate, ticks_per_second, 2000, first=first)
-
-    for declared in (rate, None, Fraction(24), Fraction(90000), Fraction(359, 12)):
-        assert recognised(ticks, ticks_per_second, declared_rate=declared) == ConstantRate(rate, 2000)
-
-
-@pytest.mark.parametrize("ticks_per_second", TIME_BASES)
-def test_declared_rate_decides_between_neighbours_in_a_short_clip(ticks_per_second: int) -> None:
-    """20 frames in milliseconds are both 23.976 and 24 frames a second."""
-    for rate in (FILM, Fraction(24)):
-        ticks = rounded_ticks(rate, ticks_per_second, 20)
-
-        assert recognised(ticks, ticks_per_second, declared_rate=rate) == ConstantRate(rate, 20)
-
-
-@given(st.fractions(min_value=1, max_value=200, max_denominator=99), st.integers(2, 400), st.sampled_from(TIME_BASES))
-def test_any_constant_rate_is_recognised_within_a_tick(rate: Fraction, count: int, ticks_per_second: int) -> None:
-    ticks = rounded_ticks(rate, ticks_per_second, count)
-    source = recognised(ticks, ticks_per_second)
-
-    assert isinstance(source, ConstantRate)
-    assert all(
-        abs(source.time(frame) - Fraction(tick, ticks_per_second)) <= Fraction(1, ticks_per_second)
-        for frame, tick in enumerate(ticks)
-    )
-
-
-def test_declared_rate_that_is_no_standard_one_is_exact() -> None:
-    rate = Fraction(1234, 57)
-
-    assert recognised(rounded_ticks(rate, 1000, 500), 1000, declared_rate=rate) == ConstantRate(rate, 500)
-
-
-def test_standard_rate_wins_over_an_odd_declared_one() -> None:
-    """Phones declare what they measured over the clip."""
-    ticks = rounded_ticks(Fraction(30), 1000, 5)
-
-    assert recognised(ticks, 1000, declared_rate=Fraction(359, 12)) == ConstantRate(Fraction(30), 5)
-
-
-def test_of_several_standard_rates_the_one_in_the_middle_is_taken() -> None:
-    assert recognised([0, 33], 1000) == ConstantRate(Fraction(30), 2), "29.97 would fit as well"
-
-
-def test_rate_that_nobody_declares_is_the_simplest() -> None:
-    assert recognised(rounded_ticks(Fraction(17), 1000, 500), 1000) == ConstantRate(Fraction(17), 500)
-
-
-@given(st.lists(st.integers(1, 100), min_size=2, max_size=20), st.sampled_from([*CONTAINER_RATES, None]))
-def test_times_are_constant_if_and_only_if_a_period_fits_all(gaps: list[int], declared: Fraction | None) -> None:
-    ticks = [0, *accumulate(gaps)]
-    source = recognised(ticks, 1000, declared_rate=declared)
-    # The best period touches two of the bounds (tick ± 1) / frame: trying them all is enough.
-    bounds = {Fraction(tick + off, frame) for frame, tick in enumerate(ticks) if frame for off in (-1, 1)}
-    fits = any(
-        period >= Fraction(1, 2) and all(abs(tick - frame * period) <= 1 for frame, tick in enumerate(ticks))
-        for period in bounds
-    )
-
-    assert isinstance(source, ConstantRate) == fits
-    if isinstance(source, VariableRate):
-        assert source.ticks == tuple(ticks)
-
-
-def test_jitter_of_more_than_a_tick_is_variable() -> None:
-    ticks = rounded_ticks(Fraction(25), 1000, 50)
-    ticks[20] += 2
-
-    assert isinstance(recognised(ticks, 1000, declared_rate=Fraction(25)), VariableRate)
-
-
-def test_dropped_frame_is_variable() -> None:
-    ticks = rounded_ticks(NTSC, 90000, 50)
-    del ticks[20]
-    source = recognised(ticks, 90000, declared_rate=NTSC)
-
-    assert isinstance(source, VariableRate)
-    assert source.nominal_rate == NTSC
-
-
-@pytest.mark.parametrize(("told", "expected"), [(None, 40), (0, 40), (70, 70)])
-def test_last_duration_is_the_median_gap_unless_told(told: int | None, expected: int) -> None:
-    source = recognised([5, 45, 85, 185, 200], 1000, last_duration=told)
-
-    assert source == VariableRate((0, 40, 80, 180, 195), Fraction(1, 1000), expected)
-
-
-@given(st.fractions(min_value=Fraction(1, 1000), max_value=1000), st.fractions(min_value=0, max_value=5))
-def test_simplest_fraction_has_the_smallest_denominator(low: Fraction, width: Fraction) -> None:
-    found = _simplest_between(low, low + width)
-
-    assert low <= found <= low + width
-    smaller = range(1, min(found.denominator, 2000))
-    assert not any(math.ceil(low * denominator) <= (low + width) * denominator for denominator in smaller)
-
-
-def test_an_hour_in_milliseconds_is_recognised() -> None:
-    ticks = rounded_ticks(FILM, 1000, 86_400)
-
-    assert recognised(ticks, 1000, declared_rate=FILM) == ConstantRate(FILM, 86_400)
+def test_a_shown_original_is_off_by_one_tick_at_most(times: FrameTimes, slowdown: Fraction, rate: Fraction) -> None:
+    step = 1 / rate / slowdown
+    for output, (frame, t) in enumerate(positions(even_timeline(times, slowdown, rate))):
+        if t == 0 and frame < len(times.ticks) - 1:
+            assert abs(output * step - times.ticks[frame] * times.time_base) <= min(times.time_base, step / 2)
