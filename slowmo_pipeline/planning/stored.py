@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import Strict, StringConstraints, model_validator
+from pydantic import Field, Strict, StringConstraints, model_validator
 
 from slowmo_pipeline.planning.clock import FrameTimes, constant_rate, nearest_standard_rate
 from slowmo_pipeline.planning.timeline import TimeLine
@@ -45,7 +45,7 @@ class _StoredPlan(Record):
     rounding: Literal[0, 1]
     rate: PositiveFraction
     repeats: dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")], str]
-    segments: Items[_StoredSegment]
+    segments: Annotated[Items[_StoredSegment], Field(min_length=1)]
     frame_rate: PositiveFraction
     shows_originals: bool
     output_count: Count

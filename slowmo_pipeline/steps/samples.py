@@ -59,8 +59,8 @@ def _place_of(plan: Plan, frame: int) -> Place | None:
     if shown is not None:
         return Place(frame, shown, Fraction(0))
     own = timeline.output_at(timeline.track.time(anchors[0])) if anchors else None
-    # Where the speed changes nothing lies evenly.
-    if own is None or not 0 <= round(own) < timeline.output_count or abs(round(own) - own) > NEAR:
+    # Where the speed changes nothing lies evenly; and an output that would show the frame itself was moved on.
+    if own is None or own.denominator == 1 or not 0 <= round(own) < timeline.output_count or abs(round(own) - own) > NEAR:
         return None
     # An interval that is repeated shows its first frame all through.
     if timeline.position(round(own)).interval in timeline.track.repeats:
