@@ -90,13 +90,13 @@ def _merged(pool: ProcessPoolExecutor, frames: Iterator[tuple[int, Frame]], plan
     under_way: deque[tuple[list[Frame], Chunk, Future[list[Frame]]]] = deque()
     kept: list[tuple[int, Frame]] = []
     for chunk in plan.chunks:
-        kept = [pair for pair in kept if pair[0] >= chunk.first_frame]
-        while not kept or kept[-1][0] < chunk.last_frame:
+        numbers = plan.frames_of(chunk)
+        kept = [pair for pair in kept if pair[0] >= numbers[0]]
+        while not kept or kept[-1][0] < numbers[-1]:
             kept.append(next(frames))
         images = [frame for _, frame in kept]
         new_frames = list(plan.new_frames(chunk))
-        gaps = range(chunk.first_frame, chunk.last_frame)
-        times = [[new.t for new in new_frames if new.gap == gap] for gap in gaps]
+        times = [[new.t for new in new_frames if new.frame == number] for number in numbers[:-1]]
         under_way.append((images, chunk, pool.submit(_render, images, times)))
         if len(under_way) > usable_cores():
             yield from _in_order(plan, *under_way.popleft())
@@ -108,7 +108,7 @@ def _merged(pool: ProcessPoolExecutor, frames: Iterator[tuple[int, Frame]], plan
 
 def _in_order(plan: Plan, images: list[Frame], chunk: Chunk, rendered: "Future[list[Frame]]") -> Iterator[Frame]:
     new = iter(rendered.result())
-    for number, image in enumerate(images[:-1], chunk.first_frame):
+    for number, image in zip(plan.frames_of(chunk)[:-1], images, strict=False):
         for _, is_new in plan.outputs_of_frame(number):
             yield next(new) if is_new else image
 

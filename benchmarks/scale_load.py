@@ -25,7 +25,7 @@ from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.video_sensors import MAX_NEW_VIDEOS, UploadCursor
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.machine.home import open_instance
-from slowmo_pipeline.planning.plan import MAX_CHUNK_GAPS
+from slowmo_pipeline.planning.plan import MAX_CHUNK_INTERVALS
 from slowmo_pipeline.steps.inspect_upload import joint_version
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import UPLOADS, video_id_of
@@ -130,7 +130,7 @@ def _bench(folder: Path, storage_url: str) -> Iterator[_Bench]:
 def measure_load(kind: str, folder: Path, storage_url: str, *, count: int, chunks: int) -> Load:
     """Bring so many videos of so many chunks from upload to final video."""
     load = Load(kind)
-    clip = write_clip(folder / "clip.mp4", grey_frames(MAX_CHUNK_GAPS * (chunks - 1) + 2), rate=Fraction(25))
+    clip = write_clip(folder / "clip.mp4", grey_frames(MAX_CHUNK_INTERVALS * (chunks - 1) + 2), rate=Fraction(25))
     with _bench(folder, storage_url) as bench:
         before, cursor = _bytes_in(bench.home.dagster), None
         for first in range(0, count, MAX_NEW_VIDEOS):

@@ -89,7 +89,8 @@ def test_an_example_runs_and_prints_where_the_result_lies(example: str, tmp_path
 
 def settings_table(settings: type[SlowMotionSettings]) -> str:
     rows = [
-        f"| `{name}` | {_written(field.default)} | {meaning(field)} |" for name, field in settings.model_fields.items()
+        f"| `{field.alias or name}` | {_written(field.default)} | {meaning(field)} |"
+        for name, field in settings.model_fields.items()
     ]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows]) + "\n\n"
 

@@ -14,17 +14,19 @@ from pydantic import Field, create_model
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.settings import (
+    FIELDS,
     LIMITS,
+    PACE,
     SlowMotionSettings,
     meaning,
     overlaid,
-    parse_fraction,
     parse_limits,
     parse_settings,
     plain_type,
     read_settings,
     read_sidecar,
 )
+from slowmo_pipeline.settings.quantities import SpeedPart, parse_fraction
 
 
 def parsed(**values: Any) -> SlowMotionSettings:
@@ -105,7 +107,17 @@ def test_fraction_too_fine_for_a_track_or_a_chunk_is_refused(name: str, value: s
     [
         ("codec", "vp9", "should be 'h264', 'h265', 'prores' or 'ffv1'"),
         ("codec", ["h264"], "should be 'h264', 'h265', 'prores' or 'ffv1'"),
-        ("sound", "keep", "should be 'stretch' or 'none'"),
+        ("sound", "loud", "should be 'stretch', 'keep' or 'none'"),
+        ("originals", "drop", "should be 'keep' or 'replace'"),
+        ("duplicates", True, "should be 'keep' or 'replace'"),
+        ("cuts", "on", "must be off, or a number such as 30"),
+        ("cuts", False, "must be off, or a number such as 30"),
+        ("cuts", 0, "must be off, or lie between 1 and 100"),
+        ("cuts", "100.1", "must be off, or lie between 1 and 100"),
+        ("ease", 61, "must lie between 0 and 60"),
+        ("ease", "1/3000000", "is too fine"),
+        ("longest_gap", "0.9", "must lie between 1 and 1000000"),
+        ("longest_gap", "1000001", "must lie between 1 and 1000000"),
         ("images", "png", "should be 'lossless' or 'jpeg'"),
         ("interpolator", "-flow", "should match pattern"),
         ("interpolator", "flow-", "should match pattern"),
@@ -132,8 +144,8 @@ def test_message_quotes_the_value_and_says_what_is_allowed(name: str, value: obj
 
 
 def test_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="there is no setting 'speed'; there are slowdown, frame_rate, "):
-        parsed(speed=4)
+    with pytest.raises(SettingsError, match="there is no setting 'tempo'; there are slowdown, frame_rate, from, to, "):
+        parsed(tempo=4)
 
 
 @pytest.mark.parametrize(
@@ -149,18 +161,18 @@ def test_message_stays_short(values: dict[str, Any]) -> None:
 
 
 def test_every_setting_says_what_it_means() -> None:
-    assert all(field.description for field in SlowMotionSettings.model_fields.values())
+    assert all(field.description for field in FIELDS.values())
 
 
 def test_every_value_that_is_allowed_is_told() -> None:
-    for field in SlowMotionSettings.model_fields.values():
+    for field in FIELDS.values():
         if get_origin(plain_type(field)) is Literal:
             assert set(get_args(plain_type(field))) <= set(re.findall(r"\w+", meaning(field)))
 
 
-@pytest.mark.parametrize("name", ["slowdown", "frame_rate"])
+@pytest.mark.parametrize("name", ["slowdown", "frame_rate", "cuts", "longest_gap"])
 def test_the_range_of_an_exact_number_is_told(name: str) -> None:
-    told = re.search(r"from (\d+) to (\d+)", meaning(SlowMotionSettings.model_fields[name]))
+    told = re.search(r"from (\d+) to (\d+)", meaning(FIELDS[name]))
     assert told is not None
     low, high = map(int, told.groups())
     for allowed in (low, high):
@@ -185,15 +197,37 @@ def test_bounds_are_told_with_the_meaning(bounds: Any, told: str) -> None:
     assert meaning(model.model_fields["it"]) == told
 
 
-def test_settings_survive_their_stored_form() -> None:
-    settings = parsed(slowdown="5/2", frame_rate="30000/1001", codec="prores", crf=None, max_frames=7)
+STORED: list[dict[str, Any]] = [
+    {"slowdown": "5/2", "frame_rate": "30000/1001", "codec": "prores", "crf": None, "max_frames": 7},
+    {"from": 3.2, "to": "1:02:03.5"},
+    {"from": "f12", "to": "f120"},
+    {"from": "f0", "to": 9},
+    {"speed": "-2:1, 2-f90:1/8, f90-:2/3", "ease": "0.5"},
+    {"originals": "replace", "cuts": "off", "duplicates": "replace", "longest_gap": "5/2"},
+    {"cuts": 27.5, "sound": "keep"},
+]
 
+
+@pytest.mark.parametrize("values", STORED, ids=str)
+def test_settings_survive_their_stored_form(values: dict[str, Any]) -> None:
+    settings = parsed(**values)
+
+    assert settings != parsed()
+    assert json.loads(settings.model_dump_json()).keys() == FIELDS.keys()
     assert parse_settings(json.loads(json.dumps(settings.model_dump(mode="json"))), origin="source.json") == settings
 
 
 OTHER_VALUES: dict[str, Any] = {
     "slowdown": 5,
     "frame_rate": 60,
+    "from": 1,
+    "to": 2,
+    "speed": "0-1:1/2",
+    "ease": 1,
+    "originals": "replace",
+    "cuts": "off",
+    "longest_gap": 5,
+    "duplicates": "replace",
     "interpolator": "film",
     "codec": "ffv1",
     "crf": 20,
@@ -209,12 +243,12 @@ OTHER_VALUES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", SlowMotionSettings.model_fields)
+@pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_changes_the_version_and_what_it_decides(name: str) -> None:
     before, after = parsed(), parsed(**{name: OTHER_VALUES[name]})
 
     assert before.version != after.version
-    assert (before.plan_settings != after.plan_settings) == (name in ("slowdown", "frame_rate", "images"))
+    assert (before.plan_settings != after.plan_settings) == (name in (*PACE, "images"))
     assert (before.encoding_settings != after.encoding_settings) == (
         name in ("codec", "crf", "sound", "encoder_threads")
     )
@@ -287,3 +321,122 @@ def test_a_crf_goes_with_the_codec_that_it_was_meant_for() -> None:
     assert overlaid({"crf": 20, "slowdown": 8}, {"codec": "prores"}) == {"slowdown": 8, "codec": "prores"}
     assert overlaid({"crf": 20}, {"codec": "H265"}) == {"crf": 20, "codec": "H265"}
     assert overlaid({"codec": "ffv1"}, {"crf": 20}) == {"codec": "ffv1", "crf": 20}
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (3.2, Fraction(16, 5)),
+        (3, Fraction(3)),
+        (" 16/5 ", Fraction(16, 5)),
+        ("0", Fraction(0)),
+        ("2:03", Fraction(123)),
+        ("1:02:03.5", Fraction(7447, 2)),
+        ("0:00:00.000001", Fraction(1, 10**6)),
+        ("f120", 120),
+        ("f0", 0),
+    ],
+)
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_moments_are_seconds_or_frames(name: str, value: object, moment: Fraction | int) -> None:
+    settings = parsed(**{name: value})
+    found = settings.from_ if name == "from" else settings.to
+
+    assert (found, type(found)) == (moment, type(moment))
+
+
+@pytest.mark.parametrize(
+    "value", ["f", "f-1", "F1 ", "-1", "1:2:3:4", ":5", "1:", "1:2:", "1e3", "f1.5", "soon", "", [1], True, "f\u0664"]
+)
+def test_what_is_no_moment_is_refused_with_what_is(value: object) -> None:
+    told = r'must be a moment such as 3\.2 \(seconds\), "1:02:03\.5" or "f120" \(a frame\)\.$'
+    with pytest.raises(SettingsError, match=rf"^clip\.mp4\.slowmo\.json: from = .*{told}"):
+        parsed(**{"from": value})
+
+
+@pytest.mark.parametrize("value", ["0.0000001", "1/3000000", "1:02.1234567", "0:00:01.000000001"])
+def test_moment_that_no_clock_tells_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"to = .* is too fine: six decimals are enough"):
+        parsed(to=value)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(2, 2), ("3", "2.5"), ("f9", "f8"), ("f9", "f9"), ("1:00", 60)])
+def test_part_that_ends_before_it_begins_is_refused(begin: object, end: object) -> None:
+    with pytest.raises(SettingsError, match=r"^clip\.mp4\.slowmo\.json: to must lie after from\.$"):
+        parsed(**{"from": begin, "to": end})
+
+
+def test_of_a_frame_and_a_second_only_the_clip_tells_which_is_first() -> None:
+    assert parsed(**{"from": "f100", "to": 1}).from_ == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("0-2:1", [SpeedPart(Fraction(0), Fraction(2), Fraction(1))]),
+        ("-:1/8", [SpeedPart(Fraction(0), None, Fraction(1, 8))]),
+        ("f10 - f20 : 0.5", [SpeedPart(10, 20, Fraction(1, 2))]),
+        ("1:02-1:02:03:1/1000", [SpeedPart(Fraction(62), Fraction(3723), Fraction(1, 1000))]),
+        (
+            "0-2:1, 2-3.5:1/8,3.5-:1",
+            [
+                SpeedPart(Fraction(0), Fraction(2), Fraction(1)),
+                SpeedPart(Fraction(2), Fraction(7, 2), Fraction(1, 8)),
+                SpeedPart(Fraction(7, 2), None, Fraction(1)),
+            ],
+        ),
+    ],
+)
+def test_speeds_are_parts_with_a_speed_each(text: str, parts: list[SpeedPart]) -> None:
+    assert parsed(speed=text).speed == tuple(parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "must be parts such as "),
+        ("0-2", "must be parts such as "),
+        ("2:1/2", "must be parts such as "),
+        ("0-2:1,", "must be parts such as "),
+        (["0-2:1"], "must be 1 to 100 parts"),
+        (4, "must be 1 to 100 parts"),
+        (", ".join(f"{n}-{n + 1}:1" for n in range(101)), "must be 1 to 100 parts"),
+        ("0-2:0", "must not hold the speed 0: allowed are 1/1000 to 1, where 1/8 is eight times slower"),
+        ("0-2:2", "must not hold the speed 2"),
+        ("0-2:1/1001", "must not hold the speed 1/1001"),
+        ("0-2:-1", "must be a number such as"),
+        ("0-2:fast", "must be a number such as"),
+        ("0-2:0.1234567", "is too fine"),
+        ("x-2:1", "must be a moment such as"),
+        ("0-soon:1", "must be a moment such as"),
+        ("2-2:1", "must not hold 2-2:1, which ends before it begins"),
+        ("f9-f8:1", "must not hold f9-f8:1, which ends before it begins"),
+        ("0-2:1, 1-3:1/2", "must not overlap: 1-3:1/2 begins before 0-2:1 ends"),
+        ("2-3:1, 0-1:1/2", "must not overlap: 0-1:1/2 begins before 2-3:1 ends"),
+        ("0-:1, 5-6:1/2", "must not overlap: 5-6:1/2 begins before 0-:1 ends"),
+    ],
+)
+def test_what_are_no_speeds_is_refused_with_the_reason(text: object, reason: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parsed(speed=text)
+
+    assert str(error.value).startswith("clip.mp4.slowmo.json: speed = ")
+    assert reason in str(error.value)
+
+
+@given(st.text("0123456789:-,./f ", max_size=30))
+def test_whatever_is_written_for_speeds_is_taken_or_refused(text: str) -> None:
+    try:
+        settings = parsed(speed=text)
+    except SettingsError:
+        return
+    assert parsed(**json.loads(settings.model_dump_json())) == settings
+
+
+def test_sidecar_names_the_begin_as_people_do() -> None:
+    told = read_sidecar(b'{"from": "f3", "to": 2.5, "speed": "0-2:1/2"}', origin="s.json")
+
+    assert (
+        parse_settings(told, origin="s.json").model_dump(mode="json").items()
+        >= {"from": "f3", "to": "5/2", "speed": "0-2:1/2"}.items()
+    )

@@ -56,8 +56,9 @@ def _parameter(name: str, field: FieldInfo, panel: str | None) -> inspect.Parame
     if is_path:
         info: Any = typer.Argument(help=told, show_default=False)
     else:
+        option = name.replace("_", "-")
         info = typer.Option(
-            f"--{name.replace('_', '-')}",
+            f"--{option}/--no-{option}" if kind is bool else f"--{option}",
             help=f"NAME=VALUE, repeatable. {told}" if is_table else told,
             show_default=_shown_default(field) or False,
             rich_help_panel=panel,

@@ -46,7 +46,7 @@ class _StoredPlan(Record):
     usual_gap: Annotated[int, Field(ge=1)]
     rate: PositiveFraction
     repeats: dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")], str]
-    segments: Items[_StoredSegment]
+    segments: Annotated[Items[_StoredSegment], Field(min_length=1)]
     frame_rate: PositiveFraction
     shows_originals: bool
     output_count: Count

@@ -56,12 +56,12 @@ def parse_moment(value: object) -> Moment:
     if frame := _FRAME.fullmatch(text):
         return int(frame[1])
     if clock := _CLOCK.fullmatch(text):
-        whole = 3600 * int(clock["hours"] or 0) + 60 * int(clock["minutes"])
-        return whole + Fraction(clock["seconds"])
-    try:
-        seconds = parse_fraction(value)
-    except ValueError:
-        raise ValueError('must be a moment such as 3.2 (seconds), "1:02:03.5" or "f120" (a frame)') from None
+        seconds = 3600 * int(clock["hours"] or 0) + 60 * int(clock["minutes"]) + Fraction(clock["seconds"])
+    else:
+        try:
+            seconds = parse_fraction(value)
+        except ValueError:
+            raise ValueError('must be a moment such as 3.2 (seconds), "1:02:03.5" or "f120" (a frame)') from None
     if seconds.denominator > 10**6:
         raise ValueError("is too fine: six decimals are enough")
     return seconds

@@ -59,10 +59,11 @@ def _place_of(plan: Plan, frame: int) -> Place | None:
     if shown is not None:
         return Place(frame, shown, Fraction(0))
     own = timeline.output_at(timeline.track.time(anchors[0])) if anchors else None
-    # Where the speed changes nothing lies evenly.
-    if own is None or not 0 <= round(own) < timeline.output_count or abs(round(own) - own) > NEAR:
+    # Where the speed changes nothing lies evenly; and an output that would show the frame itself was moved on.
+    if own is None or own.denominator == 1 or abs(round(own) - own) > NEAR:
         return None
+    output = round(own)
     # An interval that is repeated shows its first frame all through.
-    if timeline.position(round(own)).interval in timeline.track.repeats:
+    if not 0 <= output < timeline.output_count or timeline.position(output).interval in timeline.track.repeats:
         return None
-    return Place(frame, round(own), abs(round(own) - own))
+    return Place(frame, output, abs(output - own))

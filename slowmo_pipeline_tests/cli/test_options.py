@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from slowmo_pipeline.cli.app import app
 from slowmo_pipeline.cli.options import with_settings
-from slowmo_pipeline.settings import LIMITS, PACE, ExactNumber, SlowMotionSettings, meaning
+from slowmo_pipeline.settings import FIELDS, LIMITS, PACE, meaning
+from slowmo_pipeline.settings.quantities import ExactNumber
 from slowmo_pipeline_tests.support.wide import WIDE
 
 
@@ -78,7 +79,7 @@ def test_help_shows_defaults_and_tells_them_of_no_setting_that_has_none() -> Non
 
 def test_every_setting_but_the_limits_is_an_option_of_run() -> None:
     told = help_of("run")
-    for name, field in SlowMotionSettings.model_fields.items():
+    for name, field in FIELDS.items():
         option = f"--{name.replace('_', '-')} "
         assert (name in LIMITS) == (option not in told)
         assert name in LIMITS or meaning(field) in told
@@ -91,7 +92,7 @@ def test_the_limits_are_named(command: str) -> None:
 
 def test_cost_takes_the_settings_that_it_depends_on() -> None:
     told = help_of("cost")
-    assert [name for name, field in SlowMotionSettings.model_fields.items() if meaning(field) in told] == [*PACE]
+    assert [name for name, field in FIELDS.items() if meaning(field) in told] == [*PACE]
 
 
 def test_help_stays_light() -> None:

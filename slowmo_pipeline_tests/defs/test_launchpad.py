@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from slowmo_pipeline.defs.assets import RawVideoConfig
-from slowmo_pipeline.settings import SlowMotionSettings, meaning
+from slowmo_pipeline.settings import FIELDS, meaning
 from slowmo_pipeline_tests.support.dagster_ui import DagsterUi, dagster_ui, launching_pipeline
 from slowmo_pipeline_tests.support.pipeline import TestPipeline
 
@@ -59,7 +59,7 @@ def test_all_defaults_can_be_written_and_are_taken(ui: DagsterUi) -> None:
 
 
 def test_each_setting_says_what_it_means() -> None:
-    for name, field in SlowMotionSettings.model_fields.items():
+    for name, field in FIELDS.items():
         assert RawVideoConfig.model_fields[name].description == meaning(field)
 
 

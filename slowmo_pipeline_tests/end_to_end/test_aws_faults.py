@@ -91,7 +91,7 @@ def failure(code: int, message: str = "no") -> bytes:
 
 @pytest.fixture
 def video(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Video:
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
     monkeypatch.setattr(AsyncEndpoint, "poll_seconds", 0.05)
     # Pauses of botocore's retries, and between them: the order of things is tested, not the patience.
     unhurried = types.SimpleNamespace(sleep=lambda seconds: None, time=time.time)

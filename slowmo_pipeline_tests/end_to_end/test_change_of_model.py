@@ -112,7 +112,7 @@ class AwakeHome:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(tmp_path, monkeypatch)
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
     monkeypatch.setenv("SLOWMO_STORAGE", stage.storage.url)
     monkeypatch.setenv("SLOWMO_TEST_GATE", str(stage.gate))
     submit = AsyncEndpoint.submit

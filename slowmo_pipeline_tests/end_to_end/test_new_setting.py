@@ -1,4 +1,4 @@
-"""Settings that only settings.py knows, in a copy of the package: what else takes and shows them."""
+"""Settings that only settings/ knows, in a copy of the package: what else takes and shows them."""
 
 import json
 import os
@@ -49,10 +49,10 @@ print(json.dumps({"told": told, "taken": [*map(taken, json.loads(sys.argv[1]))]}
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a package that differs in settings.py alone."""
+    """The folder of a package that differs in settings/ alone."""
     folder = tmp_path_factory.mktemp("copy")
     package = shutil.copytree(REPOSITORY / "slowmo_pipeline", folder / "slowmo_pipeline")
-    settings = package / "settings.py"
+    settings = package / "settings" / "__init__.py"
     before, found, after = settings.read_text().partition(BEFORE)
     settings.write_text(f"{before}{NEW}{found}{after}")
     return folder

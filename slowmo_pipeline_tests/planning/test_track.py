@@ -86,7 +86,7 @@ def test_what_is_shown_follows_the_definition(wanted: Wanted, shares: list[Fract
     near = [Fraction(tick) + off for tick in ticks for off in (-1, Fraction(-1, 2), 0, Fraction(1, 2), 1)]
     usual = [Fraction(tick - wanted.times.usual_gap) for tick in ticks]
     for tick in [*near, *usual, *(share * wanted.times.end for share in shares)]:
-        if 0 <= tick:
+        if tick >= 0:
             assert shown_by(wanted.track, tick) == shown_by_definition(wanted, tick)
 
 

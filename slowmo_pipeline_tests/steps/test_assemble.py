@@ -45,7 +45,7 @@ def test_a_damaged_result_is_told_and_made_anew_by_the_next_run(pipeline: TestPi
 def test_all_results_of_another_model_are_deleted_in_one_go_and_no_other(
     pipeline: TestPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 1)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 1)
     video_id = pipeline.drop("foreign.mp4", frames=6)
     for asset in ("raw_video", "frame_chunks"):
         assert pipeline.run(video_id, only=asset).success

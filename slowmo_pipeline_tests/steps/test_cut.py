@@ -20,8 +20,9 @@ from slowmo_pipeline.errors import (
     VideoTooLargeError,
 )
 from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.planning.clock import constant_rate
 from slowmo_pipeline.planning.plan import Chunk, NewFrame, Plan
-from slowmo_pipeline.planning.timeline import ConstantRate
+from slowmo_pipeline.planning.track import plain_track
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
 from slowmo_pipeline.steps.planning import plan_of
@@ -31,8 +32,8 @@ from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.support.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip
-from slowmo_pipeline_tests.support.positions import positions
 from slowmo_pipeline_tests.support.stored import changed
+from slowmo_pipeline_tests.support.timelines import constant, positions
 from slowmo_pipeline_tests.support.videos import UPLOAD, clip, drop, drop_and_cut, finish, info_of, looked, quiet, serve
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**6, max_seconds=10**5)
@@ -41,7 +42,7 @@ LIMITS = Limits(max_bytes=10**9, max_pixels=10**8, max_frames=10**6, max_seconds
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two gaps each: the clip of nine frames makes four chunks."""
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
 
 
 def keys_of(storage: Storage, video_id: str) -> PlanKeys:
@@ -64,7 +65,7 @@ def test_chunks_hold_what_the_plan_wants(storage: Storage) -> None:
     assert keys_below(storage, keys.chunks) == {keys.chunk(chunk.index) for chunk in done.active.plan.chunks}
     for chunk in done.active.plan.chunks:
         reader = ChunkReader(io.BytesIO(storage.read(keys.chunk(chunk.index))))
-        numbers = list(range(chunk.first_frame, chunk.last_frame + 1))
+        numbers = list(range(chunk.first_anchor, chunk.last_anchor + 1))
         assert list(reader.frame_numbers) == numbers
         assert [NewFrame(want.output, want.frame, want.t) for want in reader.wants] == list(
             done.active.plan.new_frames(chunk)
@@ -77,14 +78,14 @@ def test_gap_split_over_chunks_sends_its_frames_with_each(folder: Storage, monke
     video_id, done = drop_and_cut(folder, frames=3, slowdown=10)
     keys = keys_of(folder, video_id)
 
-    assert [(chunk.first_frame, chunk.new_frame_count) for chunk in done.active.plan.chunks] == [(0, 3)] * 3 + [
+    assert [(chunk.first_anchor, chunk.new_frame_count) for chunk in done.active.plan.chunks] == [(0, 3)] * 3 + [
         (1, 3)
     ] * 3
     for chunk in done.active.plan.chunks:
         reader = ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index))))
         assert [want.t for want in reader.wants] == [Fraction(step, 10) for step in range(1, 10)]
         assert reader.outputs == list(range(chunk.first_output, chunk.end_output))
-        assert grey_numbers(frame for _, frame in reader.frames()) == [chunk.first_frame, chunk.first_frame + 1]
+        assert grey_numbers(frame for _, frame in reader.frames()) == [chunk.first_anchor, chunk.first_anchor + 1]
 
 
 def test_plan_of_before_keeps_its_chunks(folder: Storage) -> None:
@@ -101,7 +102,7 @@ def test_plan_of_before_keeps_its_chunks(folder: Storage) -> None:
     assert [len(reader.wants) for reader in readers] == [3, 6]
 
 
-@pytest.mark.parametrize("torn", [b'{"format":1', None], ids=["torn", "gone"])
+@pytest.mark.parametrize("torn", [b'{"format":2', None], ids=["torn", "gone"])
 def test_chunks_of_an_earlier_cutting_go_with_their_plan(
     folder: Storage, monkeypatch: pytest.MonkeyPatch, torn: bytes | None
 ) -> None:
@@ -119,7 +120,7 @@ def test_chunks_of_an_earlier_cutting_go_with_their_plan(
 
 def test_torn_plan_is_made_anew(folder: Storage) -> None:
     video_id, first = drop_and_cut(folder)
-    folder.write(keys_of(folder, video_id).plan, b'{"format":1')
+    folder.write(keys_of(folder, video_id).plan, b'{"format":2')
 
     assert (
         cut(folder, video_id, progress=quiet).active.plan
@@ -323,10 +324,10 @@ def test_window_keeps_two_frames_however_long_the_video() -> None:
             made += 1
             yield number, np.zeros((100, 100, 3), np.uint8)
 
-    window = _Window(frames(), 200, quiet)
+    window = _Window(frames(), plain_track(constant(24, 200)), 200, quiet)
     tracemalloc.start()
     for index in range(99):
-        for number, _ in window.frames(Chunk(index, 2 * index, 2 * index + 2, 0, 1, 1)):
+        for number, _ in window.frames(range(2 * index, 2 * index + 3)):
             assert number <= 2 * index + 2
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -342,7 +343,7 @@ def test_every_container_keeps_every_original(tmp_path: Path, suffix: str, rate:
     info = probe(path, limits=LIMITS)
     plan = plan_of(info, settings_of(slowdown=4))
 
-    assert plan.timeline.source == ConstantRate(rate, 47)
+    assert plan.timeline.track == plain_track(constant_rate(rate, 47))
     assert plan.timeline.frame_rate == rate
     assert plan.timeline.output_count == 4 * 47
     assert originals(plan) == {4 * frame: frame for frame in range(46)} | dict.fromkeys(range(184, 188), 46)
@@ -351,7 +352,7 @@ def test_every_container_keeps_every_original(tmp_path: Path, suffix: str, rate:
 
 def originals(plan: Plan) -> dict[int, int]:
     """Outputs that show a frame as it is, each with the frame."""
-    return {output: gap for output, (gap, t) in enumerate(positions(plan.timeline)) if t == 0}
+    return {output: anchor for output, (anchor, t) in enumerate(positions(plan.timeline)) if t == 0}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
@@ -368,7 +369,7 @@ def test_variable_clip_keeps_every_original_in_its_place(tmp_path: Path, suffix:
     plan = plan_of(probe(path, limits=LIMITS), settings_of(slowdown=4, frame_rate=30))
     shown = originals(plan)
 
-    assert not isinstance(plan.timeline.source, ConstantRate)
+    assert plan.timeline.track.count == len(places)
     assert {output: frame for output, frame in shown.items() if output <= 4 * 47} == {
         4 * place: frame for frame, place in enumerate(places)
     }

@@ -76,7 +76,7 @@ def failure(code: int, message: str = "no") -> str:
 @pytest.fixture
 def video_id(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> str:
     """A video of four chunks."""
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
     video_id, cut = drop_and_cut(storage)
     assert len(cut.active.plan.chunks) == CHUNKS
     return video_id

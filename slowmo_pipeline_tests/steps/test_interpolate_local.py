@@ -65,7 +65,7 @@ class Stage:
 
 def staged(storage: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     folder.mkdir()
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
     video_id, cut = drop_and_cut(storage)
     assert len(cut.active.plan.chunks) == CHUNKS
     return Stage(storage, folder, video_id)

@@ -83,7 +83,7 @@ class Waiting:
 @pytest.fixture
 def waiting(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> Waiting:
     """A video of four chunks that were submitted."""
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
     video_id, cut = drop_and_cut(folder)
     assert len(cut.active.plan.chunks) == CHUNKS
     pending = Pending(

@@ -22,7 +22,7 @@ from slowmo_pipeline_tests.support.videos import UPLOAD, drop, drop_and_cut, fin
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two gaps each: the clip of nine frames makes four chunks."""
-    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_GAPS", 2)
+    monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
 
 
 def status(storage: Storage, video_id: str) -> VideoStatus:

@@ -1,24 +1,21 @@
 """Stored states of a video, made without running the steps that lead there."""
 
-from fractions import Fraction
-
 from slowmo_pipeline.endpoint.client import Receipt
 from slowmo_pipeline.planning.plan import make_plan
-from slowmo_pipeline.planning.timeline import ConstantRate, TimeLine
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.steps.records import ActiveVersions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
+from slowmo_pipeline_tests.support.timelines import constant, even_timeline
 
 PLAN = "0123456789abcdef"
 
 
 def planned_video(storage: Storage, video_id: str, *, model_id: str = "fade-1") -> tuple[str, ResultKeys]:
     """Store a plan of one chunk; returns its name and the keys of what a model makes of it."""
-    timeline = TimeLine(ConstantRate(Fraction(25), 4), Fraction(2), Fraction(25))
     keys = VideoKeys(video_id).plan(PLAN)
-    storage.write(keys.plan, make_plan(timeline, {}, frame_bytes=1000).to_json())
+    storage.write(keys.plan, make_plan(even_timeline(constant(25, 4), 2), frame_bytes=1000).to_json())
     return PLAN, keys.model(model_id)
 
 

@@ -13,7 +13,7 @@ from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.cut import Cut, cut
 from slowmo_pipeline.steps.inspect_upload import joint_version
-from slowmo_pipeline.steps.records import Final, Source, read_active_plan
+from slowmo_pipeline.steps.records import FORMATS, Final, Source, read_active_plan
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
@@ -62,6 +62,7 @@ def looked(storage: Storage, video_id: str, *, frames: int = 9, **settings: Any)
         sidecar_version=None,
         sha256=hashlib.sha256(clip(frames)).hexdigest(),
         settings=parse_settings(settings, origin="A test"),
+        formats=FORMATS,
     )
     write_record(storage, VideoKeys(video_id).source, source)
     write_record(storage, VideoKeys(video_id).info, info_of(frames))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
-from slowmo_pipeline.planning.timeline import ConstantRate, frame_times
+from slowmo_pipeline.planning.clock import constant_rate, frame_times
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline_tests.support.media import (
     BT709,
@@ -43,7 +43,7 @@ def test_every_container_gives_every_frame_once_and_its_exact_rate(tmp_path: Pat
     times = frame_times(
         info.ticks, info.time_base, last_duration=info.last_duration_ticks, declared_rate=info.declared_rate
     )
-    assert times == ConstantRate(rate, 12)
+    assert times == constant_rate(rate, 12)
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
