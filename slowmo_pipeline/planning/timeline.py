@@ -93,15 +93,16 @@ class TimeLine:
             if outputs:
                 begin = segment.source_time((first + self._shift) / self.frame_rate)
                 step = segment.begin_speed / self.frame_rate if segment.is_even else None
-                is_last = segment is self.warp.segments[-1]
-                room = segment.source_end - segment.source - step * (len(outputs) - 1) if step and not is_last else None
-                runs.append(_Run(outputs, self._aligned(begin, step, segment.source, room) if step else begin, step))
+                if step is not None:
+                    end = segment.source_end - step * (len(outputs) - 1)
+                    begin = self._aligned(begin, step, segment.source, end)
+                runs.append(_Run(outputs, begin, step))
         return tuple(runs)
 
-    def _aligned(self, begin: Fraction, step: Fraction, least: Fraction, room: Fraction | None) -> Fraction:
-        """The moment nearest to `begin` from which steps come upon frames.
+    def _aligned(self, begin: Fraction, step: Fraction, least: Fraction, end: Fraction) -> Fraction:
+        """The moment nearest to `begin` from which steps come upon frames: at least `least`, and before `end`.
 
-        It lies at `least` or less than `room` after it, so that moments keep their order; if none does, `begin` stays.
+        So the outputs of a segment stay in it, and moments in their order. Where none is, `begin` stays.
         """
         times = self.track.times
         if not times.is_constant:
@@ -109,10 +110,9 @@ class TimeLine:
         # In frames, a step is p / q: from a multiple of 1 / q on, every q-th output is p frames further.
         finest = Fraction(1, (step * times.rate).denominator) / times.rate
         shift = self._shift * step % finest
-        nearest = max(round((begin - shift) / finest), math.ceil((least - shift) / finest)) * finest + shift
-        if room is not None and nearest >= least + room:
-            nearest = (math.ceil((least + room - shift) / finest) - 1) * finest + shift
-        return nearest if nearest >= least else begin
+        lowest, highest = (math.ceil((bound - shift) / finest) for bound in (least, end))
+        nearest = min(max(round((begin - shift) / finest), lowest), highest - 1)
+        return nearest * finest + shift if nearest >= lowest else begin
 
     def _run_of(self, output: int) -> _Run:
         runs = self._runs

@@ -119,7 +119,7 @@ def test_frame_that_is_missing_on_the_ticks_of_the_declared_rate_is_a_hole(ticks
     del ticks[20:23]
     times = recognised(ticks, ticks_per_second, declared_rate=NTSC)
 
-    assert times == FrameTimes((*range(20), *range(23, 50)), 1 / NTSC, 50, 0, NTSC)
+    assert times == FrameTimes((*range(20), *range(23, 50)), 1 / NTSC, 50, 0, 1, NTSC)
     assert times.is_constant
 
 
@@ -160,7 +160,7 @@ def test_jitter_of_more_than_a_tick_is_variable() -> None:
 def test_last_duration_is_the_median_gap_unless_told(told: int | None, expected: int) -> None:
     times = recognised([5, 45, 85, 185, 200], 1000, last_duration=told)
 
-    assert times == FrameTimes((0, 40, 80, 180, 195), Fraction(1, 1000), 195 + expected, 1, Fraction(25))
+    assert times == FrameTimes((0, 40, 80, 180, 195), Fraction(1, 1000), 195 + expected, 1, 40, Fraction(25))
     assert times.usual_gap == 40
 
 

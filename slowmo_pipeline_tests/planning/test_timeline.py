@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slowmo_pipeline.planning.clock import FrameTimes
 from slowmo_pipeline.planning.timeline import Position, TimeLine
 from slowmo_pipeline.planning.track import make_track, plain_track
-from slowmo_pipeline.planning.warp import Speed, Warp, even_warp, ramped_warp
+from slowmo_pipeline.planning.warp import Segment, Speed, Warp, even_warp, ramped_warp
 from slowmo_pipeline_tests.support.strategies import CONSTANT, RATES, SLOWDOWNS, SOURCES, timelines, variable_sources
 from slowmo_pipeline_tests.support.timelines import constant, even_timeline, positions, variable
 
@@ -30,12 +30,41 @@ def speed_at(warp: Warp, moment: Fraction) -> Fraction:
     return min(segment.begin_speed, segment.end_speed)
 
 
+def moments_by_definition(timeline: TimeLine) -> list[Fraction]:
+    """Of all outputs and the one after them: as the warp has them, a segment moved as a whole onto what frames lie on."""
+    warp, rate, shift = timeline.warp, timeline.frame_rate, Fraction(0) if timeline.shows_originals else HALF
+    moments: list[Fraction] = []
+    for segment in warp.segments:
+        is_last = segment is warp.segments[-1]
+        while is_last or (len(moments) + shift) / rate < segment.output + segment.duration:
+            if len(moments) == timeline.output_count:
+                break
+            moments.append(warp.source_time((len(moments) + shift) / rate))
+        first = next((k for k, each in enumerate(moments) if (k + shift) / rate >= segment.output), len(moments))
+        here = moments[first:]
+        if here and segment.is_even and timeline.track.times.is_constant:
+            moved = moved_onto_frames(timeline, here[0], segment.begin_speed / rate, segment, len(here)) - here[0]
+            moments[first:] = [moment + moved for moment in here]
+    last = warp.segments[-1]
+    after = moments[-1] + last.end_speed / rate if last.is_even else warp.source_time((len(moments) + shift) / rate)
+    return [*moments, after]
+
+
+def moved_onto_frames(timeline: TimeLine, begin: Fraction, step: Fraction, segment: Segment, count: int) -> Fraction:
+    """The nearest begin of all from which steps come upon frames as often as they can, and stay in the segment."""
+    frames, shift = timeline.track.times.rate, 0 if timeline.shows_originals else HALF
+    often = (step * frames).denominator
+    near = math.floor(begin * frames * often)
+    candidates = [(k + shift * step * frames * often % 1) / (frames * often) for k in range(near - 3, near + 5)]
+    inside = [each for each in candidates if segment.source <= each and each + (count - 1) * step < segment.source_end]
+    return min(inside, key=lambda each: (abs(each - begin), round(each * frames * often) % 2), default=begin)
+
+
 def positions_by_definition(timeline: TimeLine) -> list[Position]:
     """By a linear search; where times are rounded, a moment within the tolerance of an anchor is that anchor."""
     track, warp, rate = timeline.track, timeline.warp, timeline.frame_rate
-    shift = 0 if timeline.shows_originals else HALF
     times = [track.time(anchor) for anchor in range(track.count)]
-    moments = [warp.source_time((output + shift) / rate) for output in range(timeline.output_count + 1)]
+    moments = moments_by_definition(timeline)
     tolerances = [Fraction(0)] * track.count
     if track.times.rounding and timeline.shows_originals:
         tolerances = [min(track.times.time_base, speed_at(warp, time) / rate / 2) for time in times]

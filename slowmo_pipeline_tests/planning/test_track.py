@@ -202,7 +202,7 @@ def test_cut_behind_a_duplicate_holds_the_frame_that_it_repeats() -> None:
 
 
 def test_hole_of_an_exact_clock_has_no_number() -> None:
-    times = FrameTimes((0, 1, 3), Fraction(1, 25), 4, 0, Fraction(25))
+    times = FrameTimes((0, 1, 3), Fraction(1, 25), 4, 0, 1, Fraction(25))
     track = make_track(times, broken={}, duplicates=(), longest_gap=Fraction(4))
 
     assert (track.frames, track.time(2), track.tolerance) == (range(3), Fraction(3, 25), 0)

@@ -37,7 +37,7 @@ def holed_sources(draw: st.DrawFn) -> FrameTimes:
     """Exact ones, of which frames are missing."""
     ticks = (0, *accumulate(draw(st.lists(st.integers(1, 4), max_size=14))))
     rate = draw(st.sampled_from(STANDARD_RATES))
-    return FrameTimes(ticks, 1 / rate, ticks[-1] + draw(st.integers(1, 3)), 0, rate)
+    return FrameTimes(ticks, 1 / rate, ticks[-1] + draw(st.integers(1, 3)), 0, 1, rate)
 
 
 SOURCES = st.one_of(CONSTANT, variable_sources(), holed_sources())

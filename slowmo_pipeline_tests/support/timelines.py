@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from slowmo_pipeline.planning.clock import FrameTimes, constant_rate, nearest_standard_rate
+from slowmo_pipeline.planning.clock import FrameTimes, constant_rate, median_gap, nearest_standard_rate
 from slowmo_pipeline.planning.timeline import Position, TimeLine
 from slowmo_pipeline.planning.track import Track
 from slowmo_pipeline.planning.warp import even_warp
@@ -16,9 +16,9 @@ def constant(rate: Fraction | int, count: int) -> FrameTimes:
 
 def variable(ticks: Sequence[int], time_base: Fraction, last_duration: int) -> FrameTimes:
     """Frame times as they are, which the container may have rounded."""
-    times = FrameTimes(tuple(ticks), time_base, ticks[-1] + last_duration, 1, Fraction(1))
-    rate = nearest_standard_rate(1 / (times.usual_gap * time_base))
-    return FrameTimes(times.ticks, time_base, times.end, 1, rate)
+    usual = median_gap(ticks) if len(ticks) > 1 else last_duration
+    rate = nearest_standard_rate(1 / (usual * time_base))
+    return FrameTimes(tuple(ticks), time_base, ticks[-1] + last_duration, 1, usual, rate)
 
 
 def even_timeline(
