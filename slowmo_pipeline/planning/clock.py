@@ -6,7 +6,7 @@ a phone          0   33   67  103  134      variable: the times are taken as the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -53,7 +53,12 @@ def constant_rate(rate: Fraction, count: int) -> FrameTimes:
 
 
 def frame_times(
-    ticks: Sequence[int], time_base: Fraction, *, last_duration: int | None, declared_rate: Fraction | None
+    ticks: Sequence[int],
+    time_base: Fraction,
+    *,
+    last_duration: int | None,
+    declared_rate: Fraction | None,
+    starts: Sequence[int] = (0,),
 ) -> FrameTimes:
     """The times behind a container's ticks, of which there are two or more, strictly ascending.
 
@@ -64,6 +69,9 @@ def frame_times(
     counts as constant when a rate exists whose times differ from the container's by at most one tick each. Of all such
     rates the declared one is taken if it is standard, else the standard one nearest to the middle, else the declared
     one, else the simplest.
+
+    `starts` are the frames, 0 among them, at which the container's clock began anew: what it rounded there adds up, so
+    that only times after the same start are held against each other.
 
     `last_duration` of None or 0 means the median gap.
     """
@@ -78,13 +86,20 @@ def frame_times(
         return FrameTimes(frames, 1 / rate, frames[-1] + max(round(Fraction(last, usual)), 1), 0, rate)
     # |ticks[i] - i * period| <= 1 for every i bounds the period (in ticks) from both sides; frames that were rounded
     # to different ticks are at least half a tick apart.
-    shortest = max(Fraction(1, 2), *(Fraction(tick - 1, i) for i, tick in enumerate(ticks) if i))
-    longest = min(Fraction(tick + 1, i) for i, tick in enumerate(ticks) if i)
+    counted = list(_since_start(ticks, starts))
+    shortest = max([Fraction(1, 2), *(Fraction(tick - 1, i) for i, tick in counted)])
+    longest = min((Fraction(tick + 1, i) for i, tick in counted), default=Fraction(0))
     if shortest <= longest:
         return constant_rate(
             _likely_rate(1 / (longest * time_base), 1 / (shortest * time_base), declared_rate), len(ticks)
         )
     return FrameTimes(ticks, time_base, ticks[-1] + last, 1, _usual_rate(ticks, usual, time_base, declared_rate))
+
+
+def _since_start(ticks: Sequence[int], starts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Frames and ticks since the last start, for every frame but those."""
+    for start, end in pairwise((*starts, len(ticks))):
+        yield from ((i, ticks[start + i] - ticks[start]) for i in range(1, end - start))
 
 
 def _median_gap(ticks: Sequence[int]) -> int:

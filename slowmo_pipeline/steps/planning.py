@@ -38,7 +38,11 @@ def timeline_of(info: VideoInfo, settings: SlowMotionSettings) -> TimeLine:
     if settings.images == "jpeg" and info.depth > 8:
         raise SettingsError(f"images = jpeg holds 8 bits, this video has {info.source_bits}: set images to lossless.")
     times = frame_times(
-        info.ticks, info.time_base, last_duration=info.last_duration_ticks, declared_rate=info.declared_rate
+        info.ticks,
+        info.time_base,
+        last_duration=info.last_duration_ticks,
+        declared_rate=info.declared_rate,
+        starts=[stretch.frame for stretch in info.stretches],
     )
     track = make_track(
         times,
