@@ -177,9 +177,10 @@ def _shown_ticks(video: OpenVideo) -> list[int]:
     for packet in video.container.demux(video.stream):
         if packet.size == 0 or packet.is_discard:
             continue
-        if packet.pts is None or packet.dts is None or packet.is_corrupt:
+        if packet.pts is None or packet.is_corrupt:
             raise NoStartError
-        if previous is not None and packet.dts <= previous:
+        # libavformat does not guess those of Matroska's first pictures, where others are shown before them.
+        if previous is not None and (packet.dts is None or packet.dts <= previous):
             raise NoStartError
         previous = packet.dts
         ticks.append(packet.pts)
