@@ -158,8 +158,10 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
     with open_video(path, max_pixels=max_pixels) as video:
         if not tells_times(video.demuxer):
             return None
+        first = next(timed_pictures(video, Losses()), None)
+    with open_video(path, max_pixels=max_pixels) as video:
         try:
-            ticks = _shown_ticks(video)
+            ticks = _shown_ticks(video, first)
             number = _frame_at(ticks, asked.begin, time_base(video))
             start = start_for(video, ticks[number], first=ticks[0])
             found = next(sought_pictures(video, Losses(), start, ticks[number]), None)
@@ -170,8 +172,11 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
     return SoughtFrame(start, number, ticks[number], ticks[0])
 
 
-def _shown_ticks(video: OpenVideo) -> list[int]:
-    """When the frames are shown, ascending. Raises NoStartError where a packet does not tell, or the clock jumps."""
+def _shown_ticks(video: OpenVideo, first: TimedPicture | None) -> list[int]:
+    """When the frames are shown, ascending. Raises NoStartError where a packet does not tell, or the clock jumps.
+
+    A recording that was cut may begin with pictures that refer to others before them: none decodes before `first`.
+    """
     ticks: list[int] = []
     previous: int | None = None
     for packet in video.container.demux(video.stream):
@@ -184,9 +189,9 @@ def _shown_ticks(video: OpenVideo) -> list[int]:
             raise NoStartError
         previous = packet.dts
         ticks.append(packet.pts)
-    if not ticks or len(set(ticks)) < len(ticks):
+    if first is None or first.tick not in ticks or len(set(ticks)) < len(ticks):
         raise NoStartError
-    return sorted(ticks)
+    return sorted(tick for tick in ticks if tick >= first.tick)
 
 
 def _frame_at(ticks: list[int], moment: Moment, time_base: Fraction) -> int:
