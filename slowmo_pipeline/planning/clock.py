@@ -20,6 +20,8 @@ STANDARD_RATES = tuple(
 )
 """Frame rates that cameras, broadcast and screens use, per second."""
 
+_MILLISECOND = Fraction(1, 1000)
+
 
 @dataclass(frozen=True)
 class FrameTimes:
@@ -68,7 +70,7 @@ def frame_times(
     Other containers round: Matroska and WebM keep milliseconds, MPEG-TS cannot express 24000/1001. There the source
     counts as constant when a rate exists whose times differ from the container's by at most one tick each. Of all such
     rates the declared one is taken if it is standard, else the standard one nearest to the middle, else the declared
-    one, else the simplest.
+    one, else the simplest. Where no rate fits and all times are whole milliseconds, they count as rounded to those.
 
     `starts` are the frames, 0 among them, at which the container's clock began anew: what it rounded there adds up, so
     that only times after the same start are held against each other.
@@ -92,6 +94,16 @@ def frame_times(
     if shortest <= longest:
         return constant_rate(
             _likely_rate(1 / (longest * time_base), 1 / (shortest * time_base), declared_rate), len(ticks)
+        )
+    # What was copied from Matroska into another container keeps the milliseconds that it was rounded to.
+    finer = _MILLISECOND / time_base
+    if finer > 1 and all(tick % finer == 0 for tick in ticks):
+        return frame_times(
+            [int(tick / finer) for tick in ticks],
+            _MILLISECOND,
+            last_duration=round(last / finer),
+            declared_rate=declared_rate,
+            starts=starts,
         )
     return FrameTimes(ticks, time_base, ticks[-1] + last, 1, _usual_rate(ticks, usual, time_base, declared_rate))
 

@@ -156,6 +156,19 @@ def test_jitter_of_more_than_a_tick_is_variable() -> None:
     assert times.ticks == tuple(ticks)
 
 
+@pytest.mark.parametrize("finer", [16, 64, 90])
+@pytest.mark.parametrize("rate", [FILM, NTSC, 2 * NTSC, Fraction(24), Fraction(60)])
+def test_milliseconds_on_a_finer_clock_are_as_rounded_as_ever(rate: Fraction, finer: int) -> None:
+    """Copied from Matroska into MP4, of 12 originals 2 were shown."""
+    ticks = [finer * tick for tick in rounded_ticks(rate, 1000, 200)]
+    assert recognised(ticks, 1000 * finer, declared_rate=rate) == constant_rate(rate, 200)
+
+    del ticks[20:23]
+    times = recognised(ticks, 1000 * finer, declared_rate=rate)
+    assert times == recognised([tick // finer for tick in ticks], 1000, declared_rate=rate)
+    assert (times.time_base, times.rounding, times.rate) == (Fraction(1, 1000), 1, rate)
+
+
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=6), st.sampled_from(CONTAINER_RATES))
 def test_what_is_rounded_where_a_clock_begins_anew_does_not_add_up(counts: list[int], rate: Fraction) -> None:
     ticks, starts = [0], [0]

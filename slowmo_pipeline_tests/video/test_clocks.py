@@ -298,6 +298,20 @@ def test_jitter_of_a_phone_keeps_its_times_and_its_rate(tmp_path: Path, suffix: 
     assert len(plan.timeline.outputs_of(20)) in (3, 4, 5)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".ts", ".nut"])
+@pytest.mark.parametrize("rate", [NTSC_RATE, FILM_RATE, 2 * NTSC_RATE], ids=str)
+@pytest.mark.parametrize("places", [range(20), [0, 1, 2, 5, 6, *range(9, 24)]], ids=["all", "some missing"])
+def test_copy_of_what_was_in_milliseconds_is_as_it_was(
+    tmp_path: Path, places: Sequence[int], rate: Fraction, suffix: str
+) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", grey_frames(20), rate=rate, ticks=places, options=B_FRAMES)
+    run_ffmpeg("-i", str(clip), "-c", "copy", str(tmp_path / f"copy{suffix}"))
+    _, plan = planned(tmp_path / f"copy{suffix}")
+
+    assert plan.timeline.frame_rate == rate
+    assert originals(plan) == in_place(places)
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
 def test_jitter_of_a_tick_is_none(tmp_path: Path, suffix: str) -> None:
     ticks = [40 * frame + (frame % 3 == 1) for frame in range(30)]
