@@ -17,7 +17,7 @@ import av
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.video.container import OpenVideo, open_video
-from slowmo_pipeline.video.decoding import Losses, TimedPicture, time_base, timed_pictures
+from slowmo_pipeline.video.decoding import Losses, TimedPicture, longest_pause, time_base, timed_pictures
 from slowmo_pipeline.video.starts import NoStartError, Start, packets_from, start_for, tells_times
 
 Moment = Fraction | int
@@ -179,13 +179,14 @@ def _shown_ticks(video: OpenVideo, first: TimedPicture | None) -> list[int]:
     """
     ticks: list[int] = []
     previous: int | None = None
+    longest = longest_pause(video)
     for packet in video.container.demux(video.stream):
         if packet.size == 0 or packet.is_discard:
             continue
         if packet.pts is None or packet.is_corrupt:
             raise NoStartError
         # libavformat does not guess those of Matroska's first pictures, where others are shown before them.
-        if previous is not None and (packet.dts is None or packet.dts <= previous):
+        if previous is not None and (packet.dts is None or not 0 < packet.dts - previous <= longest):
             raise NoStartError
         previous = packet.dts
         ticks.append(packet.pts)

@@ -90,6 +90,20 @@ def test_stretches_of_a_joined_stream_follow_each_other(
     assert [note for note in info.notes if "start again or jump at frame 12 (" in note]
 
 
+@pytest.mark.parametrize("rate", [Fraction(25), NTSC_RATE], ids=str)
+def test_stretches_of_a_joined_program_stream_follow_each_other(tmp_path: Path, rate: Fraction) -> None:
+    options = {**B_FRAMES, "b": "4000000"}
+    source = write_clip(tmp_path / "a.mkv", grey_frames(12), rate=rate, codec="mpeg2video", options=options)
+    run_ffmpeg("-i", str(source), "-c", "copy", "-f", "mpeg", str(tmp_path / "a.mpg"))
+    joined = in_a_row(tmp_path / "joined.mpg", *[tmp_path / "a.mpg"] * 3)
+    _, plan = planned(joined)
+
+    assert greys(joined) == list(range(12)) * 3
+    assert plan.timeline.track.repeats == {11: JUMP, 23: JUMP}
+    assert originals(plan) == in_place(range(36))
+    assert plan.timeline.duration == 4 * 36 / rate
+
+
 @pytest.mark.parametrize("seconds", [3600, 11])
 def test_clock_of_a_stream_that_jumps_forward_leaves_no_gap(tmp_path: Path, seconds: int) -> None:
     parts = [stream(tmp_path, 9), stream(tmp_path, 10, first=Fraction(seconds))]

@@ -81,6 +81,9 @@ def test_frames_are_those_of_the_whole(tmp_path: Path, kind: Kind) -> None:
 
 def packed(folder: Path, name: str) -> Path:
     """One clip of open groups of pictures, packed in many ways."""
+    if name == "leaping.ts":
+        ticks = [*range(20), *range(90_000, 90_000 + COUNT - 20)]
+        return write_clip(folder / name, noisy(), rate=Fraction(25), ticks=ticks, options=X264_OPEN)
     # MP4 keeps what a TS would need to begin anywhere.
     suffix = ".ts" if name == "trimmed.ts" else ".mp4"
     source, path = clip(folder, OPEN_MP4._replace(suffix=suffix)), folder / name
@@ -95,13 +98,25 @@ def packed(folder: Path, name: str) -> Path:
     run_ffmpeg(*before, "-i", str(source), *copied, *after, str(path))
     if name == "joined.ts":
         path.write_bytes(path.read_bytes() * 2)
+    if name == "jumping.ts":
+        run_ffmpeg("-i", str(source), "-c", "copy", "-output_ts_offset", "3600", str(folder / "later.ts"))
+        path.write_bytes(path.read_bytes() + (folder / "later.ts").read_bytes())
     return path
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *("bare.h264", "without_index.mkv", "fragments.mp4", "later.ts", "wrapped.ts", "joined.ts"),
+        *(
+            "bare.h264",
+            "without_index.mkv",
+            "fragments.mp4",
+            "later.ts",
+            "wrapped.ts",
+            "joined.ts",
+            "jumping.ts",
+            "leaping.ts",
+        ),
         *("trimmed.mp4", "trimmed.ts", "trimmed.mkv"),
         *("animated.gif", "plain.flv", "plain.nut"),
     ],
@@ -113,7 +128,8 @@ def test_however_the_clip_is_packed_they_are_the_same(tmp_path: Path, name: str)
     for begin, end in [(13, 15), (Fraction(1, 2), Fraction(3, 5)), (whole.frame_count - 3, None)]:
         info, numbers = looked(path, begin, end), wanted_frames(whole, begin, end)
         assert info.part is not None
-        assert (info.part.first_frame, info.frame_count) == (numbers[0], len(numbers))
+        assert info.part.first_frame == numbers[0]
+        assert [tick - info.clip_tick for tick in info.ticks] == [whole.ticks[n] - whole.ticks[0] for n in numbers]
         assert all(np.array_equal(frame, frames[numbers[number]]) for number, frame in read_frames(path, info))
 
 
