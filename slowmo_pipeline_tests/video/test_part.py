@@ -142,6 +142,20 @@ def test_some_frames_of_a_part_are_found(tmp_path: Path, kind: Kind) -> None:
         assert np.array_equal(frame, frames[number])
 
 
+def test_frames_of_a_part_behind_a_new_start_of_the_clock_are_not_those_with_its_times(tmp_path: Path) -> None:
+    """What the second file shows first has, behind the first one, the times of what it shows in the end."""
+    for name, count in (("a.ts", 40), ("b.ts", 80)):
+        write_clip(tmp_path / name, noisy(count), rate=Fraction(25), options=X264_OPEN)
+    path = tmp_path / "joined.ts"
+    path.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    info = looked(path, 45, 60)
+    frames = dict(read_frames(path, info))
+
+    assert len(info.stretches) == 1
+    for number, frame in frames_at(path, info, [2, 9]):
+        assert np.array_equal(frame, frames[number])
+
+
 @pytest.mark.parametrize("kind", SOUGHT, ids=str)
 def test_decoding_begins_at_a_key_frame_near_the_part(tmp_path: Path, kind: Kind) -> None:
     info = looked(clip(tmp_path, kind), COUNT - 4, None)
