@@ -196,6 +196,20 @@ def test_numbers_that_plot_are_reported(pipeline: TestPipeline) -> None:
     assert [record.data["new frames"] for record in reported["chunk_table"].records] == [15]
 
 
+def test_what_is_held_is_told_by_its_reason(pipeline: TestPipeline, tmp_path: Path) -> None:
+    once = write_clip(tmp_path / "once.ts", grey_frames(8), rate=Fraction(25), ticks=[0, 1, 2, 3, 40, 41, 42, 43])
+    pipeline.storage.write("uploads/twice.ts", once.read_bytes() * 2)
+    video_id = pipeline.add("uploads/twice.ts")
+    told = materialized(pipeline.run(video_id, cuts="off", codec="ffv1"), "frame_chunks")
+
+    assert [told[name] for name in ("frames", "held_gaps", "cuts", "stills", "jumps", "duplicates_replaced")] == [
+        *(16, 3, 0, 2, 1, 0)
+    ]
+    numbers = pipeline.final_numbers(video_id, ".mkv")
+    assert len(numbers) == 4 * 88
+    assert [numbers[4 * place] for place in (0, 3, 20, 40, 43, 44, 60, 84, 87)] == [0, 3, 3, 4, 7, 0, 3, 4, 7]
+
+
 def test_seconds_are_told_to_the_millisecond(pipeline: TestPipeline) -> None:
     result = pipeline.run(pipeline.drop("sevenths.mp4", frames=6, rate=Fraction(7)))
     told = [materialized(result, asset)["seconds"] for asset in ("frame_chunks", "final_video")]
