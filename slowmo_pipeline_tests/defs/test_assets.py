@@ -2,6 +2,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -273,6 +274,26 @@ def test_checks_pass_on_a_good_video(pipeline: TestPipeline) -> None:
         "originals_in_place": True,
         "made_by_served_model": True,
     }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"originals": "replace"},
+        {"originals": "replace", "slowdown": "5/2", "frame_rate": 60},
+        {"speed": "0.1-0.3:1/4", "ease": "0.1"},
+        {"speed": "f2-f6:1/3", "ease": "0.05", "originals": "replace"},
+        {"from": "f2", "to": "0.4"},
+    ],
+    ids=str,
+)
+def test_checks_pass_whatever_the_time_line(pipeline: TestPipeline, settings: dict[str, Any]) -> None:
+    video_id = pipeline.drop("time_line.mp4", frames=12)
+    result = pipeline.run(video_id, cuts="off", **settings)
+
+    assert result.success
+    assert set(_checks(result).values()) == {True}
+    assert len(pipeline.final_numbers(video_id)) == materialized(result, "frame_chunks")["output_frames"]
 
 
 def test_checks_notice_a_final_video_that_lacks_frames(pipeline: TestPipeline) -> None:
