@@ -51,7 +51,7 @@ def test_a_documented_command_is_one(command: str) -> None:
     parse(command)
 
 
-@pytest.mark.parametrize("command", ["slowmo nonsense", "slowmo model nonsense", "slowmo run a.mp4 --speed 3"])
+@pytest.mark.parametrize("command", ["slowmo nonsense", "slowmo model nonsense", "slowmo run a.mp4 --tempo 3"])
 def test_other_commands_would_be_noticed(command: str) -> None:
     with pytest.raises(Exception, match=r"no command|No such option"):
         parse(command)

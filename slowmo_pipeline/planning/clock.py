@@ -6,7 +6,7 @@ a phone          0   33   67  103  134      variable: the times are taken as the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -19,6 +19,8 @@ STANDARD_RATES = tuple(
     )
 )
 """Frame rates that cameras, broadcast and screens use, per second."""
+
+_MILLISECOND = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def frame_times(
     last_duration: int | None,
     declared_rate: Fraction | None,
     usual_gap: int | None = None,
+    starts: Sequence[int] = (0,),
 ) -> FrameTimes:
     """The times behind a container's ticks, of which there are two or more, strictly ascending.
 
@@ -65,7 +68,10 @@ def frame_times(
     Other containers round: Matroska and WebM keep milliseconds, MPEG-TS cannot express 24000/1001. There the source
     counts as constant when a rate exists whose times differ from the container's by at most one tick each. Of all such
     rates the declared one is taken if it is standard, else the standard one nearest to the middle, else the declared
-    one, else the simplest.
+    one, else the simplest. Where no rate fits and all times are whole milliseconds, they count as rounded to those.
+
+    `starts` are the frames, 0 among them, at which the container's clock began anew: what it rounded there adds up, so
+    that only times after the same start are held against each other.
 
     `last_duration` of None or 0 means the usual gap, and `usual_gap` of None the median one: for a part, that of the
     clip is asked for, since a part may lie in a still.
@@ -81,13 +87,31 @@ def frame_times(
         return FrameTimes(frames, 1 / rate, frames[-1] + max(round(Fraction(last, usual)), 1), 0, 1, rate)
     # |ticks[i] - i * period| <= 1 for every i bounds the period (in ticks) from both sides; frames that were rounded
     # to different ticks are at least half a tick apart.
-    shortest = max(Fraction(1, 2), *(Fraction(tick - 1, i) for i, tick in enumerate(ticks) if i))
-    longest = min(Fraction(tick + 1, i) for i, tick in enumerate(ticks) if i)
+    counted = list(_since_start(ticks, starts))
+    shortest = max([Fraction(1, 2), *(Fraction(tick - 1, i) for i, tick in counted)])
+    longest = min((Fraction(tick + 1, i) for i, tick in counted), default=Fraction(0))
     if shortest <= longest and shortest - 2 <= usual <= longest + 2:
         return constant_rate(
             _likely_rate(1 / (longest * time_base), 1 / (shortest * time_base), declared_rate), len(ticks)
         )
+    # What was copied from Matroska into another container keeps the milliseconds that it was rounded to.
+    finer = _MILLISECOND / time_base
+    if finer > 1 and all(tick % finer == 0 for tick in ticks):
+        return frame_times(
+            [int(tick / finer) for tick in ticks],
+            _MILLISECOND,
+            last_duration=round(last / finer),
+            declared_rate=declared_rate,
+            usual_gap=round(usual / finer),
+            starts=starts,
+        )
     return FrameTimes(ticks, time_base, ticks[-1] + last, 1, usual, _usual_rate(ticks, usual, time_base, declared_rate))
+
+
+def _since_start(ticks: Sequence[int], starts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Frames and ticks since the last start, for every frame but those."""
+    for start, end in pairwise((*starts, len(ticks))):
+        yield from ((i, ticks[start + i] - ticks[start]) for i in range(1, end - start))
 
 
 def median_gap(ticks: Sequence[int]) -> int:

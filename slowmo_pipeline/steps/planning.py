@@ -44,6 +44,7 @@ def timeline_of(info: VideoInfo, settings: SlowMotionSettings) -> TimeLine:
         last_duration=info.last_duration_ticks,
         declared_rate=info.declared_rate,
         usual_gap=info.part.usual_gap if info.part else None,
+        starts=[stretch.frame for stretch in info.stretches],
     )
     track = make_track(
         times,

@@ -98,7 +98,7 @@ def timed_pictures(video: OpenVideo, losses: Losses, packets: Packets | None = N
             waiting = None
         losses.untimed += waiting is not None
         waiting = None
-        if previous is not None and not 0 < found[0].container_tick - previous.container_tick <= _longest_pause(video):
+        if previous is not None and not 0 < found[0].container_tick - previous.container_tick <= longest_pause(video):
             shift = previous.tick + max(previous.picture.duration, 1) - found[0].container_tick
         for each in found:
             previous = each._replace(tick=each.container_tick + shift)
@@ -107,7 +107,7 @@ def timed_pictures(video: OpenVideo, losses: Losses, packets: Packets | None = N
     losses.untimed += waiting is not None
 
 
-def _longest_pause(video: OpenVideo) -> Fraction | float:
+def longest_pause(video: OpenVideo) -> Fraction | float:
     """Ticks; what is longer is a jump of the clock."""
     return _JUMP_SECONDS / time_base(video) if video.demuxer in _WITH_JUMPING_CLOCKS else math.inf
 

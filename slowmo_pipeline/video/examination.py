@@ -86,20 +86,22 @@ def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> 
 
     Takes the file opened twice. Raises NoStartError where that does not tell it surely, and what `examine` raises.
     """
-    ticks, last_duration, first_frame, clip_tick, usual_gap = frames_told(video, asked)
-    first = next((found.picture for found in timed_pictures(again, Losses())), None)
-    if first is None or first.interlaced_frame or len(ticks) < 2:
+    found = next(timed_pictures(again, Losses()), None)
+    if found is None or found.picture.interlaced_frame:
+        raise NoStartError
+    ticks, last_duration, first_frame, clip_tick, usual_gap = frames_told(video, asked, found)
+    if len(ticks) < 2:
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
     begin, end = asked.texts
     where = {"first_frame": first_frame, "clip_tick": clip_tick, "usual_gap": usual_gap, "start": []}
     return {
-        **_description(video, first),
+        **_description(video, found.picture),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration or None,
         "part": None if asked == WHOLE else {"begin": begin, "end": end, **where},
-        "notes": list(_notes(video, first)),
+        "notes": list(_notes(video, found.picture)),
         "losses": [],
     }
 

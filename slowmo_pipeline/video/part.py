@@ -21,7 +21,7 @@ import av
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.video.container import OpenVideo, open_video
-from slowmo_pipeline.video.decoding import Losses, TimedPicture, time_base, timed_pictures
+from slowmo_pipeline.video.decoding import Losses, TimedPicture, longest_pause, time_base, timed_pictures
 from slowmo_pipeline.video.starts import NoStartError, Start, packets_from, start_for, tells_times
 
 Moment = Fraction | int
@@ -178,11 +178,14 @@ class Told(NamedTuple):
     """Ticks between most neighbouring frames of the clip."""
 
 
-def frames_told(video: OpenVideo, asked: Asked) -> Told:
-    """What packets alone tell of a part. Raises NoStartError where they do not tell it surely."""
+def frames_told(video: OpenVideo, asked: Asked, first: TimedPicture) -> Told:
+    """What packets alone tell of a part, but for the first picture that decodes.
+
+    Raises NoStartError where they do not tell it surely.
+    """
     if not tells_times(video.demuxer):
         raise NoStartError
-    shown = _shown(video)
+    shown = _shown(video, first)
     ticks = [tick for tick, _ in shown]
     base = time_base(video)
     begin = 0 if asked.begin is None else _frame_at(ticks, asked.begin, base)
@@ -200,8 +203,10 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
     with open_video(path, max_pixels=max_pixels) as video:
         if not tells_times(video.demuxer):
             return None
+        first = next(timed_pictures(video, Losses()), None)
+    with open_video(path, max_pixels=max_pixels) as video:
         try:
-            ticks = [tick for tick, _ in _shown(video)]
+            ticks = [tick for tick, _ in _shown(video, first)]
             number = _frame_at(ticks, asked.begin, time_base(video))
             start = start_for(video, ticks[number], first=ticks[0])
             found = next(sought_pictures(video, Losses(), start, ticks[number]), None)
@@ -214,25 +219,29 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
     )
 
 
-def _shown(video: OpenVideo) -> list[tuple[int, int]]:
+def _shown(video: OpenVideo, first: TimedPicture | None) -> list[tuple[int, int]]:
     """When frames are shown, ascending, and for how long.
 
+    A recording that was cut may begin with pictures that refer to others before them: none decodes before `first`.
     Raises NoStartError where a packet does not tell, or the clock jumps.
     """
     shown: list[tuple[int, int]] = []
     previous: int | None = None
+    longest = longest_pause(video)
     for packet in video.container.demux(video.stream):
         if packet.size == 0 or packet.is_discard:
             continue
-        if packet.pts is None or packet.dts is None or packet.is_corrupt:
+        if packet.pts is None or packet.is_corrupt:
             raise NoStartError
-        if previous is not None and packet.dts <= previous:
+        # libavformat does not guess those of Matroska's first pictures, where others are shown before them.
+        if previous is not None and (packet.dts is None or not 0 < packet.dts - previous <= longest):
             raise NoStartError
         previous = packet.dts
         shown.append((packet.pts, packet.duration or 0))
-    if not shown or len({tick for tick, _ in shown}) < len(shown):
+    ticks = {tick for tick, _ in shown}
+    if first is None or first.tick not in ticks or len(ticks) < len(shown):
         raise NoStartError
-    return sorted(shown)
+    return sorted(each for each in shown if each[0] >= first.tick)
 
 
 def _frame_at(ticks: list[int], moment: Moment, time_base: Fraction) -> int:

@@ -46,7 +46,7 @@ def frames_at(path: Path, info: VideoInfo, numbers: Collection[int]) -> Iterator
 
 
 def _sought(path: Path, info: VideoInfo, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-    if info.losses or len(info.stretches) > 1 or not tells_times(info.container):
+    if info.losses or not info.keeps_the_clock or not tells_times(info.container):
         raise NoStartError
     converter = RgbConverter.of(info)
     number_of = {info.ticks[number]: number for number in numbers}

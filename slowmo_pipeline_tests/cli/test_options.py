@@ -70,6 +70,22 @@ def test_what_is_missing_or_of_another_type_is_a_wrong_usage(arguments: list[str
     assert (done.exit_code, got) == (2, {})
 
 
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_setting_reaches_its_command_by_the_name_that_people_write(name: str) -> None:
+    got: dict[str, Any] = {}
+    command = typer.Typer()
+
+    @command.command()
+    @with_settings({name: FIELDS[name]})
+    def turn(**given: object) -> None:
+        got.update(given)
+
+    option = f"--{name.replace('_', '-')}"
+    switch = isinstance(FIELDS[name].default, bool)
+    done = CliRunner().invoke(command, [option] if switch else [option, "7"], env=WIDE)
+    assert (done.exit_code, [*got]) == (0, [name])
+
+
 def test_help_shows_defaults_and_tells_them_of_no_setting_that_has_none() -> None:
     lines = {line.split()[1]: line for line in invoke("--help")[0].output.splitlines() if "--" in line}
     assert "How many. At least 1. [default: (3)]" in lines["--count"]

@@ -2,6 +2,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -196,6 +197,20 @@ def test_numbers_that_plot_are_reported(pipeline: TestPipeline) -> None:
     assert [record.data["new frames"] for record in reported["chunk_table"].records] == [15]
 
 
+def test_what_is_held_is_told_by_its_reason(pipeline: TestPipeline, tmp_path: Path) -> None:
+    once = write_clip(tmp_path / "once.ts", grey_frames(8), rate=Fraction(25), ticks=[0, 1, 2, 3, 40, 41, 42, 43])
+    pipeline.storage.write("uploads/twice.ts", once.read_bytes() * 2)
+    video_id = pipeline.add("uploads/twice.ts")
+    told = materialized(pipeline.run(video_id, cuts="off", codec="ffv1"), "frame_chunks")
+
+    assert [told[name] for name in ("frames", "held_gaps", "cuts", "stills", "jumps", "duplicates_replaced")] == [
+        *(16, 3, 0, 2, 1, 0)
+    ]
+    numbers = pipeline.final_numbers(video_id, ".mkv")
+    assert len(numbers) == 4 * 88
+    assert [numbers[4 * place] for place in (0, 3, 20, 40, 43, 44, 60, 84, 87)] == [0, 3, 3, 4, 7, 0, 3, 4, 7]
+
+
 def test_seconds_are_told_to_the_millisecond(pipeline: TestPipeline) -> None:
     result = pipeline.run(pipeline.drop("sevenths.mp4", frames=6, rate=Fraction(7)))
     told = [materialized(result, asset)["seconds"] for asset in ("frame_chunks", "final_video")]
@@ -259,6 +274,26 @@ def test_checks_pass_on_a_good_video(pipeline: TestPipeline) -> None:
         "originals_in_place": True,
         "made_by_served_model": True,
     }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"originals": "replace"},
+        {"originals": "replace", "slowdown": "5/2", "frame_rate": 60},
+        {"speed": "0.1-0.3:1/4", "ease": "0.1"},
+        {"speed": "f2-f6:1/3", "ease": "0.05", "originals": "replace"},
+        {"from": "f2", "to": "0.4"},
+    ],
+    ids=str,
+)
+def test_checks_pass_whatever_the_time_line(pipeline: TestPipeline, settings: dict[str, Any]) -> None:
+    video_id = pipeline.drop("time_line.mp4", frames=12)
+    result = pipeline.run(video_id, cuts="off", **settings)
+
+    assert result.success
+    assert set(_checks(result).values()) == {True}
+    assert len(pipeline.final_numbers(video_id)) == materialized(result, "frame_chunks")["output_frames"]
 
 
 def test_checks_notice_a_final_video_that_lacks_frames(pipeline: TestPipeline) -> None:

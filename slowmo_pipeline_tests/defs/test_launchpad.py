@@ -41,6 +41,15 @@ def test_a_run_takes_it_for_what_it_says(pipeline: TestPipeline, ui: DagsterUi, 
     assert len(pipeline.final_numbers(video_id)) == frames
 
 
+def test_a_part_and_its_speeds_are_taken(pipeline: TestPipeline, ui: DagsterUi) -> None:
+    video_id = pipeline.drop("part.mp4", frames=9)
+    settings = config(**{"from": "f1", "to": 0.28, "speed": "f2-f4:1/2", "cuts": "off", "longest_gap": 3, "ease": 0})
+    assert ui.problems(settings) == []
+    assert ui.launch("slow_motion", video_id, config=settings).is_success
+    assert [pipeline.final_numbers(video_id)[output] for output in (0, 1, 3, 5, 6)] == [1, 2, 3, 4, 5]
+    assert len(pipeline.final_numbers(video_id)) == 8
+
+
 @pytest.mark.parametrize("value", [True, [4], {"is": 4}, 0.5])
 def test_what_is_no_such_number_fails_with_what_is_allowed(pipeline: TestPipeline, ui: DagsterUi, value: Any) -> None:
     run = ui.launch("slow_motion", pipeline.drop("odd.mp4"), config=config(slowdown=value))

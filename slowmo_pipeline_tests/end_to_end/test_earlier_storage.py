@@ -51,7 +51,7 @@ def test_what_is_finished_stays_finished(pipeline: TestPipeline, video_id: str) 
     again = pipeline.run(video_id)
 
     assert again.success
-    assert materialized(again, "interpolated_chunks")["submitted"] == 0
+    assert materialized(again, "interpolated_chunks")["chunks_submitted"] == 0
     assert made(storage, video_id) == before
     assert (final_version(storage, video_id), read_final(storage, video_id)) == (file, record)
     assert (read_source(storage, video_id).formats, read_info(storage, video_id).format) == (1, 1)
@@ -118,7 +118,7 @@ def test_what_was_under_way_goes_on_with_its_plan(pipeline: TestPipeline) -> Non
     done = pipeline.run(UNDER_WAY)
 
     assert done.success
-    assert materialized(done, "interpolated_chunks")["submitted"] == 2
+    assert materialized(done, "interpolated_chunks")["chunks_submitted"] == 2
     assert before.items() <= made(storage, UNDER_WAY).items()
     assert read_active_plan(storage, UNDER_WAY).versions == plan.versions
     assert read_active_plan(storage, UNDER_WAY).plan == plan.plan

@@ -156,6 +156,35 @@ def test_jitter_of_more_than_a_tick_is_variable() -> None:
     assert times.ticks == tuple(ticks)
 
 
+@pytest.mark.parametrize("finer", [16, 64, 90])
+@pytest.mark.parametrize("rate", [FILM, NTSC, 2 * NTSC, Fraction(24), Fraction(60)])
+def test_milliseconds_on_a_finer_clock_are_as_rounded_as_ever(rate: Fraction, finer: int) -> None:
+    """Copied from Matroska into MP4, of 12 originals 2 were shown."""
+    ticks = [finer * tick for tick in rounded_ticks(rate, 1000, 200)]
+    assert recognised(ticks, 1000 * finer, declared_rate=rate) == constant_rate(rate, 200)
+
+    del ticks[20:23]
+    times = recognised(ticks, 1000 * finer, declared_rate=rate)
+    assert times == recognised([tick // finer for tick in ticks], 1000, declared_rate=rate)
+    assert (times.time_base, times.rounding, times.rate) == (Fraction(1, 1000), 1, rate)
+
+
+@given(st.lists(st.integers(2, 30), min_size=1, max_size=6), st.sampled_from(CONTAINER_RATES))
+def test_what_is_rounded_where_a_clock_begins_anew_does_not_add_up(counts: list[int], rate: Fraction) -> None:
+    ticks, starts = [0], [0]
+    for count in counts:
+        stretch = rounded_ticks(rate, 90_000, count)
+        starts.append(starts[-1] + count)
+        ticks = [*ticks[:-1], *(ticks[-1] + tick for tick in stretch), ticks[-1] + stretch[-1] + int(90_000 / rate)]
+    times = recognised(ticks[:-1], 90_000, declared_rate=rate, starts=starts[:-1])
+
+    assert times == constant_rate(rate, sum(counts))
+
+
+def test_clock_that_begins_anew_with_each_frame_tells_no_rate() -> None:
+    assert recognised([0, 30, 70, 95], 1000, starts=[0, 1, 2, 3]).ticks == (0, 30, 70, 95)
+
+
 @pytest.mark.parametrize(("told", "expected"), [(None, 40), (0, 40), (70, 70)])
 def test_last_duration_is_the_median_gap_unless_told(told: int | None, expected: int) -> None:
     times = recognised([5, 45, 85, 185, 200], 1000, last_duration=told)

@@ -31,7 +31,7 @@ def speed_at(warp: Warp, moment: Fraction) -> Fraction:
 
 
 def moments_by_definition(timeline: TimeLine) -> list[Fraction]:
-    """Of all outputs and the one after them: as the warp has them, a segment moved as a whole onto what frames lie on."""
+    """Of all outputs and the one after them: as the warp has them, each segment moved onto what frames lie on."""
     warp, rate, shift = timeline.warp, timeline.frame_rate, Fraction(0) if timeline.shows_originals else HALF
     moments: list[Fraction] = []
     for segment in warp.segments:

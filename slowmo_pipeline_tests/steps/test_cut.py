@@ -25,10 +25,12 @@ from slowmo_pipeline.planning.plan import Chunk, NewFrame, Plan
 from slowmo_pipeline.planning.track import plain_track
 from slowmo_pipeline.settings import SlowMotionSettings, parse_settings
 from slowmo_pipeline.steps.cut import Cut, _Window, chunk_table, cut
+from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.records import read_active_plan
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.folder import FolderStorage
+from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys, sidecar_key
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.support.media import FILM_RATE, NTSC_RATE, grey_frames, grey_numbers, write_clip
@@ -373,3 +375,52 @@ def test_variable_clip_keeps_every_original_in_its_place(tmp_path: Path, suffix:
     assert {output: frame for output, frame in shown.items() if output <= 4 * 47} == {
         4 * place: frame for frame, place in enumerate(places)
     }
+
+
+def cut_as_it_is(folder: Storage, **settings: Any) -> tuple[Plan, list[ChunkReader]]:
+    """Look at a clip of nine grey frames, and cut it."""
+    video_id = drop(folder)
+    serve(folder)
+    inspect_upload(folder, video_id, chosen=settings, progress=quiet)
+    plan, keys = cut(folder, video_id, progress=quiet).active.plan, keys_of(folder, video_id)
+    return plan, [ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index)))) for chunk in plan.chunks]
+
+
+@pytest.mark.parametrize(
+    ("part", "sent", "outputs"),
+    [
+        ({"from": "f3", "to": "f6"}, [[3, 4, 5], [5, 6]], 12),
+        ({"from": "f3", "to": "11/48"}, [[3, 4, 5], [5, 6]], 10),
+        ({"from": "7/48"}, [[3, 4, 5], [5, 6, 7], [7, 8]], 22),
+        ({"to": "f2"}, [[0, 1, 2]], 8),
+    ],
+    ids=str,
+)
+def test_of_a_part_only_the_frames_travel_that_are_needed(
+    folder: Storage, part: dict[str, Any], sent: list[list[int]], outputs: int
+) -> None:
+    plan, chunks = cut_as_it_is(folder, **part)
+
+    assert [grey_numbers(frame for _, frame in chunk.frames()) for chunk in chunks] == sent
+    assert plan.timeline.output_count == outputs
+
+
+def test_only_what_is_slowed_travels(folder: Storage) -> None:
+    _, chunks = cut_as_it_is(folder, speed="f3-f5:1/4")
+
+    assert [grey_numbers(frame for _, frame in chunk.frames()) for chunk in chunks] == [[3, 4, 5]]
+
+
+def test_duplicates_do_not_travel(folder: Storage) -> None:
+    video_id = drop(folder)
+    serve(folder)
+    looked(folder, video_id, duplicates="replace")
+    write_record(folder, VideoKeys(video_id).info, changed(info_of(9), duplicates=(1, 4, 5)))
+    done, keys = cut(folder, video_id, progress=quiet), keys_of(folder, video_id)
+    chunks = [ChunkReader(io.BytesIO(folder.read(keys.chunk(chunk.index)))) for chunk in done.active.plan.chunks]
+
+    assert [grey_numbers(frame for _, frame in chunk.frames()) for chunk in chunks] == [[0, 2, 3], [3, 6, 7], [7, 8]]
+    assert [want.t for want in chunks[0].wants] == [
+        *(Fraction(n, 8) for n in range(1, 8)),
+        *(Fraction(n, 4) for n in (1, 2, 3)),
+    ]

@@ -313,3 +313,50 @@ def test_settings_that_are_no_file_hang_nothing(looked_in_folder: Looker, make: 
     make(root_of(looked_in_folder.storage) / SIDECAR)
 
     assert looked_in_folder.slowdown() == 4
+
+
+PARTS: list[dict[str, Any]] = [{"from": "f2"}, {"to": 0.25}, {"from": "f3", "to": "f6"}]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_another_part_is_probed_and_the_same_is_not(looked_in_folder: Looker, part: dict[str, Any]) -> None:
+    whole = looked_in_folder()[1]
+    source, info = looked_in_folder(**part)
+    assert "probe" in looked_in_folder.stages
+    assert info.part is not None
+    assert info.frame_count < whole.frame_count
+
+    assert looked_in_folder() == (source, info)
+    assert looked_in_folder.stages == set()
+    assert looked_in_folder(**part, slowdown=8, crf=30)[1] == info
+    assert looked_in_folder.stages == set()
+    assert looked_in_folder(slowdown=4)[1] == whole
+
+
+def test_only_what_decides_what_probing_looks_for_makes_it_look_again(looked_in_folder: Looker) -> None:
+    looked_in_folder()
+    for settings in ({"cuts": 50}, {"longest_gap": 9}, {"ease": 1}, {"originals": "replace"}, {"speed": "0-0.2:1/2"}):
+        looked_in_folder(**settings)
+        assert looked_in_folder.stages == set()
+
+
+def test_sidecar_names_a_part(looked_in_folder: Looker) -> None:
+    looked_in_folder.write_sidecar(**{"from": "f3", "to": "f6"})
+    source, info = looked_in_folder()
+
+    assert (source.settings.from_, source.settings.to) == (3, 6)
+    assert info.frame_count == 4
+
+
+def test_touched_part_is_not_probed(looked_in_folder: Looker) -> None:
+    before = looked_in_folder(**{"from": "f3"})[1]
+    touch(looked_in_folder.storage, 1000)
+
+    assert looked_in_folder()[1] == before
+    assert looked_in_folder.stages == {"read"}
+
+
+def test_limits_hold_the_part(looked_in_folder: Looker) -> None:
+    assert looked_in_folder(**{"from": "f3", "to": "f6", "max_frames": 4})[1].frame_count == 4
+    with pytest.raises(VideoTooLargeError, match="max_frames allows, 4"):
+        looked_in_folder(**{"from": "f3", "to": "f7", "max_frames": 4})

@@ -73,7 +73,7 @@ def in_a_row(path: Path, *parts: Path) -> Path:
 
 @pytest.mark.parametrize("options", [{"bf": "0"}, B_FRAMES], ids=["no B-frames", "B-frames"])
 @pytest.mark.parametrize("rate", [Fraction(25), NTSC_RATE, FILM_RATE], ids=["25", "29.97", "23.976"])
-@pytest.mark.parametrize("offsets", [(0, 0), (0, 0, 0), (0, 3, 1), (7, 2)], ids=str)
+@pytest.mark.parametrize("offsets", [(0, 0), (0, 0, 0), (0, 20, 1), (7, 2)], ids=str)
 def test_stretches_of_a_joined_stream_follow_each_other(
     tmp_path: Path, offsets: tuple[int, ...], rate: Fraction, options: dict[str, str]
 ) -> None:
@@ -88,6 +88,20 @@ def test_stretches_of_a_joined_stream_follow_each_other(
     assert (plan.timeline.output_count, plan.timeline.duration) == (4 * count, 4 * count / rate)
     assert info.losses == ()
     assert [note for note in info.notes if "start again or jump at frame 12 (" in note]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), NTSC_RATE], ids=str)
+def test_stretches_of_a_joined_program_stream_follow_each_other(tmp_path: Path, rate: Fraction) -> None:
+    options = {**B_FRAMES, "b": "4000000"}
+    source = write_clip(tmp_path / "a.mkv", grey_frames(12), rate=rate, codec="mpeg2video", options=options)
+    run_ffmpeg("-i", str(source), "-c", "copy", "-f", "mpeg", str(tmp_path / "a.mpg"))
+    joined = in_a_row(tmp_path / "joined.mpg", *[tmp_path / "a.mpg"] * 3)
+    _, plan = planned(joined)
+
+    assert greys(joined) == list(range(12)) * 3
+    assert plan.timeline.track.repeats == {11: JUMP, 23: JUMP}
+    assert originals(plan) == in_place(range(36))
+    assert plan.timeline.duration == 4 * 36 / rate
 
 
 @pytest.mark.parametrize("seconds", [3600, 11])
@@ -170,7 +184,7 @@ def test_avi_is_exact_at_any_rate(tmp_path: Path, rate: Fraction, codec: str, op
     [
         [0, 1, 2, 4, 5, 6, 7, 8, 9, 10],
         [0, 2, 3, 4, 5, 8, 9, 10, 11, 12],
-        [0, 3, 4, 5, 6, 7, 8, 9, 10, 13],
+        [0, 3, 4, 5, 6, 7, 8, 9, 12, 13],
     ],
     ids=["one in the middle", "one and two in the middle", "near both ends"],
 )
@@ -190,32 +204,13 @@ def test_frames_that_avi_left_out_are_holes(
     assert info.first_frame_time == 0
 
 
-@pytest.mark.parametrize(("codec", "options"), AVI_CODECS, ids=str)
-def test_frames_that_avi_left_out_before_the_first_delay_it(
-    tmp_path: Path, codec: str, options: dict[str, str]
-) -> None:
-    clip = write_clip(
-        *(tmp_path / "late.avi", grey_frames(8)),
-        rate=Fraction(24),
-        ticks=range(3, 11),
-        codec=codec,
-        options=options,
-        sound=tone(0.5),
-    )
-    info, plan = planned(clip)
-
-    assert greys(clip) == list(range(8))
-    assert info.first_frame_time == Fraction(3, 24), "the sound begins at 0"
-    assert plan.timeline.track == plain_track(constant(24, 8))
-
-
-def without_last_frames(path: Path, count: int) -> Path:
-    """Make the last chunks of pictures empty, as capture programs write frames that they dropped."""
+def without_frames(path: Path, numbers: Sequence[int]) -> Path:
+    """Make chunks of pictures empty, as capture programs write frames that they dropped."""
     data = bytearray(path.read_bytes())
     index = data.rindex(b"idx1")
     entries = [at for at in range(index + 8, len(data), 16) if data[at : at + 4] == b"00dc"]
     base = data.index(b"movi")
-    for at in entries[-count:]:
+    for at in (entries[number] for number in numbers):
         offset, size = struct.unpack("<II", data[at + 8 : at + 16])
         assert data[base + offset : base + offset + 4] == b"00dc"
         # What is left of the chunk becomes one that readers pass over.
@@ -226,11 +221,27 @@ def without_last_frames(path: Path, count: int) -> Path:
     return path
 
 
-def test_frames_that_avi_left_out_behind_the_last_hold_it(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "short.avi", grey_frames(12), rate=Fraction(24), codec="mpeg4", options={"bf": "0"})
-    _, plan = planned(without_last_frames(clip, 2))
+@pytest.mark.parametrize("codec", ["mpeg4", "ffv1", "mjpeg"])
+@pytest.mark.parametrize("dropped", [[0], [0, 1, 2], [0, 5, 6], [4], [10, 11], [0, 1, 4, 7, 8, 11]], ids=str)
+def test_frames_that_a_capture_dropped_are_holes_and_the_sound_stays_in_place(
+    tmp_path: Path, codec: str, dropped: list[int]
+) -> None:
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    alone = {"bf": "0", "g": "1"}
+    clip = write_clip(
+        *(tmp_path / "capture.avi", grey_frames(12)),
+        rate=Fraction(24),
+        codec=codec,
+        options=alone,
+        pixel_format=pixel_format,
+        sound=tone(0.5),
+    )
+    places = [number for number in range(12) if number not in dropped]
+    info, plan = planned(without_frames(clip, dropped))
 
-    assert originals(plan) == in_place(range(10))
+    assert greys(clip) == places
+    assert info.first_frame_time == Fraction(places[0], 24), "the sound begins at 0"
+    assert originals(plan) == in_place([place - places[0] for place in places])
     assert plan.timeline.track.times.rate == 24
 
 
@@ -255,7 +266,7 @@ def test_track_whose_time_scale_is_its_rate_has_holes(tmp_path: Path, suffix: st
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_bare_stream_is_as_long_as_its_frames(tmp_path: Path, codec: str) -> None:
     suffix = {"libx264": ".h264", "libx265": ".hevc"}[codec]
-    options = {"bf": "2", **({"x265-params": "log-level=error"} if codec == "libx265" else {})}
+    options = {"bf": "2", "qp": "10", **({"x265-params": "log-level=error:qp=10"} if codec == "libx265" else {})}
     clip = write_clip(tmp_path / "square.mkv", moving_square(13), rate=NTSC_RATE, codec=codec, options=options)
     run_ffmpeg("-i", str(clip), "-c", "copy", str(tmp_path / f"square{suffix}"))
     _, plan = planned(tmp_path / f"square{suffix}")
@@ -299,6 +310,20 @@ def test_jitter_of_a_phone_keeps_its_times_and_its_rate(tmp_path: Path, suffix: 
     assert [track.time(frame) * 90_000 for frame in range(40)] == [tick - ticks[0] for tick in ticks]
     assert (track.times.rate, track.times.is_constant, track.repeats) == (rate, False, {})
     assert len(plan.timeline.outputs_of(20)) in (3, 4, 5)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".ts", ".nut"])
+@pytest.mark.parametrize("rate", [NTSC_RATE, FILM_RATE, 2 * NTSC_RATE], ids=str)
+@pytest.mark.parametrize("places", [range(20), [0, 1, 2, 5, 6, *range(9, 24)]], ids=["all", "some missing"])
+def test_copy_of_what_was_in_milliseconds_is_as_it_was(
+    tmp_path: Path, places: Sequence[int], rate: Fraction, suffix: str
+) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", grey_frames(20), rate=rate, ticks=places, options=B_FRAMES)
+    run_ffmpeg("-i", str(clip), "-c", "copy", str(tmp_path / f"copy{suffix}"))
+    _, plan = planned(tmp_path / f"copy{suffix}")
+
+    assert plan.timeline.frame_rate == rate
+    assert originals(plan) == in_place(places)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
