@@ -94,7 +94,9 @@ class TimeLine:
                 begin = segment.source_time((first + self._shift) / self.frame_rate)
                 step = segment.begin_speed / self.frame_rate if segment.is_even else None
                 if step is not None:
-                    end = segment.source_end - step * (len(outputs) - 1)
+                    # The last output may lie beyond its end, where it is shown half an output later.
+                    inside = min(len(outputs), math.ceil((segment.source_end - begin) / step))
+                    end = segment.source_end - step * (inside - 1)
                     begin = self._aligned(begin, step, segment.source, end)
                 runs.append(_Run(outputs, begin, step))
         return tuple(runs)
