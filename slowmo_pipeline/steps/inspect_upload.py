@@ -115,6 +115,7 @@ def _found(
         sidecar_version=sidecar.version if sidecar else None,
         sha256=sha256,
         settings=settings,
+        reading=info.reading,
     )
     is_as_before = before is not None and (before.version, before.settings) == (version, settings) and info == known
     return source, info, is_as_before

@@ -51,11 +51,14 @@ class Source(Registered):
     sha256: str
     """Of the content."""
     settings: Annotated[SlowMotionSettings, BeforeValidator(_known_settings)]
+    reading: str = ""
+    """How its frames are read, where that is not the plain way; results of another reading do not go with them."""
 
     @property
     def plan(self) -> str:
-        """The hash of the plan that follows from the content and the settings."""
-        return plan_hash(sha256=self.sha256, settings=self.settings.plan_settings)
+        """The hash of the plan that follows from the content, the settings and the reading."""
+        reading = {"reading": self.reading} if self.reading else {}
+        return plan_hash(sha256=self.sha256, settings={**self.settings.plan_settings, **reading})
 
 
 class ActiveVersions(Record):

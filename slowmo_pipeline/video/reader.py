@@ -34,7 +34,7 @@ def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
     converter = RgbConverter.of(info)
     changed = UnreadableVideoError(f"{path.name} no longer holds the frames that probing found: probe it again.")
     number = 0
-    with open_video(path, max_pixels=info.width * info.height) as video:
+    with open_video(path, max_pixels=info.coded_pixels) as video:
         for tick, picture in timed_pictures(video, Losses()):
             if info.ticks[number : number + 1] != (tick,) or (picture.width, picture.height) != info.coded_size:
                 raise changed

@@ -73,7 +73,7 @@ def _sought(path: Path, info: VideoInfo, numbers: Sequence[int]) -> Iterator[tup
         raise _NotFoundError
     converter = RgbConverter.of(info)
     number_of = {info.ticks[number]: number for number in numbers}
-    with open_video(path, max_pixels=info.width * info.height) as video:
+    with open_video(path, max_pixels=info.coded_pixels) as video:
         try:
             starts = {tick: _start_for(video, tick, first=info.ticks[0]) for tick in number_of}
             for _, group in groupby(number_of, key=lambda tick: starts[tick].key):
