@@ -96,8 +96,7 @@ class TimeLine:
                 if step is not None:
                     # The last output may lie beyond its end, where it is shown half an output later.
                     inside = min(len(outputs), math.ceil((segment.source_end - begin) / step))
-                    end = segment.source_end - step * (inside - 1)
-                    begin = self._aligned(begin, step, segment.source, end)
+                    begin = self._aligned(begin, step, segment.source, segment.source_end - step * (inside - 1))
                 runs.append(_Run(outputs, begin, step))
         return tuple(runs)
 
@@ -180,7 +179,7 @@ class TimeLine:
             # Frame i is output i * per_frame, if that is whole: the shown ones are the multiples of its denominator.
             per_frame = self.frame_rate * times.time_base / self.warp.segments[0].begin_speed
             if self.warp.source_begin == 0:
-                frames = min(last, self.output_count / per_frame)
+                frames = min(Fraction(last), self.output_count / per_frame)
                 return self._first_output(last) - math.ceil(frames / per_frame.denominator)
         return sum(len(self.new_outputs_of(anchor)) for anchor in range(last))
 
@@ -193,7 +192,8 @@ class TimeLine:
         if moment <= begin or moment < begin + self._tolerance(begin):
             if self.shows_originals:
                 return Fraction(0)
-            moment = (begin + min(end, self.moment(output + 1))) / 2
+            following = self.moment(output + 1)
+            moment = (begin + min(end, following)) / 2
         return (moment - begin) / (end - begin)
 
     def position(self, output: int) -> Position:

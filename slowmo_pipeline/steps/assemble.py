@@ -57,7 +57,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
             sha256=file_sha256(path),
             frame_count=plan.timeline.output_count,
             chunk_seconds=tuple(merged.seconds),
-            filmstrip=base64.b64encode(filmstrip(merged.sample)).decode(),
+            filmstrip=base64.b64encode(filmstrip(merged.sample, info.headroom)).decode(),
             notes=info.notes,
             losses=(*info.losses, *lost),
         )

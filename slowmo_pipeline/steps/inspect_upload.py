@@ -124,6 +124,7 @@ def _found(
         sha256=sha256,
         settings=settings,
         formats=_formats(storage, video_id, before, sha256, settings),
+        reading=info.reading,
     )
     is_as_before = before is not None and (before.version, before.settings) == (version, settings) and info == known
     return source, info, is_as_before

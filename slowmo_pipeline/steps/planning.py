@@ -37,7 +37,7 @@ def timeline_of(info: VideoInfo, settings: SlowMotionSettings) -> TimeLine:
     or frames that no endpoint takes, and SettingsError for settings that do not go with the video.
     """
     if settings.images == "jpeg" and info.depth > 8:
-        raise SettingsError(f"images = jpeg holds 8 bits, this video has {info.source_bits}: set images to lossless.")
+        raise SettingsError("images = jpeg holds 8 bits, frames of this video take more: set images to lossless.")
     times = frame_times(
         info.ticks,
         info.time_base,

@@ -53,12 +53,15 @@ class Source(Registered):
     settings: Annotated[SlowMotionSettings, BeforeValidator(_known_settings)]
     formats: Literal[1, 2] = 1
     """The FORMATS that plan and file are made by. A video of before keeps its own, and so what was made of it."""
+    reading: str = ""
+    """How its frames are read, where that is not the plain way; results of another reading do not go with them."""
 
     @property
     def plan(self) -> str:
-        """The hash of the plan that follows from the content and the settings."""
+        """The hash of the plan that follows from the content, the settings and the reading."""
         settings = self.settings.first_plan_settings if self.formats == 1 else self.settings.plan_settings
-        return plan_hash(sha256=self.sha256, settings=settings, plan_format=self.formats)
+        reading = {"reading": self.reading} if self.reading else {}
+        return plan_hash(sha256=self.sha256, settings={**settings, **reading}, plan_format=self.formats)
 
 
 class ActiveVersions(Record):

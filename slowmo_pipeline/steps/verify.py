@@ -16,11 +16,11 @@ from slowmo_pipeline.steps.inspect_upload import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.samples import Place, sampled_places
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.video.info import Colour, VideoInfo
+from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.picture import RgbConverter
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline.video.seeking import frames_at
-from slowmo_pipeline.video.traits import UPRIGHT, bits_of, tags_of
+from slowmo_pipeline.video.traits import bits_of
 
 _COMPARED_WIDTH = 640
 """Pixels; larger frames are thinned out to about this width, evenly in both directions."""
@@ -117,9 +117,8 @@ class _Collected:
     def __call__(self, number: int, picture: VideoFrame) -> None:
         if number not in self._wanted:
             return
-        self._converter = self._converter or RgbConverter(
-            depth=8 if bits_of(picture.format) <= 8 else 16, colour=Colour(**tags_of(picture)), orientation=UPRIGHT
-        )
+        depth = 8 if bits_of(picture.format) <= 8 else 16
+        self._converter = self._converter or RgbConverter(depth=depth, headroom=self._info.headroom)
         # Odd sizes were padded for 4:2:0.
         frame = self._converter.frame(picture)[: self._info.height, : self._info.width]
         self.outputs[number] = _thinned(frame)

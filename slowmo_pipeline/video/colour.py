@@ -1,5 +1,8 @@
 """What the numbers in a picture mean: colour tags by ffmpeg's names, and what is assumed where a file has none."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 MATRICES = {
     0: "gbr",
     1: "bt709",
@@ -55,10 +58,27 @@ TRANSFERS = {
 }
 """The same for H.273, table 3."""
 
+USUAL_PRIMARIES = frozenset({None, "bt709", "smpte170m", "bt470bg"})
+"""Of television before HDR: so alike that many players show them all as one. Without a tag, one of them is meant."""
+
+USUAL_TRANSFERS = frozenset({None, "bt709", "smpte170m", "bt2020-10", "bt2020-12"})
+"""One curve by several names, says H.273; meant as well where a video has no tag."""
+
 RANGES = {1: "tv", 2: "pc"}
 """Of ffmpeg's AVColorRange: "tv" puts black at 16 and white at 235 (of 255), "pc" uses the full range."""
 
 RGB_MATRIX = "gbr"
+
+Headroom = Literal["none", "codes", "colours"]
+"""What frames have room for beyond RGB: nothing, the codes beyond black and white, or all colours that codes can name.
+How, headroom.py shows."""
+
+BLACK_AND_WHITE: Mapping[Headroom, tuple[float, float]] = {
+    "none": (0, 255),
+    "codes": (16, 235),
+    "colours": (272 / 3, 491 / 3),
+}
+"""Where they lie in the frames of each, of 255."""
 
 
 def usual_matrix(width: int, height: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -47,6 +48,8 @@ class OpenVideo:
     container: InputContainer
     stream: VideoStream
     """The first video stream."""
+    warnings: tuple[str, ...] = ()
+    """What libavformat said while it opened the file, if somebody listened."""
 
     @property
     def video_streams(self) -> int:
@@ -103,6 +106,8 @@ def open_video(path: Path, *, max_pixels: int) -> Iterator[OpenVideo]:
         if stream.codec_context is None:
             raise UnreadableVideoError(f"{path.name}: no decoder for its video is known. Convert it to H.264 first.")
         stream.codec_context.options = codec_options
+        # Without it the left edge of what H.264 and H.265 crop is rounded to whole vectors, and the picture is wider.
+        stream.codec_context.flags |= Flags.unaligned
         # Not frame threads: with those, an error takes the frames of other packets with it.
         stream.thread_type = "SLICE"
         yield OpenVideo(path.name, container, stream)

@@ -5,20 +5,26 @@ time (see probing.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import av.logging
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
+from slowmo_pipeline.video.aperture import NOTHING, crop_in, leaves_nothing
+from slowmo_pipeline.video.changes import Changes
+from slowmo_pipeline.video.colour import Headroom
 from slowmo_pipeline.video.container import OpenVideo, open_video
 from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
+from slowmo_pipeline.video.description import described, heard
+from slowmo_pipeline.video.headroom import HeadroomMeter
 from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told
 from slowmo_pipeline.video.starts import NoStartError
 from slowmo_pipeline.video.ticks import runs_of_steps
-from slowmo_pipeline.video.traits import UPRIGHT, bits_of, converts, has_alpha, orientation_of, tags_of
+from slowmo_pipeline.video.traits import UPRIGHT, orientation_of, tags_of
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,19 @@ def open_within(path: Path, limits: Limits) -> Iterator[OpenVideo]:
     """Open a file that keeps to the limits as far as its size and its header tell. Raises what `open_video` raises."""
     if (size := path.stat().st_size) > limits.max_bytes:
         raise VideoTooLargeError(f"{path.name} has {size} bytes; the setting max_bytes allows {limits.max_bytes}.")
-    with open_video(path, max_pixels=limits.max_pixels) as video:
+    with ExitStack() as stack:
+        try:
+            with heard(av.logging.WARNING) as said:
+                video = stack.enter_context(open_video(path, max_pixels=limits.max_pixels))
+        except UnreadableVideoError as error:
+            if leaves_nothing(said):
+                raise UnreadableVideoError(
+                    f"{path.name} asks for a crop that leaves nothing of its picture: take it out. (Its elements are "
+                    "PixelCropLeft, Right, Top and Bottom.)"
+                ) from error
+            raise
         _check_pixels(video.name, video.stream.width, video.stream.height, limits)
-        yield video
+        yield replace(video, warnings=tuple(said))
 
 
 def examine(
@@ -54,29 +70,32 @@ def examine(
     video = part.video
     ticks: list[int] = []
     clock: list[dict[str, int]] = []
-    first: VideoFrame | None = None
+    changes: Changes | None = None
+    headroom = HeadroomMeter()
     last_duration = shift = 0
     for tick, container_tick, picture in part:
-        first = first or picture
-        _check_picture(video.name, len(ticks), picture, first, limits)
+        _check_pixels(video.name, picture.width, picture.height, limits)
+        changes = changes or Changes(video.name, picture)
+        changes.follow(len(ticks), picture)
         if not ticks or tick - container_tick != shift:
             shift = tick - container_tick
             clock.append({"frame": len(ticks), "container_tick": container_tick})
         if on_picture is not None:
             on_picture(len(ticks), picture)
+        headroom.see(picture)
         ticks.append(tick)
         _check_length(video.name, ticks, time_base(video), limits)
         last_duration = 1 if is_numbered(video) else picture.duration
-    if first is None or len(ticks) < 2:
+    if changes is None or len(ticks) < 2:
         raise _too_few(part, len(ticks), limits)
     return {
-        **_description(video, first),
+        **_description(video, changes, headroom.needed),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration if last_duration > 0 else None,
         "clock": clock if len(clock) > 1 or shift else [],
         "part": part.record(),
-        "notes": [*_notes(video, first), *_jumps(clock, ticks, time_base(video))],
+        "notes": [*_notes(video, changes, headroom.needed), *_jumps(clock, ticks, time_base(video))],
         "losses": list(part.losses.notes()),
     }
 
@@ -94,14 +113,16 @@ def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> 
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
     begin, end = asked.texts
+    looked = Changes(video.name, found.picture)
+    looked.follow(0, found.picture)
     where = {"first_frame": first_frame, "clip_tick": clip_tick, "usual_gap": usual_gap, "start": []}
     return {
-        **_description(video, found.picture),
+        **_description(video, looked, "none"),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration or None,
         "part": None if asked == WHOLE else {"begin": begin, "end": end, **where},
-        "notes": list(_notes(video, found.picture)),
+        "notes": list(_notes(video, looked, "none")),
         "losses": [],
     }
 
@@ -120,32 +141,40 @@ def _too_few(part: Part, count: int, limits: Limits) -> Exception:
     return UnreadableVideoError(" ".join((reason, *part.losses.notes())))
 
 
-def _description(video: OpenVideo, first: VideoFrame) -> dict[str, object]:
-    colour = tags_of(first)
-    if not converts(colour["matrix"], first.format):
-        raise UnreadableVideoError(
-            f"{video.name}: the colour matrix {colour['matrix']} is not known. Convert it first."
-        )
+def _description(video: OpenVideo, changes: Changes, needed: Headroom) -> dict[str, object]:
+    first = changes.first
+    # Codes that change their meaning cannot travel as what they are.
+    headroom = "none" if changes.in_meaning else needed
+    crop = _crop(video, first) or NOTHING
     orientation = orientation_of(first) or UPRIGHT
+    width, height = first.width - crop["left"] - crop["right"], first.height - crop["top"] - crop["bottom"]
     turned = orientation.swaps_sides
     pixel_shape = _positive(video.stream.sample_aspect_ratio) or Fraction(1)
     declared_rate = _positive(video.stream.guessed_rate)
     return {
-        "width": first.height if turned else first.width,
-        "height": first.width if turned else first.height,
-        "depth": 8 if bits_of(first.format) <= 8 else 16,
-        "source_bits": bits_of(first.format),
+        "width": height if turned else width,
+        "height": width if turned else height,
+        "crop": crop,
+        "depth": 8 if changes.bits <= 8 and headroom != "colours" else 16,
+        "headroom": headroom,
+        "source_bits": changes.bits,
         "pixel_format": first.format.name,
         "sample_aspect_ratio": str(1 / pixel_shape if turned else pixel_shape),
         "rotation": orientation.rotation,
         "mirrored": orientation.mirrored,
-        "colour": colour,
+        "colour": tags_of(first),
+        "colours_change": changes.in_meaning,
         "declared_rate": str(declared_rate) if declared_rate else None,
         "codec": video.stream.codec_context.name,
         "container": video.demuxer,
         "has_sound": video.sound_streams > 0,
         "creation_time": video.container.metadata.get("creation_time"),
     }
+
+
+def _crop(video: OpenVideo, first: VideoFrame) -> Mapping[str, int] | None:
+    """What the container asks to leave out; None where that does not lie inside of the picture."""
+    return crop_in(described(video), video.warnings, width=first.width, height=first.height)
 
 
 def _jumps(clock: Sequence[Mapping[str, int]], ticks: Sequence[int], time_base: Fraction) -> Iterator[str]:
@@ -164,34 +193,32 @@ def _positive(number: Fraction | None) -> Fraction | None:
     return number if number is not None and number > 0 else None
 
 
-def _notes(video: OpenVideo, first: VideoFrame) -> Iterator[str]:
+def _notes(video: OpenVideo, changes: Changes, headroom: Headroom) -> Iterator[str]:
     if video.video_streams > 1:
         yield f"{video.video_streams} video streams: the first is used."
     if video.sound_streams > 1:
         yield f"{video.sound_streams} sound streams: the first is used."
     if is_numbered(video):
         yield "The stream carries no times: its frames are numbered by the rate that it declares."
-    if has_alpha(first.format):
-        yield "The alpha channel is dropped."
-    if first.interlaced_frame:
+    if changes.first.interlaced_frame:
         yield "The frames are interlaced and used as they are: deinterlace the source for a better result."
-    if orientation_of(first) is None:
+    if changes.has_alpha:
+        yield "The alpha channel is dropped."
+    if orientation_of(changes.first) is None:
         yield "The source asks for a rotation that is no quarter turn: it is not rotated."
+    if _crop(video, changes.first) is None:
+        yield "The container asks for a crop that does not lie inside of the picture: it is not cropped."
+    yield from changes.notes()
+    if headroom != "none" and changes.in_meaning:
+        yield "What is blacker than black or whiter than white is clipped, since the meaning of the codes changes."
+    elif headroom == "colours":
+        yield "Colours outside of RGB's are kept: the frames travel in 16 bits."
 
 
 def _check_pixels(name: str, width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise VideoTooLargeError(
             f"{name} is {width}x{height}, {width * height} pixels; the setting max_pixels allows {limits.max_pixels}."
-        )
-
-
-def _check_picture(name: str, number: int, picture: VideoFrame, first: VideoFrame, limits: Limits) -> None:
-    _check_pixels(name, picture.width, picture.height, limits)
-    if (picture.width, picture.height) != (first.width, first.height):
-        raise UnreadableVideoError(
-            f"{name} changes from {first.width}x{first.height} to {picture.width}x{picture.height} at frame {number}: "
-            "split it there."
         )
 
 

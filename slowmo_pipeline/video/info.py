@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
+from slowmo_pipeline.video.colour import Headroom
 from slowmo_pipeline.video.ticks import runs_of_steps
 
 INFO_FORMAT: Literal[2] = 2
@@ -77,6 +78,15 @@ class Colour(Record):
     transfer: str | None
 
 
+class Crop(Record):
+    """Pixels to leave out at each edge of the coded pictures: rotation not applied."""
+
+    left: Count = 0
+    right: Count = 0
+    top: Count = 0
+    bottom: Count = 0
+
+
 def _date_or_none(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -91,11 +101,11 @@ class VideoInfo(Record):
     """A video as its frames are handed out: upright, in RGB, in order of presentation."""
 
     width: Annotated[int, Field(gt=0)]
-    """Pixels, rotation applied."""
+    """Pixels, crop and rotation applied."""
     height: Annotated[int, Field(gt=0)]
-    """Pixels, rotation applied."""
+    """Pixels, crop and rotation applied."""
     depth: Literal[8, 16]
-    """Bits a sample of the frames handed out: 8, or 16 for every source that is deeper."""
+    """Bits a sample of the frames handed out: 8, or 16 for every source that is deeper, and for headroom of colours."""
     source_bits: int
     """Bits a sample of the source."""
     pixel_format: str
@@ -133,7 +143,24 @@ class VideoInfo(Record):
     """For each gap between two frames how surely a scene cut lies in it, 0 to 100; none where nobody looked."""
     duplicates: Items[int] = ()
     """Frames that show the one before them once more, while the footage around them moves."""
+    headroom: Headroom = "none"
+    """What the frames handed out have room for, beyond the colours of RGB."""
+    crop: Crop = Crop()
+    """What the container asks players to leave out."""
+    colours_change: bool = False
+    """Whether matrix or range of some frames are not those of the first, which `colour` tells."""
     format: Literal[1, 2] = INFO_FORMAT
+
+    @property
+    def reading(self) -> str:
+        """How frames are read from pictures, where that is not the plain way; new frames go with one reading only."""
+        crop = self.crop
+        ways = {
+            f"headroom {self.headroom}": self.headroom != "none",
+            f"crop {crop.left} {crop.right} {crop.top} {crop.bottom}": crop != Crop(),
+            "each its colours": self.colours_change,
+        }
+        return ", ".join(way for way, is_taken in ways.items() if is_taken)
 
     @property
     def frame_count(self) -> int:
@@ -142,8 +169,15 @@ class VideoInfo(Record):
 
     @property
     def coded_size(self) -> tuple[int, int]:
-        """Width and height of the coded pictures, in pixels: rotation not applied."""
-        return (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
+        """Width and height of the coded pictures, in pixels: neither crop nor rotation applied."""
+        width, height = (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
+        return width + self.crop.left + self.crop.right, height + self.crop.top + self.crop.bottom
+
+    @property
+    def coded_pixels(self) -> int:
+        """Width times height of the coded pictures."""
+        width, height = self.coded_size
+        return width * height
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:

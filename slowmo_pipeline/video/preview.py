@@ -8,17 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.video.colour import BLACK_AND_WHITE, Headroom
 
 _WIDTH, _HEIGHT = 200, 300
 """Most pixels a frame: six in a row stay under the 50 KB that Dagster's UI shows of an image inside its metadata."""
 
 
-def filmstrip(frames: Sequence[Frame]) -> bytes:
-    """Frames side by side as one JPEG; at least one frame, all of one shape and depth."""
+def filmstrip(frames: Sequence[Frame], headroom: Headroom = "none") -> bytes:
+    """Frames side by side as one JPEG, without what is beyond black and white; at least one, all of one shape."""
     height, width = frames[0].shape[:2]
     scale = min(_WIDTH / width, _HEIGHT / height)
     small_width, small_height = (max(2 * round(side * scale / 2), 2) for side in (width, height))
     strip = np.hstack([_scaled(frame, small_width, small_height) for frame in frames])
+    black, white = BLACK_AND_WHITE[headroom]
+    strip = np.clip((strip - black) * (255 / (white - black)), 0, 255).round().astype(np.uint8)
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = strip.shape[1], strip.shape[0]
     encoder.pix_fmt = "yuvj420p"

@@ -37,7 +37,7 @@ def read_frames(path: Path, info: VideoInfo) -> Iterator[tuple[int, Frame]]:
     converter = RgbConverter.of(info)
     changed = UnreadableVideoError(f"{path.name} no longer holds the frames that probing found: probe it again.")
     number = 0
-    with open_video(path, max_pixels=info.width * info.height) as video:
+    with open_video(path, max_pixels=info.coded_pixels) as video:
         for found in _pictures(video, info):
             if number == info.frame_count and info.part is not None:
                 return

@@ -50,7 +50,7 @@ def _sought(path: Path, info: VideoInfo, numbers: Sequence[int]) -> Iterator[tup
         raise NoStartError
     converter = RgbConverter.of(info)
     number_of = {info.ticks[number]: number for number in numbers}
-    with open_video(path, max_pixels=info.width * info.height) as video:
+    with open_video(path, max_pixels=info.coded_pixels) as video:
         try:
             starts = {tick: start_for(video, tick, first=info.clip_tick) for tick in number_of}
             for _, group in groupby(number_of, key=lambda tick: starts[tick].key):

@@ -7,7 +7,7 @@ from av.sidedata.sidedata import SideData
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
-from slowmo_pipeline.video.colour import MATRICES, PRIMARIES, RANGES, RGB_MATRIX, TRANSFERS
+from slowmo_pipeline.video.colour import MATRICES, PRIMARIES, RANGES, RGB_MATRIX, TRANSFERS, usual_matrix
 
 # libswscale's SWS_CS_* numbers. It takes constant luminance for the other kind; so does the encoder on the way back.
 SCALER_MATRICES = {
@@ -87,3 +87,16 @@ def tags_of(picture: VideoFrame) -> dict[str, str | None]:
 def converts(matrix: str | None, pixel_format: VideoFormat) -> bool:
     """Whether pictures of this kind can be turned into RGB; some rare matrices cannot."""
     return pixel_format.is_rgb or matrix in (None, RGB_MATRIX, *SCALER_MATRICES)
+
+
+def scaler_matrix(picture: VideoFrame) -> int:
+    """libswscale's number of the matrix that a picture is tagged with, or that players assume for it."""
+    tagged = MATRICES.get(picture.colorspace)
+    return SCALER_MATRICES[usual_matrix(picture.width, picture.height) if tagged in (None, RGB_MATRIX) else tagged]
+
+
+def is_full_range(picture: VideoFrame) -> bool:
+    """Whether black is 0 in a picture, not 16 (of 255). Grey pictures are full unless they are tagged."""
+    tagged = tags_of(picture)["range"]
+    untagged_grey = tagged is None and len(picture.format.components) < 3
+    return tagged == "pc" or picture.format.is_rgb or untagged_grey

@@ -17,6 +17,7 @@ from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.video.binary import run_graph
 from slowmo_pipeline.video.colour import RGB_MATRIX, usual_matrix
 from slowmo_pipeline.video.info import Colour, VideoInfo
+from slowmo_pipeline.video.picture import SQUEEZE
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Codec:
     """ffmpeg's options of the encoder."""
     sound: Mapping[str, str]
     """ffmpeg's options of the sound beside it."""
+
+    def pixel_format(self, info: VideoInfo) -> str:
+        """ffmpeg's name of what it stores of a video's frames. RGB has no place for headroom, YUV 4:4:4 has."""
+        if info.headroom == "none":
+            return self.pixel_formats[info.depth]
+        return _yuv_444(info.source_bits) if self.is_rgb else self.pixel_formats[8 if info.source_bits <= 8 else 16]
 
     @property
     def is_rgb(self) -> bool:
@@ -89,6 +96,8 @@ CODECS: Mapping[str, Codec] = {
 }
 """By the names that the settings use."""
 
+_SCALER_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
+
 # The second flag keeps the library's version, the date and random identifiers out of the file.
 _REPEATABLE = {"flags:v": "+bitexact", "fflags": "+bitexact", "map_metadata": "-1", "map_chapters": "-1"}
 
@@ -117,7 +126,7 @@ def encode(
         nonlocal written
         for frame in frames:
             _check_shape(frame, info, written)
-            yield _raw(frame, kind)
+            yield _raw(frame, kind, info)
             written += 1
 
     graph = _graph(path, kind, info, frame_rate, kind.default_crf if crf is None else crf, threads)
@@ -208,20 +217,36 @@ def _slices(width: int, height: int, depth: int) -> int:
 def _coloured(source: Any, codec: Codec, info: VideoInfo, size: tuple[int, int]) -> Any:
     """Convert RGB to what the codec stores and put the source's tags on it; the untagged stays untagged."""
     colour = info.colour
-    pixel_format = codec.pixel_formats[info.depth]
-    if codec.is_rgb:
+    pixel_format = codec.pixel_format(info)
+    if not pixel_format.startswith("yuv"):
         return source.filter("format", pixel_format).filter("setparams", **_tags(colour, RGB_MATRIX, "pc"))
     matrix = usual_matrix(*size) if colour.matrix == RGB_MATRIX else colour.matrix
     colour_range = colour.range if codec.full_range else "tv"
-    converted = source.filter(
-        "scale",
-        in_range="pc",
-        # The filter knows no constant luminance; neither does the reader.
-        out_color_matrix=(matrix or usual_matrix(*size)).replace("bt2020c", "bt2020nc"),
-        out_range=colour_range or "tv",
-        flags="bicubic+accurate_rnd+full_chroma_int",
-    )
+    # The filter knows no constant luminance; neither does the reader.
+    known = (matrix or usual_matrix(*size)).replace("bt2020c", "bt2020nc")
+    if info.headroom == "none":
+        converted = source.filter(
+            "scale", in_range="pc", out_color_matrix=known, out_range=colour_range or "tv", flags=_SCALER_FLAGS
+        )
+    else:
+        converted = _codes(source, info, known)
     return converted.filter("format", pixel_format).filter("setparams", **_tags(colour, matrix, colour_range))
+
+
+def _codes(source: Any, info: VideoInfo, matrix: str) -> Any:
+    """Convert frames with headroom to the codes that they were read from, whatever those mean; undoes RgbConverter."""
+    squeezed = info.headroom == "colours"
+    codes = source.filter("scale", in_range="pc", out_color_matrix=matrix, out_range="pc", flags=_SCALER_FLAGS)
+    codes = codes.filter("format", _yuv_444(16 if squeezed else info.source_bits))
+    if squeezed:
+        stretched = f"clip(val*{SQUEEZE}-{2**15 * (SQUEEZE - 1)},0,65535)"
+        codes = codes.filter("lutyuv", y=stretched, u=stretched, v=stretched)
+    # One range for both: another depth shifts them.
+    return codes.filter("scale", in_range="tv", out_range="tv", flags=_SCALER_FLAGS)
+
+
+def _yuv_444(bits: int) -> str:
+    return "yuv444p" if bits <= 8 else f"yuv444p{bits}le"
 
 
 def _tags(colour: Colour, matrix: str | None, colour_range: str | None) -> dict[str, str]:
@@ -246,13 +271,13 @@ def _check_shape(frame: Frame, info: VideoInfo, number: int) -> None:
         raise ValueError(f"Output frame {number} is {shape}; it must be {expected}.")
 
 
-def _raw(frame: Frame, codec: Codec) -> npt.NDArray[Any]:
+def _raw(frame: Frame, codec: Codec, info: VideoInfo) -> npt.NDArray[Any]:
     """The bytes that ffmpeg reads: little-endian, sizes even where they must be."""
     raw: npt.NDArray[Any] = frame
     if codec.even_sizes and (frame.shape[0] % 2 or frame.shape[1] % 2):
         raw = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
     if raw.dtype == np.uint16:
-        if not codec.is_rgb:
+        if codec.pixel_format(info).startswith("yuv"):
             # libswscale takes 255 * 256 for white when it makes YUV of 16 bits; the reader undoes the same.
             raw = raw - (raw >> 8)
         raw = raw.astype("<u2", copy=False)

@@ -15,6 +15,7 @@ from slowmo_pipeline.errors import (
     UnreadableVideoError,
     VideoTooLargeError,
 )
+from slowmo_pipeline.planning.plan import plan_hash
 from slowmo_pipeline.settings import parse_settings
 from slowmo_pipeline.steps.inspect_upload import inspect_upload, joint_version
 from slowmo_pipeline.steps.records import Source, read_info, read_source
@@ -22,6 +23,7 @@ from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline_tests.support import videos
+from slowmo_pipeline_tests.support.media import BT709, write_planes
 from slowmo_pipeline_tests.support.stored import read_json, root_of, write_json
 from slowmo_pipeline_tests.support.videos import UPLOAD, clip, drop, quiet
 
@@ -85,6 +87,17 @@ def test_tests_that_start_from_a_look_start_from_what_one_leaves(looked: Looker)
     videos.looked(looked.storage, looked.video_id, slowdown=3)
 
     assert (read_source(looked.storage, looked.video_id), read_info(looked.storage, looked.video_id)) == found
+
+
+def test_a_video_that_is_not_read_in_the_plain_way_has_a_plan_of_its_own(looked: Looker, tmp_path: Path) -> None:
+    white = write_planes(tmp_path / "w.mkv", [250, 128, 128], pixel_format="yuv444p", colour=BT709, size=(64, 48))
+    plain, _ = looked()
+    looked.storage.upload(white, UPLOAD)
+    source, info = looked()
+
+    assert (plain.reading, source.reading) == ("", info.reading) == ("", "headroom codes")
+    assert plain.plan == plan_hash(sha256=plain.sha256, settings=plain.settings.plan_settings)
+    assert source.plan != plan_hash(sha256=source.sha256, settings=source.settings.plan_settings)
 
 
 def test_second_look_reads_nothing(looked: Looker) -> None:

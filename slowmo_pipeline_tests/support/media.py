@@ -12,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
 from slowmo_pipeline.frames import Frame
@@ -138,9 +139,15 @@ def write_clip(
 
 
 def write_planes(
-    path: Path, planes: Sequence[int], *, pixel_format: str, colour: Colour, count: int = 2, size: tuple[int, int]
+    path: Path,
+    planes: Sequence[int | npt.NDArray[np.integer]],
+    *,
+    pixel_format: str,
+    colour: Colour,
+    count: int = 2,
+    size: tuple[int, int],
 ) -> Path:
-    """Write flat pictures whose planes hold exactly the given numbers, by FFV1: no conversion, no loss."""
+    """Write pictures whose planes hold exactly the given numbers, one or (height, width), by FFV1: without loss."""
     width, height = size
     with av.open(str(path), "w", format="matroska") as container:
         stream = _add_video(container, path, "ffv1", Fraction(24), Fraction(1, 24), None)
@@ -149,12 +156,17 @@ def write_planes(
         for number in range(count):
             picture = VideoFrame(width, height, pixel_format)
             for plane, value in zip(picture.planes, planes, strict=True):
-                kind = np.uint8 if plane.line_size < 2 * plane.width else np.uint16
-                np.frombuffer(memoryview(plane), kind)[:] = value
+                plane_samples(plane)[:] = value
             picture.pts, picture.time_base = number, Fraction(1, 24)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+def plane_samples(plane: VideoPlane) -> npt.NDArray[np.integer]:
+    """The numbers of a plane, (height, width), as a view."""
+    kind = np.uint8 if plane.line_size < 2 * plane.width else np.uint16
+    return np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)[:, : plane.width]
 
 
 def rotated(source: Path, path: Path, *, clockwise: int, mirrored: bool = False) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from slowmo_pipeline.errors import DamagedRecordError
 from slowmo_pipeline.video.colour import usual_matrix
-from slowmo_pipeline.video.info import Colour, VideoInfo
+from slowmo_pipeline.video.info import Colour, Crop, VideoInfo
 from slowmo_pipeline_tests.support.stored import changed
 
 INFO = VideoInfo(
@@ -108,3 +108,14 @@ def created(text: str) -> str | None:
     """What is read of such a creation time."""
     data = json.dumps({**json.loads(INFO.to_json()), "creation_time": text}).encode()
     return VideoInfo.from_json(data, where="info.json").creation_time
+
+
+def test_an_info_of_before_is_read_in_the_plain_way() -> None:
+    stored = json.loads(INFO.to_json())
+    before = {name: value for name, value in stored.items() if name not in ("headroom", "crop", "colours_change")}
+    assert VideoInfo.from_json(json.dumps(before).encode(), where="info.json").reading == ""
+
+
+def test_a_crop_counts_for_the_coded_size_before_rotation() -> None:
+    info = changed(INFO, width=100, height=60, crop=Crop(left=3, right=4, top=10, bottom=0))
+    assert (info.coded_size, info.coded_pixels) == ((67, 110), 67 * 110)
