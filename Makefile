@@ -8,6 +8,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Images of Docker ask for no bytecode: each of a thousand processes would compile the package, and pytest all tests.
+test test-slow test-browser: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo up test test-slow test-browser lint bench bench-film clean
 
 demo: $(VENV)/installed

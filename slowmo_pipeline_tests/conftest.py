@@ -1,5 +1,6 @@
 """What every test module may use: the two kinds of storage, and rules that no test may slip past."""
 
+import gc
 import logging
 import os
 import signal
@@ -122,6 +123,18 @@ def pytest_configure(config: pytest.Config) -> None:
     # Shells start background jobs with SIGINT ignored. Dagster gives SIGTERM whatever handler SIGINT has, so that its
     # children would ignore being ended.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage in a million objects of modules, and seldom in those of a test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
