@@ -98,7 +98,7 @@ def clips(tmp_path: Path) -> dict[str, str]:
         return tmp_path / f"{name}.slowmo.json"
 
     beside("binary.mp4").write_bytes(b"\x00\xff\xfe")
-    beside("unknown.mp4").write_text('{"speed": 3}')
+    beside("unknown.mp4").write_text('{"tempo": 3}')
     beside("range.mp4").write_text('{"slowdown": 0.5}')
     beside("folder.mp4").mkdir()
     os.mkfifo(beside("pipe.mp4"))
@@ -113,7 +113,7 @@ def clips(tmp_path: Path) -> dict[str, str]:
     beside(LONG)
     return {
         "binary.mp4": "binary.mp4.slowmo.json is not JSON",
-        "unknown.mp4": "there is no setting 'speed'",
+        "unknown.mp4": "there is no setting 'tempo'",
         "range.mp4": "slowdown = 0.5 must lie between 1 and 1000",
         "folder.mp4": "folder.mp4.slowmo.json is not a file",
         "pipe.mp4": "pipe.mp4.slowmo.json is not a file",

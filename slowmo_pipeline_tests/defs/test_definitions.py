@@ -85,8 +85,8 @@ def test_every_setting_can_be_given_in_the_launchpad() -> None:
 
 
 def test_an_unknown_setting_is_refused_by_the_launchpad() -> None:
-    with pytest.raises(dg.DagsterInvalidConfigError, match="speed"):
-        dg.validate_run_config(defs.resolve_job_def("slow_motion"), {"ops": {"raw_video": {"config": {"speed": "4"}}}})
+    with pytest.raises(dg.DagsterInvalidConfigError, match="tempo"):
+        dg.validate_run_config(defs.resolve_job_def("slow_motion"), {"ops": {"raw_video": {"config": {"tempo": "4"}}}})
 
 
 def test_only_sensors_that_spend_no_money_run_by_themselves() -> None:

@@ -107,7 +107,7 @@ def test_options_win_over_settings_and_those_over_the_file_beside_the_clip(clip:
     ("options", "error", "told"),
     [
         ({"slowdown": 0.5}, SettingsError, "slowdown = 0.5 must lie between 1 and 1000"),
-        ({"speed": 4}, SettingsError, "there is no setting 'speed'"),
+        ({"tempo": 4}, SettingsError, "there is no setting 'tempo'"),
         ({"output": "slow.mkv"}, StorageError, "h264 makes .mp4 files"),
     ],
 )
