@@ -174,22 +174,24 @@ def _encode(
         raise EncodeError(f"{written} frames were encoded, the plan has {timeline.output_count}: run again.")
     if settings.sound == "none" or not info.has_sound:
         return silent, []
+    mode = settings.sound
     try:
-        _again_if_killed(
+        lost = _again_if_killed(
             lambda: add_sound(
                 finished,
                 silent,
                 source=upload,
                 info=info,
                 codec=settings.codec,
-                slowdown=timeline.slowdown,
+                warp=timeline.warp.segments,
                 duration=timeline.duration,
+                mode=mode,
             )
         )
     except EncodeError as error:
         # Hours of frames must not be lost to a broken sound track.
         return silent, [f"The result has no sound: {error}"]
-    return finished, []
+    return finished, lost
 
 
 def _again_if_killed(make: Callable[[], _Made]) -> _Made:

@@ -1,70 +1,103 @@
-"""The sound of the result: the source's, slowed with its pitch kept, made once for the whole video."""
+"""The sound of the result: the source's, slowed like its pictures with its pitch kept, or kept where they are not."""
 
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import ffmpeg
+import numpy as np
 
+from slowmo_pipeline.errors import EncodeError, EncoderKilledError, UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.video.binary import run_graph
-from slowmo_pipeline.video.container import INPUT_OPTIONS, input_url
+from slowmo_pipeline.video.container import input_url
 from slowmo_pipeline.video.info import VideoInfo
-from slowmo_pipeline.video.writer import CODECS, file_options
+from slowmo_pipeline.video.sample_warp import SampleWarp, WarpSegment
+from slowmo_pipeline.video.samples import Samples
+from slowmo_pipeline.video.sound_pieces import slowed
+from slowmo_pipeline.video.sound_track import NoSoundError, SoundTrack, sound_track
+from slowmo_pipeline.video.writer import CODECS, Codec, file_options
 
-SAMPLE_RATE = 48000
-"""Samples per second of the result's sound: what video uses."""
+_KILOBITS_PER_CHANNEL = 96
+"""Of AAC with more than two channels."""
 
-_SLOWEST_TEMPO = Fraction(1, 2)
-
-# `atempo` overlaps windows of 2048 samples and shows a moment in each window that holds it, all of them too early.
-# Measured at 48 kHz for slowdowns of 2, 4 and 8: a click begins 32 ms * (slowdown - 1) early, its middle 21 ms * (...).
-_ATEMPO_LEAD = Fraction(27, 1000)
+_log = logging.getLogger(__name__)
 
 
 def add_sound(
-    path: Path, video: Path, *, source: Path, info: VideoInfo, codec: str, slowdown: Fraction, duration: Fraction
-) -> None:
-    """Write `path`: the pictures of `video` as they are, with the slowed first sound stream of `source`.
+    path: Path,
+    video: Path,
+    *,
+    source: Path,
+    info: VideoInfo,
+    codec: str,
+    warp: Sequence[WarpSegment],
+    duration: Fraction,
+    mode: Literal["stretch", "keep"],
+) -> list[str]:
+    """Write `path`: the pictures of `video` as they are, with the sound of `source`; returns what of it was lost.
 
-    What was heard s seconds after the source's first frame is heard slowdown * s seconds after the first frame of the
-    result; the sound is cut or filled with silence to exactly `duration` seconds.
+    What is heard at a moment of the source is heard at the moment of the result that shows it, by the segments of
+    `warp`, which begin at the source's first frame. Where the speed is 1 no sample is changed. The sound is cut or
+    filled with silence to exactly `duration` seconds. "keep" is silent where the speed is not 1.
+    While it is made, the source's sound lies decoded in a file beside `path`: 4 bytes a sample.
     Raises EncodeError; then no file is left, and `video` is untouched: it is the result without sound.
     """
-    kind = CODECS[codec]
-    # Times as the container has them: by itself ffmpeg moves each file so that its first stream starts at 0.
-    heard = ffmpeg.input(input_url(source), **INPUT_OPTIONS)["a:0"]
-    begin = info.first_frame_time - _ATEMPO_LEAD * (slowdown - 1) / slowdown
-    heard = heard.filter("aresample", SAMPLE_RATE).filter("asetpts", f"PTS-({begin})/TB")
-    # Silence before the first sample and in gaps, and nothing from before the first frame.
-    heard = heard.filter("aresample", **{"async": 1, "first_pts": 0})
-    for tempo in tempos(slowdown):
-        heard = heard.filter("atempo", repr(float(tempo)))
-    samples = round(duration * SAMPLE_RATE)
-    heard = heard.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
+    begin, end = warp[0].source, _source_end(warp, duration)
+    try:
+        with sound_track(source, info, begin=begin, end=end, folder=path.parent) as track:
+            sound = slowed(track, SampleWarp(warp, rate=track.rate, duration=duration), mode=mode)
+            _write(path, video, sound, track, info, CODECS[codec], duration)
+            return track.losses
+    except (NoSoundError, UnreadableVideoError, VideoTooLargeError, OSError) as error:
+        raise EncodeError(f"Making the sound of {path.name}: {error}") from error
+
+
+def _write(
+    path: Path,
+    video: Path,
+    sound: Iterator[Samples],
+    track: SoundTrack,
+    info: VideoInfo,
+    codec: Codec,
+    duration: Fraction,
+) -> None:
+    options = dict(codec.sound)
+    if "b:a" in options and track.channels > 2:
+        options["b:a"] = f"{_KILOBITS_PER_CHANNEL * track.channels}k"
     graph = ffmpeg.output(
-        ffmpeg.input(f"file:{video.absolute()}")["v:0"],
-        heard,
+        ffmpeg.input(input_url(video))["v:0"],
+        ffmpeg.input("pipe:", format="f32le", ac=track.channels, ar=track.rate)["a:0"],
         f"file:{path.absolute()}",
         copyts=None,
         **{"c:v": "copy", "flags:a": "+bitexact"},
-        **kind.sound,
-        **file_options(info, kind),
+        **options,
+        **file_options(info, codec),
     )
+    samples = (np.ascontiguousarray(block.T, "<f4") for block in sound if block.size)
     try:
-        run_graph(graph, purpose=f"Making the sound of {path.name}", timeout=_timeout(duration))
-    except BaseException:
+        run_graph(graph, purpose=f"Making the sound of {path.name}", stdin=samples, timeout=_timeout(duration))
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, EncodeError) and not isinstance(error, EncoderKilledError):
+            _log.warning("%s", error)
+            raise EncodeError(_first_words(str(error))) from error
         raise
 
 
-def tempos(slowdown: Fraction) -> Iterator[Fraction]:
-    """Yield factors whose product is 1 / slowdown, each one that ffmpeg's `atempo` takes; none for a slowdown of 1."""
-    left = 1 / slowdown
-    while left < _SLOWEST_TEMPO:
-        yield _SLOWEST_TEMPO
-        left /= _SLOWEST_TEMPO
-    if left != 1:
-        yield left
+def _source_end(warp: Sequence[WarpSegment], duration: Fraction) -> Fraction:
+    """Seconds of the source that are heard at the end of the result."""
+    last = warp[-1]
+    left = duration - last.output - last.duration
+    return last.source + (last.begin_speed + last.end_speed) / 2 * last.duration + left * last.end_speed
+
+
+def _first_words(said: str) -> str:
+    """A sentence of an error that quotes many lines of ffmpeg's: the first tells why, the others what that led to."""
+    line = said.partition("\n")[0]
+    return re.sub(r"\[[^]]* @ 0x[0-9a-f]+\] ", "", line)
 
 
 def _timeout(duration: Fraction) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from slowmo_pipeline.errors import EncodeError, UnreadableVideoError, VideoTooLargeError
+from slowmo_pipeline.planning.warp import even_warp
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline.video.sound import add_sound
 from slowmo_pipeline_tests.support.media import cut_off, grey_frames, moving_square, run_ffmpeg, tone, write_clip
@@ -80,8 +81,9 @@ def test_sound_is_not_taken_from_a_playlist_either(playlist: Path, server: tuple
             source=playlist,
             info=probe(video, limits=LIMITS),
             codec="h264",
-            slowdown=Fraction(1),
+            warp=even_warp(Fraction(1), Fraction(0), Fraction(1, 6)).segments,
             duration=Fraction(1, 6),
+            mode="stretch",
         )
     assert server[1] == []
 
