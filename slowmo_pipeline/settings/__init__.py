@@ -91,7 +91,7 @@ class SlowMotionSettings(BaseModel):
         "one, so that sharpness does not pulse; one more a gap is made.",
     )
     cuts: ExactNumber | Literal["off"] = Field(
-        Fraction(30),
+        Fraction(50),
         description="How surely a scene cut must lie between two frames, from 1 to 100, for the first to be repeated "
         "up to it; off: new frames are made across cuts.",
     )
@@ -177,7 +177,7 @@ class SlowMotionSettings(BaseModel):
         try:
             sureness = parse_fraction(value)
         except ValueError:
-            raise ValueError("must be off, or a number such as 30") from None
+            raise ValueError("must be off, or a number such as 50") from None
         if not 1 <= sureness <= 100:
             raise ValueError("must be off, or lie between 1 and 100")
         return sureness

@@ -201,6 +201,8 @@ def probe_with(path: Path, settings: SlowMotionSettings, progress: Progress, *, 
         path,
         limits=limits,
         part=part,
+        cuts=settings.cuts != "off",
+        duplicates=settings.duplicates == "replace",
         decode=decode or settings.cuts != "off" or settings.duplicates == "replace",
         on_frame=lambda number: progress("probe", number, 0, "frames"),
     )

@@ -39,11 +39,14 @@ def probe_apart(
     limits: Limits,
     part: Asked = WHOLE,
     decode: bool = True,
+    cuts: bool = False,
+    duplicates: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> VideoInfo:
     """Decode a part of an upload once, in another process, and tell what it holds.
 
-    `on_frame` is told how many frames so far. Without `decode`, packets tell what they can, and damage is not noticed.
+    `on_frame` is told how many frames so far. With `cuts` each gap is scored for a scene cut, with
+    `duplicates` repeated frames are looked for. Without `decode`, packets tell what they can, and damage is not noticed.
 
     That process may take 512 MB to open the file, then 64 bytes more a pixel and 256 for each frame allowed.
     What passes opens again in this process with as little. On macOS nothing bounds it.
@@ -52,7 +55,7 @@ def probe_apart(
     """
     with path.open("rb"):
         pass
-    wanted = {"limits": asdict(limits), "part": part.texts, "decode": decode}
+    wanted = {"limits": asdict(limits), "part": part.texts, "decode": decode, "cuts": cuts, "duplicates": duplicates}
     command = running("slowmo_pipeline.video.probing_process", str(path.absolute()), json.dumps(wanted))
     # One arena: by itself malloc reserves address space for each thread, which would count as taken.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}

@@ -13,6 +13,8 @@ from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import SettingsError, UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.video.container import OpenVideo
+from slowmo_pipeline.video.cuts import CutScorer
+from slowmo_pipeline.video.duplicates import RepeatFinder
 from slowmo_pipeline.video.examination import Limits, examine, open_within, survey
 from slowmo_pipeline.video.memory import MemoryCeiling
 from slowmo_pipeline.video.part import Asked, Part, seek_frame
@@ -43,7 +45,13 @@ def main() -> None:
         if info is None:
             with open_within(path, limits) as video:
                 part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-                info = examine(part, limits, _tell)
+                scorer = CutScorer() if told["cuts"] else None
+                finder = RepeatFinder() if told["duplicates"] else None
+                info = examine(part, limits, _Looks(scorer, finder))
+                if scorer:
+                    info["cut_scores"] = [round(100 * score) for score in scorer.scores()]
+                if finder:
+                    info["duplicates"] = finder.repeats()
         found: dict[str, object] = {"info": info}
     except (SettingsError, UnreadableVideoError, VideoTooLargeError) as error:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
@@ -65,5 +73,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _tell(number: int, picture: VideoFrame) -> None:
-    os.write(1, b"%d\n" % (number + 1))
+class _Looks:
+    """What is done with each picture: it is counted, and held against the one before it."""
+
+    def __init__(self, *compared: CutScorer | RepeatFinder | None) -> None:
+        self._compared = [each for each in compared if each is not None]
+
+    def __call__(self, number: int, picture: VideoFrame) -> None:
+        for each in self._compared:
+            each.add(picture)
+        os.write(1, b"%d\n" % (number + 1))
