@@ -80,7 +80,8 @@ def ways(slowdown: Fraction, click: Wave, steady: Wave) -> Iterator[tuple[str, W
 def own(sound: Wave, slowdown: Fraction) -> Wave:
     warp = even_warp(1 / slowdown, Fraction(0), Fraction(len(sound), RATE))
     samples = SampleWarp(warp.segments, rate=RATE, duration=warp.duration)
-    return np.concatenate(list(slowed(Sound(sound), samples, mode="stretch")), axis=1)[0]
+    made: Wave = np.concatenate(list(slowed(Sound(sound), samples, mode="stretch")), axis=1)[0]
+    return made
 
 
 def filtered(sound: Wave, filters: str) -> Wave:

@@ -33,6 +33,9 @@ _BEYOND = Fraction(1)
 """Seconds of sound that are kept at both ends for the windows there; nothing recorded lies so far out of order."""
 
 
+_DELAYS = {"mp3": 1105, "mp2": 481, "aac": 1024, "ac3": 256}
+"""Samples before the first that was recorded, which encoders need. AVI, unlike others, cannot say so."""
+
 _LOUDEST = 8
 """Full scales; decoders go beyond one, and encoders take what does."""
 
@@ -91,7 +94,7 @@ def sound_track(path: Path, info: VideoInfo, *, begin: Fraction, end: Fraction, 
         track = SoundTrack(file, channels=used.channels, rate=rate, first=first)
         if info.part is not None and info.part.start:
             # Decoders need a little before what they give back whole.
-            sought = info.ticks[0] + math.floor((min(begin, 0) - 2 * _BEYOND) / info.time_base)
+            sought = info.ticks[0] + math.floor((begin - 2 * _BEYOND) / info.time_base)
             video.container.seek(sought, stream=video.stream)
         _decode(video, used, track, info, end + _BEYOND)
         yield track
@@ -99,7 +102,9 @@ def sound_track(path: Path, info: VideoInfo, *, begin: Fraction, end: Fraction, 
 
 def _decode(video: OpenVideo, used: UsedSound, track: SoundTrack, info: VideoInfo, end: Fraction) -> None:
     clock = _Clock(info)
-    channels = {stream.index: _Channel(stream, used, track, clock, end) for stream in used.streams}
+    channels = {
+        stream.index: _Channel(stream, used, track, clock, end, _delay(video, stream)) for stream in used.streams
+    }
     damaged = 0
     try:
         for packet in video.container.demux(*used.streams):
@@ -122,6 +127,10 @@ def _decode(video: OpenVideo, used: UsedSound, track: SoundTrack, info: VideoInf
         raise NoSoundError("nothing of it decodes.")
     if damaged:
         track.losses.append(f"Damaged packets of sound: {damaged} are left silent.")
+
+
+def _delay(video: OpenVideo, stream: AudioStream) -> int:
+    return _DELAYS.get(stream.codec_context.codec.canonical_name, 0) if video.demuxer == "avi" else 0
 
 
 class _Clock:
@@ -156,11 +165,14 @@ class _Clock:
 class _Channel:
     """One stream, being written: its samples follow each other while its time stamps say so."""
 
-    def __init__(self, stream: AudioStream, used: UsedSound, track: SoundTrack, clock: _Clock, end: Fraction) -> None:
+    def __init__(
+        self, stream: AudioStream, used: UsedSound, track: SoundTrack, clock: _Clock, end: Fraction, delay: int
+    ) -> None:
         self.has_decoded = False
         self.beyond = Fraction(0)
         """Seconds of sound since the last that lay before the end: one time stamp may be wrong."""
         self._end = end
+        self._delay = delay
         self._reached = clock.begin
         """Seconds of the source up to which there is sound."""
         self._stream = stream
@@ -205,7 +217,8 @@ class _Channel:
     def _begin_of(self, frame: AudioFrame) -> Fraction:
         if frame.pts is None or frame.time_base is None:
             return self._reached
-        return self._clock.source_time(frame.pts * frame.time_base, expected=self._reached)
+        shown = frame.pts * frame.time_base - Fraction(self._delay, frame.sample_rate)
+        return self._clock.source_time(shown, expected=self._reached)
 
     def _write(self, frames: list[AudioFrame]) -> None:
         for frame in frames:

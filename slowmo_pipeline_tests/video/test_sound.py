@@ -156,6 +156,13 @@ def test_samples_of_all_kinds_are_heard_when_they_should(tmp_path: Path, rate: i
     assert np.abs(sound).max() == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("kind", ["libmp3lame", "mp2", "aac", "ac3", "pcm_s16le"])
+def test_what_encoders_put_before_sound_does_not_delay_it_in_avi(tmp_path: Path, kind: str) -> None:
+    plain, source = source_with(tmp_path, clicks(1.0, at=[0.3]), suffix=".avi"), tmp_path / "kind.avi"
+    run_ffmpeg("-i", str(plain), "-c:v", "copy", "-c:a", kind, "-b:a", "192k", str(source))
+    assert onsets(read_sound(slowed(source, Fraction(8), codec="ffv1"))) == pytest.approx([2.4], abs=0.02)
+
+
 def joined_recordings(tmp_path: Path, *later: float) -> tuple[Path, VideoInfo]:
     """Recordings of a second each that start their clocks anew, with a click at 0.3 s of the first."""
     parts = []
