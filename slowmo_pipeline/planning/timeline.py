@@ -138,7 +138,7 @@ class TimeLine:
             # Frame i is output i * per_frame, if that is whole: the shown ones are the multiples of its denominator.
             per_frame = self.frame_rate * times.time_base / self.warp.segments[0].begin_speed
             if self.warp.source_begin == 0:
-                frames = min(last, self.output_count / per_frame)
+                frames = min(Fraction(last), self.output_count / per_frame)
                 return self._first_output(last) - math.ceil(frames / per_frame.denominator)
         return sum(len(self.new_outputs_of(anchor)) for anchor in range(last))
 
