@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_other_quality_encodes_the_same_results_again(pipeline: TestPipeline, vi
 
 @pytest.mark.parametrize("change", [{"slowdown": 3}, {"cuts": "off"}, {"images": "jpeg"}, {"to": "f3"}], ids=str)
 def test_what_is_wanted_otherwise_is_planned_by_the_formats_of_today(
-    pipeline: TestPipeline, change: dict[str, object]
+    pipeline: TestPipeline, change: dict[str, Any]
 ) -> None:
     storage, before = pipeline.storage, read_source(pipeline.storage, VARIABLE).plan
     assert pipeline.run(VARIABLE, **{"slowdown": "5/2", **change}).success

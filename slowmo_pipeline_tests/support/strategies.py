@@ -69,7 +69,7 @@ def warps(draw: st.DrawFn, duration: Fraction) -> Warp:
     parts = [Speed(begin, end, 1 / draw(SLOWDOWNS)) for begin, end in spans]
     # Half of the shortest part takes at most half of this from the source, at either end.
     shortest = min(part.end - part.begin for part in parts)
-    return ramped_warp(parts, ease=draw(st.sampled_from((0, 0, Fraction(1, 3), 1))) * shortest)
+    return ramped_warp(parts, ease=Fraction(draw(st.integers(0, 3)), 3) * shortest)
 
 
 @st.composite

@@ -125,7 +125,12 @@ def test_however_the_clip_is_packed_they_are_the_same(tmp_path: Path, name: str)
     path = packed(tmp_path, name)
     whole = probe(path, limits=LIMITS)
     frames = dict(read_frames(path, whole))
-    for begin, end in [(13, 15), (Fraction(1, 2), Fraction(3, 5)), (whole.frame_count - 3, None)]:
+    parts: list[tuple[Moment, Moment | None]] = [
+        (13, 15),
+        (Fraction(1, 2), Fraction(3, 5)),
+        (whole.frame_count - 3, None),
+    ]
+    for begin, end in parts:
         info, numbers = looked(path, begin, end), wanted_frames(whole, begin, end)
         assert info.part is not None
         assert info.part.first_frame == numbers[0]
