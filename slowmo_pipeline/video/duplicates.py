@@ -10,6 +10,7 @@ A repeat differs from the frame before by what encoding adds, and much less than
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class RepeatFinder:
 
 def repeats_in(changes: list[float]) -> list[int]:
     """The repeats among pictures, by how much each differs from the one before it, in levels of 255."""
-    found = [number for number in range(1, len(changes)) if _is_repeat(changes, number)]
-    return [number for number in found if _run_length(found, number) <= _MOST_IN_A_ROW]
+    found = [number for number in range(1, len(changes)) if _is_small(changes, number)]
+    runs = ([number for _, number in run] for _, run in groupby(enumerate(found), key=lambda each: each[1] - each[0]))
+    return [number for run in runs if _are_repeats(changes, run) for number in run]
 
 
 def _largest_change(before: SmallPicture, after: SmallPicture) -> float:
@@ -67,17 +69,14 @@ def _largest_change(before: SmallPicture, after: SmallPicture) -> float:
     return float(tiles.max())
 
 
-def _is_repeat(changes: list[float], number: int) -> bool:
+def _is_small(changes: list[float], number: int) -> bool:
     sides = changes[max(number - _NEAR, 1) : number], changes[number + 1 : number + 1 + _NEAR]
     least = min(max(side, default=0.0) for side in sides)
     return least >= _MOVES and changes[number] <= _SHARE * least
 
 
-def _run_length(found: list[int], number: int) -> int:
-    run = set(found)
-    begin = end = number
-    while begin - 1 in run:
-        begin -= 1
-    while end + 1 in run:
-        end += 1
-    return end - begin + 1
+def _are_repeats(changes: list[float], run: list[int]) -> bool:
+    """Whether a run of small changes stands alone: motion that fades away and comes back is none."""
+    beside = min(changes[run[0] - 1], changes[run[-1] + 1])
+    largest = max(changes[number] for number in run)
+    return len(run) <= _MOST_IN_A_ROW and beside >= _MOVES and largest <= _SHARE * beside

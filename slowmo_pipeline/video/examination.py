@@ -22,6 +22,7 @@ from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed
 from slowmo_pipeline.video.description import described, heard
 from slowmo_pipeline.video.headroom import HeadroomMeter
 from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told
+from slowmo_pipeline.video.sound_streams import sound_notes
 from slowmo_pipeline.video.starts import NoStartError
 from slowmo_pipeline.video.ticks import runs_of_steps
 from slowmo_pipeline.video.traits import UPRIGHT, orientation_of, tags_of
@@ -196,8 +197,7 @@ def _positive(number: Fraction | None) -> Fraction | None:
 def _notes(video: OpenVideo, changes: Changes, headroom: Headroom) -> Iterator[str]:
     if video.video_streams > 1:
         yield f"{video.video_streams} video streams: the first is used."
-    if video.sound_streams > 1:
-        yield f"{video.sound_streams} sound streams: the first is used."
+    yield from sound_notes(video)
     if is_numbered(video):
         yield "The stream carries no times: its frames are numbered by the rate that it declares."
     if changes.first.interlaced_frame:
