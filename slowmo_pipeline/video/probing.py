@@ -45,8 +45,8 @@ def probe_apart(
 ) -> VideoInfo:
     """Decode a part of an upload once, in another process, and tell what it holds.
 
-    `on_frame` is told how many frames so far. With `cuts` each gap is scored for a scene cut, with `duplicates` repeated
-    frames are looked for. Without `decode`, packets tell what they can, and damage is not noticed.
+    `on_frame` is told how many frames so far. With `cuts` each gap is scored for a scene cut, with `duplicates`
+    repeated frames are looked for. Without `decode`, packets tell what they can, and damage is not noticed.
 
     That process may take 512 MB to open the file, then 64 bytes more a pixel and 256 for each frame allowed.
     What passes opens again in this process with as little. On macOS nothing bounds it.
