@@ -27,7 +27,8 @@ FILM = ("slowmo_pipeline.interpolation.film",)
 _PARENT = """
 import gc
 gc.disable()
-import importlib, json, os, signal, sys, traceback
+import importlib, json, os, sys, traceback
+from contextlib import suppress
 from slowmo_pipeline.cli.app import main
 from slowmo_pipeline_tests.support import once
 
@@ -38,12 +39,11 @@ for name in sys.argv[1:]:
 gc.freeze()
 gc.enable()
 print("ready", flush=True)
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the first fork waits for the second, and nobody for the first
 for line in sys.stdin:
     call = json.loads(line)
     if os.fork():
         continue
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Several may run at once: this one waits for the command.
     if child := os.fork():
         with open(call["end"], "w") as end:
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=end)
@@ -68,6 +68,9 @@ for line in sys.stdin:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # taking TensorFlow apart takes seconds
+with suppress(ChildProcessError):  # the processor time of who was not waited for would count for nobody
+    while True:
+        os.wait()
 """
 
 
@@ -119,6 +122,9 @@ def _parent(imported: tuple[str, ...]) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", _PARENT, *imported]
     # Of no home: what is found in the environment of a test is ended with its home.
     env = {name: value for name, value in os.environ.items() if not name.startswith("SLOWMO_")}
-    parent = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=env, start_new_session=True)
+    pipe = subprocess.PIPE
+    parent = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env, start_new_session=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
     atexit.register(parent.communicate)
     return parent
