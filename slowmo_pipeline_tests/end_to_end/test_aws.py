@@ -105,7 +105,7 @@ def instance_of(deployment: Deployment, stage: Stage, python: Path, folder: Path
 def upload(storage: Storage, folder: Path) -> None:
     """Drop the clip as people do; its settings first, since the sensor takes a clip as soon as it sees it."""
     clip = write_clip(folder / "clip.mkv", SOURCE, codec="ffv1", pixel_format="bgr0")
-    write_json(storage, sidecar_key(UPLOAD), {"interpolator": "film", "codec": "ffv1", "slowdown": 2})
+    write_json(storage, sidecar_key(UPLOAD), {"interpolator": "film", "codec": "ffv1", "slowdown": 2, "cuts": "off"})
     storage.upload(clip, UPLOAD)
 
 

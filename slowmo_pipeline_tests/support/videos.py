@@ -18,6 +18,7 @@ from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
+from slowmo_pipeline.video.cuts import CutScorer
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.support.interpolators import Fade
@@ -49,7 +50,13 @@ def info_of(frames: int) -> VideoInfo:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.mp4")
         path.write_bytes(clip(frames))
-        return probe(path, limits=Limits(max_bytes=10**9, max_pixels=10**6, max_frames=10**4, max_seconds=10**4))
+        scorer = CutScorer()
+        info = probe(
+            path,
+            limits=Limits(max_bytes=10**9, max_pixels=10**6, max_frames=10**4, max_seconds=10**4),
+            on_picture=lambda _, picture: scorer.add(picture),
+        )
+    return changed(info, cut_scores=tuple(round(100 * score) for score in scorer.scores()))
 
 
 def looked(storage: Storage, video_id: str, *, frames: int = 9, **settings: Any) -> None:

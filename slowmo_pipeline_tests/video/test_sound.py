@@ -68,7 +68,7 @@ def channels_of(path: Path) -> npt.NDArray[np.float32]:
     """All channels of a result, shape (channels, samples)."""
     count = int(run_ffmpeg("-i", str(path), "-map", "a:0", "-frames:a", "1", "-f", "wav", "-")[22])
     samples = run_ffmpeg("-i", str(path), "-map", "a:0", "-f", "f32le", "-")
-    return np.frombuffer(samples, np.float32).reshape(-1, count).T
+    return np.asarray(np.frombuffer(samples, np.float32).reshape(-1, count).T, np.float32)
 
 
 def loudest_hertz(sound: npt.NDArray[np.float32]) -> float:
