@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "quality", "overhead", "memory")
+BENCHMARKS = ("startup", "quality", "overhead", "memory", "cuts")
 
 
 def main() -> None:
