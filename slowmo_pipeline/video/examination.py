@@ -4,7 +4,7 @@ Imports neither NumPy nor pydantic: each upload is looked at in a process of its
 time (see probing.py).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,15 +14,13 @@ import av.logging
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
-from slowmo_pipeline.video.aperture import NOTHING, crop_in, leaves_nothing
-from slowmo_pipeline.video.changes import Changes
-from slowmo_pipeline.video.colour import Headroom
+from slowmo_pipeline.video.aperture import leaves_nothing
+from slowmo_pipeline.video.appearance import Appearance
 from slowmo_pipeline.video.container import OpenVideo, open_video
 from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
-from slowmo_pipeline.video.description import described, heard
-from slowmo_pipeline.video.headroom import HeadroomMeter
+from slowmo_pipeline.video.description import heard
+from slowmo_pipeline.video.metadata import Metadata
 from slowmo_pipeline.video.ticks import runs_of_steps
-from slowmo_pipeline.video.traits import UPRIGHT, orientation_of, tags_of
 
 
 @dataclass(frozen=True)
@@ -66,21 +64,19 @@ def examine(
     decoded picture. Raises UnreadableVideoError or VideoTooLargeError.
     """
     losses = Losses()
-    headroom = HeadroomMeter()
     ticks: list[int] = []
-    changes: Changes | None = None
+    appearance: Appearance | None = None
     last_duration = 0
     for tick, picture in timed_pictures(video, losses):
         _check_pixels(video.name, picture.width, picture.height, limits)
-        changes = changes or Changes(video.name, picture)
-        changes.follow(len(ticks), picture)
+        appearance = appearance or Appearance(video, picture)
+        appearance.see(len(ticks), picture)
         if on_picture is not None:
             on_picture(len(ticks), picture)
-        headroom.see(picture)
         ticks.append(tick)
         _check_length(video.name, ticks, time_base(video), limits)
         last_duration = 1 if is_numbered(video) else picture.duration
-    if changes is None or len(ticks) < 2:
+    if appearance is None or len(ticks) < 2:
         found = "one frame only" if ticks else "no frame that decodes"
         if (claimed := video.stream.frames) > limits.max_frames:
             # libavformat builds no index of more than 2 GiB, and goes on without one.
@@ -89,35 +85,17 @@ def examine(
             )
         reason = f"{video.name} holds {found}: there is nothing to put new frames between."
         raise UnreadableVideoError(" ".join((reason, *losses.notes())))
-    return _describe(video, changes, headroom.needed, ticks, last_duration, losses)
+    return _describe(video, appearance, ticks, last_duration, losses)
 
 
 def _describe(
-    video: OpenVideo, changes: Changes, needed: Headroom, ticks: list[int], last_duration: int, losses: Losses
+    video: OpenVideo, appearance: Appearance, ticks: list[int], last_duration: int, losses: Losses
 ) -> dict[str, object]:
-    first = changes.first
-    # Codes that change their meaning cannot travel as what they are.
-    headroom = "none" if changes.in_meaning else needed
-    asked = crop_in(described(video), video.warnings, width=first.width, height=first.height)
-    crop = asked or NOTHING
-    orientation = orientation_of(first) or UPRIGHT
-    width, height = first.width - crop["left"] - crop["right"], first.height - crop["top"] - crop["bottom"]
-    turned = orientation.swaps_sides
-    pixel_shape = _positive(video.stream.sample_aspect_ratio) or Fraction(1)
     declared_rate = _positive(video.stream.guessed_rate)
+    metadata = Metadata(video, ticks[0] * time_base(video))
     return {
-        "width": height if turned else width,
-        "height": width if turned else height,
-        "crop": crop,
-        "depth": 8 if changes.bits <= 8 and headroom != "colours" else 16,
-        "headroom": headroom,
-        "source_bits": changes.bits,
-        "pixel_format": first.format.name,
-        "sample_aspect_ratio": str(1 / pixel_shape if turned else pixel_shape),
-        "rotation": orientation.rotation,
-        "mirrored": orientation.mirrored,
-        "colour": tags_of(first),
-        "colours_change": changes.in_meaning,
+        **appearance.found(),
+        **metadata.found(),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration if last_duration > 0 else None,
@@ -126,7 +104,7 @@ def _describe(
         "container": video.demuxer,
         "has_sound": video.sound_streams > 0,
         "creation_time": video.container.metadata.get("creation_time"),
-        "notes": [*_notes(video, first), *_look_notes(changes, needed, asked)],
+        "notes": [*_notes(video), *appearance.notes(), *metadata.notes()],
         "losses": list(losses.notes()),
     }
 
@@ -136,29 +114,13 @@ def _positive(number: Fraction | None) -> Fraction | None:
     return number if number is not None and number > 0 else None
 
 
-def _notes(video: OpenVideo, first: VideoFrame) -> Iterator[str]:
+def _notes(video: OpenVideo) -> Iterator[str]:
     if video.video_streams > 1:
         yield f"{video.video_streams} video streams: the first is used."
     if video.sound_streams > 1:
         yield f"{video.sound_streams} sound streams: the first is used."
     if is_numbered(video):
         yield "The stream carries no times: its frames are numbered by the rate that it declares."
-    if first.interlaced_frame:
-        yield "The frames are interlaced and used as they are: deinterlace the source for a better result."
-
-
-def _look_notes(changes: Changes, headroom: Headroom, crop: Mapping[str, int] | None) -> Iterator[str]:
-    if changes.has_alpha:
-        yield "The alpha channel is dropped."
-    if orientation_of(changes.first) is None:
-        yield "The source asks for a rotation that is no quarter turn: it is not rotated."
-    if crop is None:
-        yield "The container asks for a crop that does not lie inside of the picture: it is not cropped."
-    yield from changes.notes()
-    if headroom != "none" and changes.in_meaning:
-        yield "What is blacker than black or whiter than white is clipped, since the meaning of the codes changes."
-    elif headroom == "colours":
-        yield "Colours outside of RGB's are kept: the frames travel in 16 bits."
 
 
 def _check_pixels(name: str, width: int, height: int, limits: Limits) -> None:
