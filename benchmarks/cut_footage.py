@@ -98,8 +98,8 @@ def mosaic(rng: Rng, colours: Image) -> Image:
     distance = (columns[..., np.newaxis] - points[:, 0]) ** 2 + (rows[..., np.newaxis] - points[:, 1]) ** 2
     cells = np.argmin(distance, axis=-1)
     shade = 1 - np.sqrt(np.min(distance, axis=-1)) / 300
-    world = colours[rng.integers(0, 6, len(points))][cells] * shade[..., np.newaxis]
-    return cv2.resize(world.astype(np.float32), WORLD, interpolation=cv2.INTER_LINEAR)
+    world = np.asarray(colours[rng.integers(0, 6, len(points))][cells] * shade[..., np.newaxis], np.float32)
+    return cv2.resize(world, WORLD, interpolation=cv2.INTER_LINEAR)
 
 
 def strokes(rng: Rng, colours: Image) -> Image:
@@ -180,7 +180,7 @@ def world(half: Half, rng: Rng, colours: Image | None = None) -> Image:
 def travel(world: Image, rng: Rng, path: npt.NDArray[np.floating], zoom: npt.NDArray[np.floating]) -> list[Image]:
     """What a camera sees that follows `path`, in pixels of the view, and blurs what moves while its shutter is open."""
     start = np.array(WORLD) / 2 + rng.uniform(-150, 150, 2)
-    frames = []
+    frames: list[Image] = []
     for number in range(len(path)):
         step = path[number] - path[max(number - 1, 0)]
         samples = int(np.clip(np.hypot(*step) / 4, 1, 16))

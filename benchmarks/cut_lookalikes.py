@@ -47,7 +47,7 @@ def flash(half: Half, rng: Rng) -> list[Image]:
 
 def lightning(half: Half, rng: Rng) -> list[Image]:
     """Several flashes, some only a frame apart, of a scene that was dim."""
-    frames = [frame * 0.5 for frame in any_shot(half, rng)]
+    frames: list[Image] = [frame * 0.5 for frame in any_shot(half, rng)]
     return _lit(frames, {int(n): rng.uniform(40, 250) for n in rng.integers(3, LENGTH - 3, 5)}, rng)
 
 
@@ -130,7 +130,7 @@ def text(half: Half, rng: Rng) -> list[Image]:
 def grain(half: Half, rng: Rng) -> list[Image]:
     """The noise of a high sensitivity."""
     sigma = rng.uniform(8, 25)
-    return [frame + rng.normal(0, sigma, frame.shape).astype(np.float32) for frame in any_shot(half, rng)]
+    return [frame + np.asarray(rng.normal(0, sigma, frame.shape), np.float32) for frame in any_shot(half, rng)]
 
 
 KINDS: tuple[Callable[[Half, Rng], list[Image]], ...] = (

@@ -112,7 +112,7 @@ class Gaps:
 
 def variant_of(frame: Image, variant: str, rng: np.random.Generator) -> Eight:
     if variant == "dark":
-        frame = frame * np.float32(0.16) + rng.normal(0, 1.5, frame.shape).astype(np.float32)
+        frame = frame * np.float32(0.16) + np.asarray(rng.normal(0, 1.5, frame.shape), np.float32)
     eight = np.clip(np.rint(frame), 0, 255).astype(np.uint8)
     if variant == "letterboxed":
         eight[:BAR] = 0

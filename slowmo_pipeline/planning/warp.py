@@ -9,6 +9,7 @@ of it, and still a fraction; the change lasts as long as asked for and lies arou
 the speed was to change, so that as much of it comes before as after.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,6 +95,21 @@ class Warp:
             return self.source_end + (output - self.duration) * self.segments[-1].end_speed
         place = bisect_right(self.segments, output, key=lambda segment: segment.output) - 1
         return self.segments[place].source_time(output)
+
+    def output_time(self, source: Fraction) -> Fraction:
+        """When the result shows a moment of the source; outside, as if its first or last speed went on.
+
+        Exact where the speed is constant, else to the microsecond.
+        """
+        segment = self.segment_of(source)
+        distance = source - segment.source
+        if segment.is_even:
+            return segment.output + distance / segment.begin_speed
+        growth = float((segment.end_speed - segment.begin_speed) / segment.duration)
+        begin = float(segment.begin_speed)
+        # The root of begin * x + growth / 2 * x^2 = distance, in the form that keeps its digits.
+        passed = 2 * float(distance) / (begin + math.sqrt(begin**2 + 2 * growth * float(distance)))
+        return segment.output + Fraction(round(passed * 10**6), 10**6)
 
     def segment_of(self, source: Fraction) -> Segment:
         """The segment that shows a moment of the source; of those outside, the first or the last."""

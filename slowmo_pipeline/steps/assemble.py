@@ -16,6 +16,7 @@ from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
+from slowmo_pipeline.video.labelling import Times, label, left_out
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
 from slowmo_pipeline.video.sound import add_sound
@@ -46,7 +47,8 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
     entry = unchanged_upload(storage, source)
     with storage.local_upload(entry) as upload, storage.scratch() as folder:
         merged = _Merged(storage, active)
-        path, lost = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, active)
+        made, lost = _encode(lambda: merged.frames(read_frames(upload, info), progress), upload, folder, active)
+        path, unlabelled = _label(made, upload, active)
         # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
         storage.delete([keys.finals[0]])
         storage.upload(path, key)
@@ -58,8 +60,8 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
             frame_count=plan.timeline.output_count,
             chunk_seconds=tuple(merged.seconds),
             filmstrip=base64.b64encode(filmstrip(merged.sample, info.headroom)).decode(),
-            notes=info.notes,
-            losses=(*info.losses, *lost),
+            notes=(*info.notes, *left_out(info, source.settings.codec, _times(plan))),
+            losses=(*info.losses, *lost, *unlabelled),
         )
     write_record(storage, keys.finals[0], final)
     _tidy(storage, active, key)
@@ -192,6 +194,28 @@ def _encode(
         # Hours of frames must not be lost to a broken sound track.
         return silent, [f"The result has no sound: {error}"]
     return finished, lost
+
+
+def _label(video: Path, upload: Path, active: ActivePlan) -> tuple[Path, list[str]]:
+    """Add what the upload tells beside pictures and sound; returns the file, and what of that was lost."""
+    labelled = video.with_name(f"labelled{video.suffix}")
+    codec, times = active.source.settings.codec, _times(active.plan)
+    try:
+        return _again_if_killed(
+            lambda: label(labelled, video, source=upload, info=active.info, codec=codec, times=times)
+        )
+    except EncodeError as error:
+        return video, [f"The result has no tags, chapters and subtitles: {error}"]
+
+
+def _times(plan: Plan) -> Times:
+    timeline = plan.timeline
+    return Times(
+        at=timeline.warp.output_time,
+        duration=timeline.duration,
+        frame_rate=timeline.frame_rate,
+        source_rate=timeline.track.times.rate,
+    )
 
 
 def _again_if_killed(make: Callable[[], _Made]) -> _Made:

@@ -14,18 +14,16 @@ import av.logging
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import UnreadableVideoError, VideoTooLargeError
-from slowmo_pipeline.video.aperture import NOTHING, crop_in, leaves_nothing
-from slowmo_pipeline.video.changes import Changes
-from slowmo_pipeline.video.colour import Headroom
+from slowmo_pipeline.video.aperture import leaves_nothing
+from slowmo_pipeline.video.appearance import Appearance
 from slowmo_pipeline.video.container import OpenVideo, open_video
 from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
-from slowmo_pipeline.video.description import described, heard
-from slowmo_pipeline.video.headroom import HeadroomMeter
+from slowmo_pipeline.video.description import heard
+from slowmo_pipeline.video.metadata import Metadata
 from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told
 from slowmo_pipeline.video.sound_streams import sound_notes
 from slowmo_pipeline.video.starts import NoStartError
 from slowmo_pipeline.video.ticks import runs_of_steps
-from slowmo_pipeline.video.traits import UPRIGHT, orientation_of, tags_of
 
 
 @dataclass(frozen=True)
@@ -71,32 +69,31 @@ def examine(
     video = part.video
     ticks: list[int] = []
     clock: list[dict[str, int]] = []
-    changes: Changes | None = None
-    headroom = HeadroomMeter()
+    appearance: Appearance | None = None
     last_duration = shift = 0
     for tick, container_tick, picture in part:
         _check_pixels(video.name, picture.width, picture.height, limits)
-        changes = changes or Changes(video.name, picture)
-        changes.follow(len(ticks), picture)
+        appearance = appearance or Appearance(video, picture)
+        appearance.see(len(ticks), picture)
         if not ticks or tick - container_tick != shift:
             shift = tick - container_tick
             clock.append({"frame": len(ticks), "container_tick": container_tick})
         if on_picture is not None:
             on_picture(len(ticks), picture)
-        headroom.see(picture)
         ticks.append(tick)
         _check_length(video.name, ticks, time_base(video), limits)
         last_duration = 1 if is_numbered(video) else picture.duration
-    if changes is None or len(ticks) < 2:
+    if appearance is None or len(ticks) < 2:
         raise _too_few(part, len(ticks), limits)
+    metadata = Metadata(video, clock[0]["container_tick"] * time_base(video))
     return {
-        **_description(video, changes, headroom.needed),
+        **_description(video, appearance, metadata),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration if last_duration > 0 else None,
         "clock": clock if len(clock) > 1 or shift else [],
         "part": part.record(),
-        "notes": [*_notes(video, changes, headroom.needed), *_jumps(clock, ticks, time_base(video))],
+        "notes": [*_notes(video, appearance, metadata), *_jumps(clock, ticks, time_base(video))],
         "losses": list(part.losses.notes()),
     }
 
@@ -114,16 +111,16 @@ def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> 
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
     begin, end = asked.texts
-    looked = Changes(video.name, found.picture)
-    looked.follow(0, found.picture)
+    appearance, metadata = Appearance(video, found.picture), Metadata(video, ticks[0] * time_base(video))
+    appearance.see(0, found.picture)
     where = {"first_frame": first_frame, "clip_tick": clip_tick, "usual_gap": usual_gap, "start": []}
     return {
-        **_description(video, looked, "none"),
+        **_description(video, appearance, metadata),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration or None,
         "part": None if asked == WHOLE else {"begin": begin, "end": end, **where},
-        "notes": list(_notes(video, looked, "none")),
+        "notes": list(_notes(video, appearance, metadata)),
         "losses": [],
     }
 
@@ -142,40 +139,17 @@ def _too_few(part: Part, count: int, limits: Limits) -> Exception:
     return UnreadableVideoError(" ".join((reason, *part.losses.notes())))
 
 
-def _description(video: OpenVideo, changes: Changes, needed: Headroom) -> dict[str, object]:
-    first = changes.first
-    # Codes that change their meaning cannot travel as what they are.
-    headroom = "none" if changes.in_meaning else needed
-    crop = _crop(video, first) or NOTHING
-    orientation = orientation_of(first) or UPRIGHT
-    width, height = first.width - crop["left"] - crop["right"], first.height - crop["top"] - crop["bottom"]
-    turned = orientation.swaps_sides
-    pixel_shape = _positive(video.stream.sample_aspect_ratio) or Fraction(1)
+def _description(video: OpenVideo, appearance: Appearance, metadata: Metadata) -> dict[str, object]:
     declared_rate = _positive(video.stream.guessed_rate)
     return {
-        "width": height if turned else width,
-        "height": width if turned else height,
-        "crop": crop,
-        "depth": 8 if changes.bits <= 8 and headroom != "colours" else 16,
-        "headroom": headroom,
-        "source_bits": changes.bits,
-        "pixel_format": first.format.name,
-        "sample_aspect_ratio": str(1 / pixel_shape if turned else pixel_shape),
-        "rotation": orientation.rotation,
-        "mirrored": orientation.mirrored,
-        "colour": tags_of(first),
-        "colours_change": changes.in_meaning,
+        **appearance.found(),
+        **metadata.found(),
         "declared_rate": str(declared_rate) if declared_rate else None,
         "codec": video.stream.codec_context.name,
         "container": video.demuxer,
         "has_sound": video.sound_streams > 0,
         "creation_time": video.container.metadata.get("creation_time"),
     }
-
-
-def _crop(video: OpenVideo, first: VideoFrame) -> Mapping[str, int] | None:
-    """What the container asks to leave out; None where that does not lie inside of the picture."""
-    return crop_in(described(video), video.warnings, width=first.width, height=first.height)
 
 
 def _jumps(clock: Sequence[Mapping[str, int]], ticks: Sequence[int], time_base: Fraction) -> Iterator[str]:
@@ -194,25 +168,14 @@ def _positive(number: Fraction | None) -> Fraction | None:
     return number if number is not None and number > 0 else None
 
 
-def _notes(video: OpenVideo, changes: Changes, headroom: Headroom) -> Iterator[str]:
+def _notes(video: OpenVideo, appearance: Appearance, metadata: Metadata) -> Iterator[str]:
     if video.video_streams > 1:
         yield f"{video.video_streams} video streams: the first is used."
     yield from sound_notes(video)
     if is_numbered(video):
         yield "The stream carries no times: its frames are numbered by the rate that it declares."
-    if changes.first.interlaced_frame:
-        yield "The frames are interlaced and used as they are: deinterlace the source for a better result."
-    if changes.has_alpha:
-        yield "The alpha channel is dropped."
-    if orientation_of(changes.first) is None:
-        yield "The source asks for a rotation that is no quarter turn: it is not rotated."
-    if _crop(video, changes.first) is None:
-        yield "The container asks for a crop that does not lie inside of the picture: it is not cropped."
-    yield from changes.notes()
-    if headroom != "none" and changes.in_meaning:
-        yield "What is blacker than black or whiter than white is clipped, since the meaning of the codes changes."
-    elif headroom == "colours":
-        yield "Colours outside of RGB's are kept: the frames travel in 16 bits."
+    yield from appearance.notes()
+    yield from metadata.notes()
 
 
 def _check_pixels(name: str, width: int, height: int, limits: Limits) -> None:

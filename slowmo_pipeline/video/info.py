@@ -5,7 +5,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, Strict
 
 from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
 from slowmo_pipeline.video.colour import Headroom
@@ -18,6 +18,10 @@ INFO_FORMAT: Literal[2] = 2
 _DATE = re.compile(
     "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}" r"(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+
+_Step = Annotated[int, Field(ge=0, le=50_000)]
+_Luminance = Annotated[int, Field(ge=0, lt=2**31)]
+_Light = Annotated[int, Field(ge=0, lt=2**16)]
 
 _MOST_FRAMES = 10**8
 """More than the wire can number."""
@@ -87,6 +91,50 @@ class Crop(Record):
     bottom: Count = 0
 
 
+_Chromaticity = Annotated[tuple[_Step, _Step], Strict(strict=False)]
+
+
+class MasteringDisplay(Record):
+    """The display that a video was graded on, in H.265's steps."""
+
+    red: _Chromaticity
+    """x and y of CIE 1931, in steps of 0.00002; so the next three."""
+    green: _Chromaticity
+    blue: _Chromaticity
+    white: _Chromaticity
+    darkest: _Luminance
+    """In steps of 0.0001 candela a square metre; so the next."""
+    brightest: _Luminance
+
+
+class LightLevel(Record):
+    """How bright a video gets, in candela a square metre; 0 is unknown."""
+
+    pixel: _Light
+    """MaxCLL: the brightest pixel."""
+    frame: _Light
+    """MaxFALL: the brightest frame, on average."""
+
+
+class Chapter(Record):
+    """A part of a video, by name. Its bounds are microseconds after the first frame; they may lie outside of it."""
+
+    start: int
+    end: int
+    title: str
+
+
+class SubtitleTrack(Record):
+    """Subtitles that are text."""
+
+    stream: Count
+    """The number of its stream in the file."""
+    language: str | None
+    """By ISO 639-2."""
+    is_forced: bool
+    """Whether they are meant to be shown to everybody."""
+
+
 def _date_or_none(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -147,6 +195,14 @@ class VideoInfo(Record):
     """What the frames handed out have room for, beyond the colours of RGB."""
     crop: Crop = Crop()
     """What the container asks players to leave out."""
+    mastering_display: MasteringDisplay | None = None
+    light_level: LightLevel | None = None
+    tags: Items[Annotated[tuple[str, str], Strict(strict=False)]] = ()
+    """Title, artist, location and so on: ffmpeg's names, and values without control characters but for newlines."""
+    chapters: Items[Chapter] = ()
+    subtitles: Items[SubtitleTrack] = ()
+    time_code: str | None = None
+    """Of the first frame, "01:00:00:00" or so; with a semicolon or a point at its end frames are dropped."""
     colours_change: bool = False
     """Whether matrix or range of some frames are not those of the first, which `colour` tells."""
     format: Literal[1, 2] = INFO_FORMAT

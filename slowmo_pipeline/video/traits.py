@@ -1,7 +1,9 @@
 """What a decoded picture says of itself: how it is turned, how deep it is, how its colours are meant."""
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from av.sidedata.sidedata import SideData
 from av.video.format import VideoFormat
@@ -38,14 +40,22 @@ class Orientation:
 UPRIGHT = Orientation(0, False)
 
 
+def side_data_of(picture: VideoFrame) -> dict[str, bytes] | None:
+    """What comes with a picture, by PyAV's names; None where PyAV stumbles over a kind that is younger than itself."""
+    try:
+        # PyAV's hints take it for a mapping from names; what it yields is the data.
+        return {data.type.name: bytes(data) for data in cast("Iterable[SideData]", picture.side_data)}
+    except ValueError:
+        return None
+
+
 def orientation_of(picture: VideoFrame) -> Orientation | None:
     """What a picture's display matrix asks for; None if that is no quarter turn."""
-    try:
-        matrix = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        # PyAV stumbles over kinds of side data younger than itself (stereo video of 2024, say); flips are lost then.
+    said = side_data_of(picture)
+    if said is None:
+        # Flips are lost then. Stereo video of 2024 is such a kind.
         return Orientation(-picture.rotation % 360, False) if picture.rotation % 90 == 0 else None
-    return orientation_of_matrix(bytes(matrix)) if isinstance(matrix, SideData) else UPRIGHT
+    return orientation_of_matrix(said["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in said else UPRIGHT
 
 
 def orientation_of_matrix(matrix: bytes) -> Orientation | None:

@@ -38,6 +38,8 @@ class Codec:
     """ffmpeg's options of the encoder."""
     sound: Mapping[str, str]
     """ffmpeg's options of the sound beside it."""
+    hdr_options: tuple[str, str, str] | None = None
+    """How mastering display and light level are told: ffmpeg's option, and the names inside of it; None if not."""
 
     def pixel_format(self, info: VideoInfo) -> str:
         """ffmpeg's name of what it stores of a video's frames. RGB has no place for headroom, YUV 4:4:4 has."""
@@ -64,6 +66,7 @@ CODECS: Mapping[str, Codec] = {
         default_crf=18,
         options={"c:v": "libx264", "preset": "medium", "rc-lookahead": _LOOKAHEAD},
         sound=_AAC,
+        hdr_options=("x264-params", "mastering-display", "cll"),
     ),
     "h265": Codec(
         suffix=".mp4",
@@ -74,6 +77,7 @@ CODECS: Mapping[str, Codec] = {
         # hvc1: Apple's players refuse the muxer's own choice, hev1.
         options={"c:v": "libx265", "preset": "medium", "tag:v": "hvc1"},
         sound=_AAC,
+        hdr_options=("x265-params", "master-display", "max-cll"),
     ),
     "prores": Codec(
         suffix=".mov",
@@ -190,6 +194,10 @@ def _graph(path: Path, codec: Codec, info: VideoInfo, frame_rate: Fraction, crf:
     if options["c:v"] == "libx265":
         # x265 ignores -threads; its bytes depend on both of these.
         options["x265-params"] = f"log-level=error:pools={threads}:frame-threads=1:rc-lookahead={_LOOKAHEAD}"
+    if codec.hdr_options:
+        option, display, light = codec.hdr_options
+        told = ":".join((*filter(None, [options.get(option)]), *_hdr(info, display, light)))
+        options.update({option: told} if told else {})
     pictures = _coloured(source, codec, info, (width, height)).filter(
         # The filter's own maximum of 100 would round a pixel shape like 4320:4739.
         "setsar",
@@ -204,6 +212,16 @@ def _graph(path: Path, codec: Codec, info: VideoInfo, frame_rate: Fraction, crf:
         threads=threads,
         fps_mode="passthrough",
     )
+
+
+def _hdr(info: VideoInfo, display: str, light: str) -> Iterator[str]:
+    """What x264 and x265 are told, by their names for it; both spell the values as H.265's reference encoder does."""
+    if (mastering := info.mastering_display) is not None:
+        points = (("G", mastering.green), ("B", mastering.blue), ("R", mastering.red), ("WP", mastering.white))
+        placed = "".join(f"{name}({x},{y})" for name, (x, y) in points)
+        yield f"{display}={placed}L({mastering.brightest},{mastering.darkest})"
+    if (level := info.light_level) is not None:
+        yield f"{light}={level.pixel},{level.frame}"
 
 
 def _slices(width: int, height: int, depth: int) -> int:

@@ -79,6 +79,18 @@ def movie(*tracks: bytes, data: bytes = b"", fragments: bytes = b"") -> bytes:
     )
 
 
+def with_described(data: bytes, entry: bytes, added: bytes) -> bytes:
+    """A file with an atom added to the description of its first track; those around it, and so the file, grow."""
+    grown = bytearray(data)
+    start = grown.index(entry, grown.index(b"stsd")) - 4
+    [size] = struct.unpack_from(">I", grown, start)
+    around = [grown.index(kind) - 4 for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")]
+    for place in (*around, start):
+        struct.pack_into(">I", grown, place, struct.unpack_from(">I", grown, place)[0] + len(added))
+    grown[start + size : start + size] = added
+    return bytes(grown)
+
+
 def fragment(claimed: int, *, runs: int) -> bytes:
     """A fragment of runs that each claim so many samples, of which nothing stands in the file."""
     empty = full_atom(b"trun", numbers(claimed, 0), flags=1)

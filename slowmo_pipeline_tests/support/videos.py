@@ -23,7 +23,7 @@ from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.support.interpolators import Fade
 from slowmo_pipeline_tests.support.media import grey_frames, write_clip
-from slowmo_pipeline_tests.support.stored import write_json
+from slowmo_pipeline_tests.support.stored import changed, write_json
 
 UPLOAD = "uploads/clip.mp4"
 RATE = Fraction(24)

@@ -12,6 +12,7 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.info import Crop, VideoInfo
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline.video.seeking import frames_at
+from slowmo_pipeline_tests.support.atoms import atom, with_described
 from slowmo_pipeline_tests.support.media import grey_frames, rotated, run_ffmpeg, write_clip
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=10**6, max_frames=1000, max_seconds=100)
@@ -31,21 +32,7 @@ def gradient() -> Frame:
 def clean(path: Path, aperture: Aperture, *, shape: Fraction = Fraction(1)) -> Path:
     """A clip with that clean aperture, in MP4."""
     write_clip(path, [gradient()] * 3, pixel_format="yuv444p", sample_aspect_ratio=shape, rate=Fraction(25))
-    return with_clean_aperture(path, aperture)
-
-
-def with_clean_aperture(path: Path, aperture: Aperture) -> Path:
-    """Add the atom to the description of the first track, whose size and those around it grow with it."""
-    data = bytearray(path.read_bytes())
-    added = struct.pack(">I4s8i", 40, b"clap", *aperture)
-    entry = data.index(b"avc1", data.index(b"stsd")) - 4
-    [size] = struct.unpack_from(">I", data, entry)
-    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
-        grown = data.index(kind) - 4
-        struct.pack_into(">I", data, grown, struct.unpack_from(">I", data, grown)[0] + len(added))
-    struct.pack_into(">I", data, entry, size + len(added))
-    data[entry + size : entry + size] = added
-    path.write_bytes(data)
+    path.write_bytes(with_described(path.read_bytes(), b"avc1", atom(b"clap", struct.pack(">8i", *aperture))))
     return path
 
 
