@@ -55,7 +55,7 @@ def palette(rng: Rng) -> Image:
     hues = (hue + rng.normal(0, 14, 6)) % 180
     values = np.sort(rng.uniform(35, 240, 6))
     colours = np.stack((hues, rng.uniform(20, 190, 6), values), axis=-1).astype(np.uint8)
-    return cv2.cvtColor(colours[np.newaxis], cv2.COLOR_HSV2RGB)[0].astype(np.float32)
+    return np.asarray(cv2.cvtColor(colours[np.newaxis], cv2.COLOR_HSV2RGB)[0], np.float32)
 
 
 def clouds(rng: Rng, colours: Image) -> Image:
@@ -67,7 +67,7 @@ def clouds(rng: Rng, colours: Image) -> Image:
     height = (height - height.min()) / (height.max() - height.min()) * (len(colours) - 1.001)
     below = height.astype(np.int32)
     share = (height - below)[..., np.newaxis]
-    return (1 - share) * colours[below] + share * colours[below + 1]
+    return np.asarray((1 - share) * colours[below] + share * colours[below + 1], np.float32)
 
 
 def discs(rng: Rng, colours: Image) -> Image:
