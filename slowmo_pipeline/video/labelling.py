@@ -4,16 +4,17 @@ Nothing of it reaches ffmpeg's command line but what was checked: tags and chapt
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 
 import ffmpeg
 
 from slowmo_pipeline.errors import EncodeError, EncoderKilledError
 from slowmo_pipeline.video.binary import run_graph
-from slowmo_pipeline.video.info import SubtitleTrack, VideoInfo
+from slowmo_pipeline.video.info import Chapter, SubtitleTrack, VideoInfo
 from slowmo_pipeline.video.subtitles import read_subtitles, retimed
 from slowmo_pipeline.video.writer import CODECS, file_options
 
@@ -37,6 +38,10 @@ _TAGS: Mapping[str, frozenset[str]] = {
 _SUBTITLES = {".mp4": "mov_text", ".mov": "mov_text", ".mkv": "subrip"}
 
 _TIMEOUT_SECONDS = 120
+_TICKS = 10**6
+
+_Span = tuple[int, int, str]
+"""Start, end and title of a chapter."""
 
 _ESCAPED = re.compile(r"([=;#\\\n])")
 
@@ -113,11 +118,30 @@ def _told(info: VideoInfo, suffix: str, times: Times) -> Iterator[str]:
             yield f"{_escaped(name)}={_escaped(value)}\n"
     if (time_code := _time_code(info, times)) is not None:
         yield f"timecode={time_code}\n"
-    for chapter in info.chapters:
-        edges = (times.at(max(Fraction(edge, 10**6), Fraction(0))) for edge in (chapter.start, chapter.end))
-        start, end = (round(min(edge, times.duration) * 10**6) for edge in edges)
-        if start < end:
-            yield f"[CHAPTER]\nTIMEBASE=1/1000000\nSTART={start}\nEND={end}\ntitle={_escaped(chapter.title)}\n"
+    chapters = _moved(info.chapters, times)
+    for start, end, title in chapters if suffix == ".mkv" else _without_gaps(chapters):
+        yield f"[CHAPTER]\nTIMEBASE=1/{_TICKS}\nSTART={start}\nEND={end}\ntitle={_escaped(title)}\n"
+
+
+def _moved(chapters: Iterable[Chapter], times: Times) -> list[_Span]:
+    """Those that the result shows something of, in the order of their starts."""
+
+    def moved(edge: int) -> int:
+        return round(min(times.at(max(Fraction(edge, _TICKS), Fraction(0))), times.duration) * _TICKS)
+
+    spans = [(moved(chapter.start), moved(chapter.end), chapter.title) for chapter in chapters]
+    return sorted(span for span in spans if span[0] < span[1])
+
+
+def _without_gaps(spans: Sequence[_Span]) -> Iterator[_Span]:
+    """In MP4 and MOV a chapter lasts to the next one, and ffmpeg has the first begin at 0: gaps get untitled ones."""
+    reached = 0
+    for (start, end, title), following in zip_longest(spans, spans[1:]):
+        if reached < start:
+            yield reached, start, ""
+        reached = end if following is None else min(end, following[0])
+        if start < reached:
+            yield start, reached, title
 
 
 def _escaped(text: str) -> str:

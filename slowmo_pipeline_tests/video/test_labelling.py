@@ -85,7 +85,10 @@ def made_of(source: Path, suffix: str = ".mp4", *, times: Times = TIMES) -> tupl
 def chapters_of(path: Path) -> list[tuple[float, float, str]]:
     with av.open(str(path)) as container:
         found = [(each, float(each["time_base"] or 0)) for each in container.chapters()]
-    return [(each["start"] * tick, each["end"] * tick, each["metadata"]["title"]) for each, tick in found]
+    return [
+        (round(each["start"] * tick, 6), round(each["end"] * tick, 6), each["metadata"]["title"])
+        for each, tick in found
+    ]
 
 
 def subtitles_of(path: Path) -> str:
@@ -104,6 +107,21 @@ def test_tags_chapters_and_subtitles_are_carried_at_their_new_times(tmp_path: Pa
     with av.open(str(made)) as container:
         assert container.streams.subtitles[0].language == "nor"
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "expected"),
+    [
+        (".mp4", [(0, 1.25, ""), (1.25, 2, "B"), (2, 2.5, ""), (2.5, 3.75, "C"), (3.75, 4.5, "D")]),
+        (".mkv", [(1.25, 2, "B"), (2.5, 4.25, "C"), (3.75, 4.5, "D")]),
+    ],
+)
+def test_chapters_with_gaps_and_overlaps_begin_when_they_do(
+    tmp_path: Path, suffix: str, expected: list[tuple[float, float, str]]
+) -> None:
+    chapters = [(500, 800, "B"), (1000, 1700, "C"), (1500, 1800, "D")]
+    _, made, _ = made_of(labelled(tmp_path / "clip.mkv", chapters=chapters), suffix)
+    assert chapters_of(made) == expected
 
 
 def test_moments_follow_any_course_of_time(tmp_path: Path) -> None:
