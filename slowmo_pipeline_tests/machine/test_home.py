@@ -3,7 +3,6 @@
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from dagster import DagsterRunStatus
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.machine.home import locked, open_instance
+from slowmo_pipeline_tests.support.forked import Forked
 from slowmo_pipeline_tests.support.processes import SLOWMO, Processes, make_clip
 
 OPEN = """
@@ -37,19 +37,18 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 def test_four_processes_make_one_home_at_once(home: Home) -> None:
-    command = [sys.executable, "-c", OPEN]
     env = {**os.environ, "SLOWMO_HOME": str(home.root)}
     names = ["a", "b", "c", "d"]
-    started = [subprocess.Popen([*command, name], env=env) for name in names]
-    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    started = [Forked(name, program=OPEN, env=env) for name in names]
+    assert [process.end().returncode for process in started] == [0, 0, 0, 0]
     with open_instance(home) as instance:
         assert sorted(instance.get_dynamic_partitions("videos")) == names
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o002])
 def test_whose_the_files_of_a_home_are_the_umask_says(home: Home, umask: int) -> None:
-    command = [sys.executable, "-c", OPEN, "a"]
-    subprocess.run(command, env={**os.environ, "SLOWMO_HOME": str(home.root)}, umask=umask, check=True)
+    opened = Forked("a", program=OPEN, env={**os.environ, "SLOWMO_HOME": str(home.root)}, umask=umask).end()
+    assert opened.returncode == 0, opened.stderr
     # SQLite has a mode of its own for its files, never looser than the umask.
     files = [path for path in home.root.rglob("*") if path.is_file() and path.suffix != ".db"]
     assert {"dagster.yaml", "home.lock"} <= {path.name for path in files}
@@ -58,9 +57,9 @@ def test_whose_the_files_of_a_home_are_the_umask_says(home: Home, umask: int) ->
 
 def test_four_clips_run_at_once_on_a_fresh_home(processes: Processes, tmp_path: Path) -> None:
     clips = [make_clip(tmp_path / f"{name}.mp4", speed=speed) for speed, name in enumerate("abcd", start=1)]
-    commands = [processes.start("run", str(clip)) for clip in clips]
-    told = [command.told() for command in commands]
-    assert [answer.status for answer in told] == [0, 0, 0, 0], told
+    commands = [processes.fork("run", str(clip)) for clip in clips]
+    told = [command.end() for command in commands]
+    assert [answer.returncode for answer in told] == [0, 0, 0, 0], told
     assert len(processes.finals()) == 4
     assert [run.status for run in processes.runs()] == [DagsterRunStatus.SUCCESS] * 4
     with open_instance(processes.home) as instance:

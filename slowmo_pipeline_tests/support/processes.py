@@ -18,7 +18,7 @@ import psutil
 from dagster import DagsterEventType, DagsterRun, RunsFilter
 
 from slowmo_pipeline.environment import Home
-from slowmo_pipeline_tests.support import forked
+from slowmo_pipeline_tests.support.forked import Forked
 from slowmo_pipeline_tests.support.local_server import eventually
 from slowmo_pipeline_tests.support.media import moving_square, tone, write_clip
 
@@ -133,8 +133,12 @@ class Processes:
 
     def call(self, *arguments: str) -> Told:
         """Run `slowmo …` to its end, in a process forked for it."""
-        done = forked.slowmo(*arguments, env=self._environment)
+        done = self.fork(*arguments).end()
         return Told(done.returncode, done.stdout, done.stderr)
+
+    def fork(self, *arguments: str) -> Forked:
+        """Start `slowmo …` in a process forked for it."""
+        return Forked(*arguments, env=self._environment)
 
     def up(self, port: int | None = None, *options: str) -> Command:
         """Start `slowmo up` and wait until it takes uploads."""
