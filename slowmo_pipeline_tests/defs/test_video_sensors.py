@@ -46,7 +46,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def tick(instance: dg.DagsterInstance, sensor: str, cursor: str | None = None) -> Any:
     """Evaluate a sensor once, as the daemon does, and register the partitions it asks for."""
     with dg.build_sensor_context(
-        definitions=defs, instance_ref=instance.get_ref(), resources=dict(defs.resources or {}), cursor=cursor
+        definitions=defs,
+        instance=instance,
+        instance_ref=instance.get_ref(),
+        resources=dict(defs.resources or {}),
+        cursor=cursor,
     ) as context:
         data = defs.resolve_sensor_def(sensor).evaluate_tick(context)
     for request in data.dynamic_partitions_requests or []:

@@ -15,10 +15,11 @@ import dagster as dg
 import pytest
 
 from slowmo_pipeline.definitions import defs
+from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.endpoint.local import use_endpoint
 from slowmo_pipeline.endpoint.local_state import ServerState
+from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
-from slowmo_pipeline.machine.home import open_instance
 from slowmo_pipeline.serving.local.request_queue import Request, RequestLog
 from slowmo_pipeline.steps.records import read_active_plan, read_source
 from slowmo_pipeline.steps.upload import register
@@ -27,7 +28,7 @@ from slowmo_pipeline.storage.folder import FolderStorage
 from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.defs.test_video_sensors import tick
 from slowmo_pipeline_tests.support.local_server import LocalServer, eventually
-from slowmo_pipeline_tests.support.pipeline import failure_message
+from slowmo_pipeline_tests.support.pipeline import NOT_WAITING, failure_message
 from slowmo_pipeline_tests.support.processes import Processes, make_clip
 
 TEARS: dict[str, Callable[[bytes], bytes]] = {
@@ -79,34 +80,71 @@ def home(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield processes
 
 
+@pytest.fixture(scope="module")
+def served(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """The same home again, whose endpoint runs as long as these tests."""
+    folder = tmp_path_factory.mktemp("served") / "copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    home = Home(folder / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLOWMO_HOME", str(home.root))
+        patch.delenv("SLOWMO_STORAGE", raising=False)
+        with use_endpoint(home.endpoint, home.storage_url, workers=1, endpoints=["flow"]):
+            yield home
+
+
+@pytest.fixture
+def whole(finished: Path, served: Home) -> FolderStorage:
+    """Its storage, with every record as it was."""
+    storage = FolderStorage(served.root / "storage")
+    shutil.copytree(finished / "home" / "storage", storage.root, symlinks=True, dirs_exist_ok=True)
+    return storage
+
+
+def run_again(storage: FolderStorage) -> dg.ExecuteInProcessResult:
+    """Run the video in an instance that knows nothing of it."""
+    video_id = video_of(storage)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(str(videos.name), [video_id])
+        job = defs.resolve_job_def("slow_motion")
+        return job.execute_in_process(instance=instance, partition_key=video_id, raise_on_error=False)
+
+
 def video_of(storage: FolderStorage) -> str:
     return next(video_id for video_id in known_videos(storage) if video_id.startswith("clip-"))
 
 
 @torn
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("name", [name for name in RECORDS if name != "endpoint"])
 def test_same_run_ends_with_the_same_bytes(
-    home: Processes, tear: Callable[[bytes], bytes], name: str, caplog: pytest.LogCaptureFixture
+    whole: FolderStorage, tear: Callable[[bytes], bytes], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    storage = FolderStorage(home.storage)
-    video_id = video_of(storage)
-    before = storage.read(VideoKeys(video_id).final(".mp4"))
-    upload = read_source(storage, video_id).upload
-    path = home.storage / RECORDS[name](storage, video_id)
+    video_id = video_of(whole)
+    before = whole.read(VideoKeys(video_id).final(".mp4"))
+    path = whole.root / RECORDS[name](whole, video_id)
+    upload = read_source(whole, video_id).upload
     path.write_bytes(tear(path.read_bytes()))
-    with (
-        open_instance(home.home) as instance,
-        use_endpoint(home.home.endpoint, storage.url, workers=1, endpoints=["flow"]),
-    ):
-        register(storage, upload)
-        result = defs.resolve_job_def("slow_motion").execute_in_process(instance=instance, partition_key=video_id)
+    register(whole, upload)
 
-    assert result.success
-    assert storage.read(VideoKeys(video_id).final(".mp4")) == before
+    assert run_again(whole).success
+    assert whole.read(VideoKeys(video_id).final(".mp4")) == before
     if name in ("source.json", "info.json", "final json"):
         assert f"{path} is damaged" in caplog.text
     if path.suffix == ".json" and name != "receipt":
         assert json.loads(path.read_bytes())
+
+
+@torn
+def test_record_of_the_endpoint_is_made_anew_when_it_starts(home: Processes, tear: Callable[[bytes], bytes]) -> None:
+    storage = FolderStorage(home.storage)
+    final, path = VideoKeys(video_of(storage)).final(".mp4"), storage.root / endpoint_key("flow")
+    before, whole = storage.read(final), path.read_bytes()
+    path.write_bytes(tear(whole))
+    with use_endpoint(home.home.endpoint, storage.url, workers=1, endpoints=["flow"]):
+        assert run_again(storage).success
+
+    assert storage.read(final) == before
+    assert json.loads(path.read_bytes()).keys() == json.loads(whole).keys()
 
 
 def test_same_command_ends_with_the_same_bytes_whatever_is_torn(home: Processes) -> None:
@@ -127,24 +165,18 @@ def test_same_command_ends_with_the_same_bytes_whatever_is_torn(home: Processes)
 
 
 @torn
-def test_result_that_is_needed_again_is_made_anew(home: Processes, tear: Callable[[bytes], bytes]) -> None:
-    storage = FolderStorage(home.storage)
-    video_id = video_of(storage)
-    before = storage.read(VideoKeys(video_id).final(".mp4"))
-    path = home.storage / _results(storage, video_id).result(0)
+def test_result_that_is_needed_again_is_made_anew(whole: FolderStorage, tear: Callable[[bytes], bytes]) -> None:
+    video_id = video_of(whole)
+    before = whole.read(VideoKeys(video_id).final(".mp4"))
+    path = whole.root / _results(whole, video_id).result(0)
     path.write_bytes(tear(path.read_bytes()))
-    storage.delete([VideoKeys(video_id).finals[0]])
-    job = defs.resolve_job_def("slow_motion")
-    with (
-        open_instance(home.home) as instance,
-        use_endpoint(home.home.endpoint, storage.url, workers=1, endpoints=["flow"]),
-    ):
-        first = job.execute_in_process(instance=instance, partition_key=video_id, raise_on_error=False)
-        assert not first.success
-        assert "is damaged" in failure_message(first)
-        assert job.execute_in_process(instance=instance, partition_key=video_id).success
+    whole.delete([VideoKeys(video_id).finals[0]])
 
-    assert storage.read(VideoKeys(video_id).final(".mp4")) == before
+    first = run_again(whole)
+    assert not first.success
+    assert "is damaged" in failure_message(first)
+    assert run_again(whole).success
+    assert whole.read(VideoKeys(video_id).final(".mp4")) == before
 
 
 @torn
@@ -161,13 +193,14 @@ def test_status_and_clean_tell_of_one_video_and_go_on(home: Processes, tear: Cal
     assert "other-" in told.stdout
 
 
-@torn
-@pytest.mark.parametrize("name", ["endpoint.json", "requests.sqlite", "server-id"])
-def test_state_of_the_endpoint_is_made_anew(home: Processes, tear: Callable[[bytes], bytes], name: str) -> None:
+@pytest.mark.parametrize("first", range(len(TEARS)), ids=TEARS)
+def test_state_of_the_endpoint_is_made_anew(home: Processes, first: int) -> None:
+    """Each file in its own way: with the three tests, each in every way."""
     eventually(lambda: not ServerState(home.home.endpoint).has_server)  # that of the run before
-    path = home.home.endpoint / name
-    whole = path.read_bytes() if path.exists() else json.dumps({"url": "http://127.0.0.1:1", "pid": 1}).encode()
-    path.write_bytes(tear(whole))
+    for number, name in enumerate(["endpoint.json", "requests.sqlite", "server-id"], start=first):
+        path = home.home.endpoint / name
+        whole = path.read_bytes() if path.exists() else json.dumps({"url": "http://127.0.0.1:1", "pid": 1}).encode()
+        path.write_bytes([*TEARS.values()][number % len(TEARS)](whole))
     make_clip(home.home.root.parent / "new.mp4", frames=5)
     told = home.call("run", str(home.home.root.parent / "new.mp4"))
 
@@ -241,39 +274,44 @@ def test_log_of_another_program_is_no_reason_to_lose_it(tmp_path: Path) -> None:
 # The sensors.
 
 
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
 @torn
 @pytest.mark.parametrize("record", [name for name in RECORDS if name != "result"])
-def test_no_tick_stops(home: Processes, tear: Callable[[bytes], bytes], record: str) -> None:
-    storage = FolderStorage(home.storage)
-    video_id = video_of(storage)
-    storage.write(VideoKeys(video_id).pending, b'{"plan":"p","model_id":"m","submitted_at":1.0,"deadline":4e9}')
-    path = home.storage / RECORDS[record](storage, video_id)
+def test_no_tick_stops(
+    whole: FolderStorage, instance: dg.DagsterInstance, tear: Callable[[bytes], bytes], record: str
+) -> None:
+    video_id = video_of(whole)
+    path = whole.root / RECORDS[record](whole, video_id)
+    whole.write(VideoKeys(video_id).pending, b'{"plan":"p","model_id":"m","submitted_at":1.0,"deadline":4e9}')
     path.write_bytes(tear(path.read_bytes()))
-    with open_instance(home.home) as instance:
-        for sensor in defs.sensors or []:
-            for cursor in (None, tick(instance, sensor.name).cursor):
-                tick(instance, sensor.name, cursor)
+    for sensor in defs.sensors or []:
+        for cursor in (None, tick(instance, sensor.name).cursor):
+            tick(instance, sensor.name, cursor)
 
 
 @torn
-def test_torn_marker_stops_no_other_video_and_is_written_anew(home: Processes, tear: Callable[[bytes], bytes]) -> None:
-    storage = FolderStorage(home.storage)
-    ids = known_videos(storage)
+def test_torn_marker_stops_no_other_video_and_is_written_anew(
+    whole: FolderStorage, instance: dg.DagsterInstance, tear: Callable[[bytes], bytes]
+) -> None:
+    ids = known_videos(whole)
     marker = b'{"plan":"p","model_id":"m","submitted_at":1.0,"deadline":2.0}'
     for video_id in ids:
-        storage.write(VideoKeys(video_id).pending, marker)
-    torn_id = video_of(storage)
-    storage.write(VideoKeys(torn_id).pending, tear(marker))
-    with open_instance(home.home) as instance:
-        requests = {request.partition_key: request for request in tick(instance, "completed_outputs").run_requests}
-        assert requests.keys() == set(ids)
-        assert ":torn:" in requests[torn_id].run_key
-        assert tick(instance, "failed_videos") is not None
-        run = defs.resolve_job_def("finish_video").execute_in_process(
-            instance=instance,
-            partition_key=torn_id,
-            run_config=dg.RunConfig(ops={"interpolated_chunks": {"config": {"wait": False}}}),
-        )
+        whole.write(VideoKeys(video_id).pending, marker)
+    torn_id = video_of(whole)
+    whole.write(VideoKeys(torn_id).pending, tear(marker))
+    instance.add_dynamic_partitions(str(videos.name), ids)
+    requests = {request.partition_key: request for request in tick(instance, "completed_outputs").run_requests}
+    assert requests.keys() == set(ids)
+    assert ":torn:" in requests[torn_id].run_key
+    assert tick(instance, "failed_videos") is not None
+    run = defs.resolve_job_def("finish_video").execute_in_process(
+        instance=instance, partition_key=torn_id, run_config=NOT_WAITING
+    )
 
     assert run.success
-    assert storage.stat(VideoKeys(torn_id).pending) is None, "it is finished: nothing is pending"
+    assert whole.stat(VideoKeys(torn_id).pending) is None, "it is finished: nothing is pending"
