@@ -51,7 +51,7 @@ class Undisturbed:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
-    clip = make_clip(folder / "square.mp4", frames=160, speed=1, width=320, height=192)
+    clip = make_clip(folder / "square.mp4", frames=160, speed=1, width=160, height=96)
     with Processes(folder) as processes:
         times = [time.monotonic()]
         command = processes.start("run", str(clip))
