@@ -1,14 +1,20 @@
 """SavedModels of the published contract, small enough for a test: random weights, and one that averages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline_tests.support.plain_film import PlainFilm
+
+# What TensorFlow's optimizer does to a graph takes longer than small networks compute; see `optimizing`.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 Pixels = npt.NDArray[np.float32]
 """Pictures of values in [0, 1], shape (batch, height, width, 3)."""
@@ -37,6 +43,14 @@ TINY: dict[str, Any] = {
 
 TIES_UP = 1 / 32 / 65535
 """What the averaging film adds: more than float32 loses, far less than a step of 16 bits. So x.5 always rounds up."""
+
+
+@contextmanager
+def optimizing() -> Iterator[None]:
+    """Let TensorFlow optimize graphs, as it does everywhere but in the process of the tests."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def small_film(**options: Any) -> PlainFilm:
