@@ -134,7 +134,7 @@ def package(
 ) -> None:
     """Write the model.tar.gz that an endpoint is deployed with, and print where it lies and its SHA-256."""
     from slowmo_pipeline.models.library import model_folder
-    from slowmo_pipeline.serving.container.model_folder import WARM_UP, factory_options
+    from slowmo_pipeline.serving.container.model_folder import WARM_UP, factory_options, warm_up_size
     from slowmo_pipeline.serving.container.package import write_package
     from slowmo_pipeline.storage.disk_errors import require_replaceable
 
@@ -146,6 +146,7 @@ def package(
         entry = entry_of(interpolator)
         folder = model_folder(current_home(), entry, model)
         given = entry.packaged | {**chosen} | {name: value for name, value in asked.items() if value is not None}
+        warm_up_size(given)  # rather than after a model was loaded
     # An endpoint would take minutes to say that it does not fit.
     model_id = entry.spec(folder, **factory_options(entry, given)).make().model_id
     with usage():

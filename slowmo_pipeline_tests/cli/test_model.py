@@ -213,9 +213,10 @@ def test_package_writes_what_an_endpoint_takes(models: Path, film: Path, tmp_pat
     } <= set(lines)
 
 
-def test_a_size_that_is_none_is_told(models: Path, film: Path, tmp_path: Path) -> None:
+def test_a_size_that_is_none_is_told_before_a_model_is_loaded(models: Path, tmp_path: Path) -> None:
+    damaged = folder_of(tmp_path / "damaged", MODEL)
     for size in ("1080p", "20000x20000"):
-        done = slowmo_model("package", film, "-o", tmp_path / "model.tar.gz", *LEVELS, "--warm-up", size)
+        done = slowmo_model("package", damaged, "-o", tmp_path / "model.tar.gz", *LEVELS, "--warm-up", size)
         assert done.returncode == 2
         assert f"warm_up = '{size}' must be width x height in pixels, such as 1920x1080" in done.stderr
 

@@ -108,7 +108,7 @@ def parse_properties(lines: Iterable[str]) -> dict[str, str]:
     return {name.removeprefix("option.").strip(): value.strip() for name, _, value in settings}
 
 
-def warm_up_size(properties: Mapping[str, str | int]) -> tuple[int, int]:
+def warm_up_size(properties: Mapping[str, OptionValue]) -> tuple[int, int]:
     """Width and height of the frames to warm up with, in pixels; SettingsError for a value that is none."""
     text = str(properties.get(WARM_UP, _USUAL_SIZE))
     match = _SIZE.fullmatch(text)
