@@ -14,8 +14,7 @@ from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.steps.records import read_source
 from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.video.reader import probe
-from slowmo_pipeline_tests.support.disks import without_ways_round_permissions
-from slowmo_pipeline_tests.support.forked import slowmo
+from slowmo_pipeline_tests.support.forked import Forked, slowmo
 from slowmo_pipeline_tests.support.media import cut_off, grey_frames, write_clip
 from slowmo_pipeline_tests.support.pipeline import LIMITS, TestPipeline, fade_pipeline
 from slowmo_pipeline_tests.support.stored import root_of
@@ -27,9 +26,17 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]
         yield pipeline
 
 
+WITHOUT_PRIVILEGES = """
+from slowmo_pipeline.cli.app import main
+from slowmo_pipeline_tests.support.disks import give_up_ways_round_permissions
+
+give_up_ways_round_permissions()
+main()
+"""
+
+
 def slowmo_without_privileges(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*without_ways_round_permissions(), sys.executable, "-m", "slowmo_pipeline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return Forked(*arguments, program=WITHOUT_PRIVILEGES).end()
 
 
 def test_run_prints_the_result_and_nothing_else(pipeline: TestPipeline, tmp_path: Path) -> None:
