@@ -1,7 +1,7 @@
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import dagster as dg
@@ -258,8 +258,20 @@ def test_the_report_names_what_the_video_was_made_from(pipeline: TestPipeline) -
     video_id = pipeline.drop("report.mp4")
     assert pipeline.run(video_id).success
     page = pipeline.storage.read(VideoKeys(video_id).finals[1]).decode()
-    for fact in ("uploads/report.mp4", "fade-1", "6 in, 24 out", "lossless"):
+    for fact in ("uploads/report.mp4", "fade-1", "6 in, 24 out", "All are the defaults.", "slowmo run report.mp4<"):
         assert fact in page
+
+
+def test_the_report_links_to_the_video_and_tells_what_makes_it_again(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("a <b>.mp4")
+    assert pipeline.run(video_id, slowdown=2, keep_results=False, max_frames=99).success
+    keys = VideoKeys(video_id)
+    page = pipeline.storage.read(keys.finals[1]).decode()
+
+    assert f'<a href="{PurePosixPath(keys.final(".mp4")).name}">' in page
+    assert "slowmo run &#39;a &lt;b&gt;.mp4&#39; --slowdown 2 --no-keep-results --limit max_frames=99<" in page
+    assert "<b>" not in page
+    assert not re.search(r"(src|href)=.(https?:)?//", page), "it asks nobody for anything"
 
 
 def _checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
