@@ -74,12 +74,12 @@ class Appearance:
             yield "The container asks for a crop that does not lie inside of the picture: it is not cropped."
         yield from self._changes.notes()
         if self._headroom.needed != self._kept:
-            yield "What is blacker than black or whiter than white is clipped, since the meaning of the codes changes."
+            yield "What is blacker than black or whiter than white is clipped, since the range changes."
         if self._kept == "colours":
             yield "Colours outside of RGB's are kept: the frames travel in 16 bits."
         yield from self._hdr.notes(tags_of(self._first)["transfer"], self._description)
 
     @property
     def _kept(self) -> Headroom:
-        """The headroom of the frames: codes that change their meaning cannot travel as what they are."""
-        return "none" if self._changes.in_meaning else self._headroom.needed
+        """The headroom of the frames. Codes travel as what they are: they cannot where black has several of them."""
+        return "none" if self._changes.in_range else self._headroom.needed

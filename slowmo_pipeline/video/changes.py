@@ -48,6 +48,11 @@ class Changes:
         """Whether the same numbers mean other colours in some of the pictures seen."""
         return not self._notes.keys().isdisjoint(("matrix", "range"))
 
+    @property
+    def in_range(self) -> bool:
+        """Whether black and white have other codes in some of the pictures seen."""
+        return "range" in self._notes
+
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each kind of change, with the frame at which it is met first."""
         yield from self._notes.values()

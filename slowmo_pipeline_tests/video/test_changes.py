@@ -114,6 +114,36 @@ def test_frames_have_the_depth_of_the_deepest(tmp_path: Path, deep: tuple[bool, 
         assert bar_colours(frame) == pytest.approx(BAR_COLOURS, abs=2)
 
 
+def white(folder: Path, *parts: tuple[str, str]) -> Path:
+    """Pictures of the luma 250 with those matrices and ranges, one behind the other."""
+    joined = folder / "white.ts"
+    with joined.open("wb") as file:
+        for number, (matrix, colour_range) in enumerate(parts):
+            tags = f"setparams=colorspace={matrix}:range={colour_range}"
+            run_ffmpeg(
+                *("-f", "lavfi", "-i", f"color=s=64x48:r=25:d=0.16,format=yuv444p,geq=lum=250:cb=128:cr=128,{tags}"),
+                *("-c:v", "libx264", "-qp", "0", "-bf", "0", "-output_ts_offset", str(number)),
+                str(folder / f"white{number}.ts"),
+            )
+            file.write((folder / f"white{number}.ts").read_bytes())
+    return joined
+
+
+def test_headroom_outlives_a_change_of_matrix(tmp_path: Path) -> None:
+    clip = white(tmp_path, ("bt709", "tv"), ("smpte170m", "tv"))
+    info = probe(clip, limits=LIMITS)
+    assert (info.headroom, info.reading) == ("codes", "headroom codes, each its colours")
+    assert {int(frame.max()) for _, frame in read_frames(clip, info)} == {250}
+
+
+def test_where_the_range_changes_what_is_beyond_is_clipped_and_told(tmp_path: Path) -> None:
+    clip = white(tmp_path, ("bt709", "tv"), ("bt709", "pc"))
+    info = probe(clip, limits=LIMITS)
+    assert info.headroom == "none"
+    assert any("whiter than white is clipped" in note for note in info.notes)
+    assert [int(frame.max()) for _, frame in read_frames(clip, info)] == [255] * 4 + [250] * 4
+
+
 def with_rotation(clip: Path, path: Path) -> Path:
     """A copy whose stream itself asks for a quarter turn, as H.264 says it: at some pictures only."""
     asked = "h264_metadata=rotate=90:display_orientation=insert"
