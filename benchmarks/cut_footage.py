@@ -55,7 +55,7 @@ def palette(rng: Rng) -> Image:
     hues = (hue + rng.normal(0, 14, 6)) % 180
     values = np.sort(rng.uniform(35, 240, 6))
     colours = np.stack((hues, rng.uniform(20, 190, 6), values), axis=-1).astype(np.uint8)
-    return cv2.cvtColor(colours[np.newaxis], cv2.COLOR_HSV2RGB)[0].astype(np.float32)
+    return np.asarray(cv2.cvtColor(colours[np.newaxis], cv2.COLOR_HSV2RGB)[0], np.float32)
 
 
 def clouds(rng: Rng, colours: Image) -> Image:
@@ -67,7 +67,7 @@ def clouds(rng: Rng, colours: Image) -> Image:
     height = (height - height.min()) / (height.max() - height.min()) * (len(colours) - 1.001)
     below = height.astype(np.int32)
     share = (height - below)[..., np.newaxis]
-    return (1 - share) * colours[below] + share * colours[below + 1]
+    return np.asarray((1 - share) * colours[below] + share * colours[below + 1], np.float32)
 
 
 def discs(rng: Rng, colours: Image) -> Image:
@@ -98,8 +98,8 @@ def mosaic(rng: Rng, colours: Image) -> Image:
     distance = (columns[..., np.newaxis] - points[:, 0]) ** 2 + (rows[..., np.newaxis] - points[:, 1]) ** 2
     cells = np.argmin(distance, axis=-1)
     shade = 1 - np.sqrt(np.min(distance, axis=-1)) / 300
-    world = colours[rng.integers(0, 6, len(points))][cells] * shade[..., np.newaxis]
-    return cv2.resize(world.astype(np.float32), WORLD, interpolation=cv2.INTER_LINEAR)
+    world = np.asarray(colours[rng.integers(0, 6, len(points))][cells] * shade[..., np.newaxis], np.float32)
+    return cv2.resize(world, WORLD, interpolation=cv2.INTER_LINEAR)
 
 
 def strokes(rng: Rng, colours: Image) -> Image:
@@ -180,12 +180,12 @@ def world(half: Half, rng: Rng, colours: Image | None = None) -> Image:
 def travel(world: Image, rng: Rng, path: npt.NDArray[np.floating], zoom: npt.NDArray[np.floating]) -> list[Image]:
     """What a camera sees that follows `path`, in pixels of the view, and blurs what moves while its shutter is open."""
     start = np.array(WORLD) / 2 + rng.uniform(-150, 150, 2)
-    frames = []
+    frames: list[Image] = []
     for number in range(len(path)):
         step = path[number] - path[max(number - 1, 0)]
         samples = int(np.clip(np.hypot(*step) / 4, 1, 16))
         seen = [_view(world, start, path[number] + 0.5 * step * s / samples, zoom[number]) for s in range(samples)]
-        frames.append(np.mean(seen, axis=0, dtype=np.float32))
+        frames.append(np.asarray(np.mean(seen, axis=0), np.float32))
     return frames
 
 
