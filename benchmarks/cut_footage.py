@@ -185,7 +185,7 @@ def travel(world: Image, rng: Rng, path: npt.NDArray[np.floating], zoom: npt.NDA
         step = path[number] - path[max(number - 1, 0)]
         samples = int(np.clip(np.hypot(*step) / 4, 1, 16))
         seen = [_view(world, start, path[number] + 0.5 * step * s / samples, zoom[number]) for s in range(samples)]
-        frames.append(np.mean(seen, axis=0, dtype=np.float32))
+        frames.append(np.asarray(np.mean(seen, axis=0), np.float32))
     return frames
 
 

@@ -1,6 +1,6 @@
 """Scenes without a cut that look as if they held one, for `benchmarks.cuts`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -47,8 +47,11 @@ def flash(half: Half, rng: Rng) -> list[Image]:
 
 def lightning(half: Half, rng: Rng) -> list[Image]:
     """Several flashes, some only a frame apart, of a scene that was dim."""
-    frames: list[Image] = [frame * 0.5 for frame in any_shot(half, rng)]
-    return _lit(frames, {int(n): rng.uniform(40, 250) for n in rng.integers(3, LENGTH - 3, 5)}, rng)
+    return _lit(
+        [frame * 0.5 for frame in any_shot(half, rng)],
+        {int(n): rng.uniform(40, 250) for n in rng.integers(3, LENGTH - 3, 5)},
+        rng,
+    )
 
 
 def explosion(half: Half, rng: Rng) -> list[Image]:
@@ -150,7 +153,7 @@ KINDS: tuple[Callable[[Half, Rng], list[Image]], ...] = (
 )
 
 
-def _lit(frames: list[Image], light: dict[int, float], rng: Rng) -> list[Image]:
+def _lit(frames: Sequence[Image], light: dict[int, float], rng: Rng) -> list[Image]:
     """Brighten frames: what is near is lit more."""
     near = cv2.resize(rng.uniform(0.3, 1, (3, 4)).astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     share = near[..., np.newaxis]

@@ -2,8 +2,11 @@
 
 Sequences of shots with known cuts, many of them of 1 to 5 frames, and scenes that look as if they held a cut: see
 `cut_footage` and `cut_lookalikes`. Each is coded as H.264 and decoded three times: as it is, with black bars over a
-quarter of its height, and with a sixth of its light. There are two halves, made of different clips and different kinds
-of scenes. What our scorer holds as constants was chosen on the first half and other footage; the second fixed nothing.
+quarter of its height, and with a sixth of its light.
+
+There are two halves, made of different clips and different kinds of scenes. What our scorer holds as constants was
+chosen on the first half and on footage that is not part of the project. The second half fixed no number; an earlier run
+of it showed that wide pans need a search of their own.
 
 A cut counts as found at its very gap only. The peers run twice: with their own threshold, and with the one that is best
 on our first half; with `min_scene_len=1`, as none would find a short shot otherwise.

@@ -25,24 +25,28 @@ _DOUBTFUL = 0.25
 class CutScorer:
     """Tells how surely a cut lies in each gap between neighbouring frames.
 
-    Memory does not grow with the number of pictures, but for one number a gap.
+    And how much moves in each, from the same small pictures. Memory does not grow with the number of pictures, but for
+    two numbers a gap.
     """
 
     def __init__(self) -> None:
-        from slowmo_pipeline.video.likeness import Likeness, Shrinker
+        from slowmo_pipeline.video.likeness import Likeness, Shrinker, motion
 
+        self._motion = motion
         self._shrinker = Shrinker()
         self._likeness = Likeness()
         self._recent: deque[SmallPicture] = deque(maxlen=2 * _REACH)
         self._count = 0
         self._scores: list[float] = []
         """Those of the last gaps are judged when the pictures after them are known."""
+        self._motions: list[float] = []
 
     def add(self, picture: VideoFrame) -> None:
         """Take the next picture, of any pixel format."""
         small = self._shrinker.shrink(picture)
         if self._recent:
             self._scores.append(self._likeness.difference(self._recent[-1], small))
+            self._motions.append(self._motion(self._recent[-1], small))
         self._recent.append(small)
         self._count += 1
         if self._count > _REACH:
@@ -54,6 +58,10 @@ class CutScorer:
         judged = max(self._count - _REACH, 0)
         ahead = [self._judged(gap) for gap in range(judged, len(self._scores))]
         return [round(score, 2) for score in self._scores[:judged] + ahead]
+
+    def motions(self) -> list[float]:
+        """How much moves in each gap, in levels of 8 bits, rounded to two decimals: what `repeated_frames` takes."""
+        return [round(level, 2) for level in self._motions]
 
     def _judged(self, gap: int) -> float:
         score = self._scores[gap]

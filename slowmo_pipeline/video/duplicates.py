@@ -1,82 +1,54 @@
-"""Finding frames that repeat the one before them: animation on twos, pulldown, what a camera dropped.
+"""Recognising repeated frames: those that show the same as the one before while the footage around them moves."""
 
-    difference to the frame before   9  0  8  1  9  0  8     on twos: every second one is a repeat
-                                     9  8  0  9  8  9        one frame was dropped, and filled
-                                     9  0  0  0  0  0  9     a still: nothing is missing
-                                     2  1  2  1  2  2  1     noise, or a dark scene: nothing to go by
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
-A repeat differs from the frame before by what encoding adds, and much less than its neighbours on both sides do.
-"""
-
-from __future__ import annotations
-
-from itertools import groupby
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
-
-    from slowmo_pipeline.video.likeness import SmallPicture
-
-_MOST_IN_A_ROW = 4
-"""More frames that stay the same are a still."""
-_TILE = 4
-"""Pixels of a small picture: small enough for one hand to fill."""
-_NEAR = _MOST_IN_A_ROW + 1
-"""Frames to either side in which something must move."""
-_MOVES = 6.0
-"""Levels of 255 by which a tile changes where something moves, at least: more than noise and encoding do."""
+_LONGEST_HOLD = 5
+"""Frames. What stays longer is at rest."""
+_LEAST_MOTION = 2.0
+"""Levels of 8 bits. Beside less motion than this nothing is a repeat."""
 _SHARE = 0.25
-"""Of the least that moves nearby: what a repeat may differ by."""
+"""What coding leaves of motion in a repeat is at most this share of the motion beside it."""
+
+_HOLDS_OF_A_PATTERN = 3
 
 
-class RepeatFinder:
-    """Tells which of the pictures are repeats. Memory does not grow with them, but for one number each."""
+def repeated_frames(motions: Sequence[float], cuts: Collection[int] = ()) -> list[int]:
+    """The numbers of the frames that repeat the one before them, ascending.
 
-    def __init__(self) -> None:
-        # Imports NumPy and OpenCV: only where repeats are looked for.
-        from slowmo_pipeline.video.likeness import Shrinker
+    `motions` holds what `CutScorer.motions` tells, one for each gap; `cuts` the gaps that hold a cut, which is no
+    motion. A hold of two to five frames counts when the footage moves on both sides of it. At the ends of a shot one
+    side is enough, if the shot has three such holds elsewhere, and for holds no longer than those.
 
-        self._shrinker = Shrinker()
-        self._before: SmallPicture | None = None
-        self._changes: list[float] = []
-
-    def add(self, picture: VideoFrame) -> None:
-        """Take the next picture, of any pixel format."""
-        small = self._shrinker.shrink(picture)
-        self._changes.append(0.0 if self._before is None else _largest_change(self._before, small))
-        self._before = small
-
-    def repeats(self) -> list[int]:
-        """Numbers of the pictures that show the one before them once more, ascending."""
-        return repeats_in(self._changes)
+        motions     5.1   0.2   4.8   0.3   5.0
+        frames    0     1     2     3     4     5     frame 2 repeats frame 1, frame 4 repeats frame 3
+    """
+    ends = [-1, *sorted(cuts), len(motions)]
+    shots = [(before + 1, after) for before, after in pairwise(ends)]
+    return [first + gap + 1 for first, end in shots for gap in _still_gaps(motions[first:end])]
 
 
-def repeats_in(changes: list[float]) -> list[int]:
-    """The repeats among pictures, by how much each differs from the one before it, in levels of 255."""
-    found = [number for number in range(1, len(changes)) if _is_small(changes, number)]
-    runs = ([number for _, number in run] for _, run in groupby(enumerate(found), key=lambda each: each[1] - each[0]))
-    return [number for run in runs if _are_repeats(changes, run) for number in run]
+def _still_gaps(motions: Sequence[float]) -> list[int]:
+    """The gaps of one shot in which nothing moves though it should."""
+    holds = list(_holds(motions))
+    gaps = {gap for hold in holds for gap in hold}
+    longest = max(map(len, holds)) if len(holds) >= _HOLDS_OF_A_PATTERN else 0
+    for length in range(1, longest + 1):
+        start, end = range(length), range(len(motions) - length, len(motions))
+        for hold, beside in ((start, start.stop), (end, end.start - 1)):
+            if _is_still(motions, hold, motions[beside]):
+                gaps.update(hold)
+    return sorted(gaps)
 
 
-def _largest_change(before: SmallPicture, after: SmallPicture) -> float:
-    """By how many levels of 255 the tile differs that differs most."""
-    import cv2
-
-    height, width = before.luma.shape[:2]
-    difference = cv2.absdiff(before.luma, after.luma)
-    tiles = cv2.resize(difference, (width // _TILE, height // _TILE), interpolation=cv2.INTER_AREA)
-    return float(tiles.max())
-
-
-def _is_small(changes: list[float], number: int) -> bool:
-    sides = changes[max(number - _NEAR, 1) : number], changes[number + 1 : number + 1 + _NEAR]
-    least = min(max(side, default=0.0) for side in sides)
-    return least >= _MOVES and changes[number] <= _SHARE * least
+def _holds(motions: Sequence[float]) -> Iterator[range]:
+    """Yield the gaps of each hold with motion on both sides."""
+    for before in range(len(motions)):
+        for after in range(before + 2, min(before + 1 + _LONGEST_HOLD, len(motions))):
+            hold = range(before + 1, after)
+            if _is_still(motions, hold, min(motions[before], motions[after])):
+                yield hold
 
 
-def _are_repeats(changes: list[float], run: list[int]) -> bool:
-    """Whether a run of small changes stands alone: motion that fades away and comes back is none."""
-    beside = min(changes[run[0] - 1], changes[run[-1] + 1])
-    largest = max(changes[number] for number in run)
-    return len(run) <= _MOST_IN_A_ROW and beside >= _MOVES and largest <= _SHARE * beside
+def _is_still(motions: Sequence[float], hold: range, beside: float) -> bool:
+    return beside >= _LEAST_MOTION and all(motions[gap] <= _SHARE * beside for gap in hold)

@@ -24,6 +24,10 @@ _TILE_FLOOR = 0.2
 _COLOUR_FLOOR, _COLOUR_SHARE = 0.5, 0.25
 """By how much a tile's Y, U and V together may differ: levels of 8 bits, and times the contrast."""
 
+_MOVING_TILES = 4
+"""Of 144: a mouth that speaks."""
+_SLOPE_FLOOR = 0.25
+
 
 @dataclass(frozen=True)
 class SmallPicture:
@@ -31,15 +35,12 @@ class SmallPicture:
 
     colours: Image
     """Y, U and V, smoothed against grain."""
+    luma: Image
+    """Their Y."""
     inside: tuple[int, int, int, int]
     """First row, end, first column and end of what lies between black bars."""
     contrast: float
     """Standard deviation of the luma between the bars."""
-
-    @property
-    def luma(self) -> Image:
-        """Y."""
-        return cv2.extractChannel(self.colours, 0)
 
 
 class Shrinker:
@@ -55,7 +56,8 @@ class Shrinker:
         planes = small.to_ndarray().reshape(3, height, width)
         top, bottom, left, right = inside = _inside(planes[0])
         _, deviation = cv2.meanStdDev(planes[0][top:bottom, left:right])
-        return SmallPicture(cv2.blur(cv2.merge(list(planes)), (3, 3)), inside, deviation.item())
+        colours = cv2.blur(cv2.merge(list(planes)), (3, 3))
+        return SmallPicture(colours, cv2.extractChannel(colours, 0), inside, deviation.item())
 
 
 class Likeness:
@@ -95,6 +97,20 @@ class Likeness:
         height, width = luma.shape
         right, down = self._columns[:height, :width] + motion[..., 0], self._rows[:height, :width] + motion[..., 1]
         return cv2.remap(picture, right, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def motion(before: SmallPicture, after: SmallPicture) -> float:
+    """Tell how strongly the most moving tiles move, in levels of 8 bits.
+
+    It is the part of their difference that a shift explains, so noise and what coding leaves hardly count. A small
+    shift counts by its length and the contrast; a great one by the contrast alone.
+    """
+    luma = after.luma.astype(np.float32)
+    difference = luma - before.luma
+    right, down = cv2.Scharr(luma, cv2.CV_32F, 1, 0, scale=1 / 32), cv2.Scharr(luma, cv2.CV_32F, 0, 1, scale=1 / 32)
+    means = _tiles(cv2.merge([difference * right, difference * down, right * right + down * down]))
+    shift = np.hypot(means[..., 0], means[..., 1]) / np.sqrt(means[..., 2] + _SLOPE_FLOOR)
+    return float(np.partition(shift, -_MOVING_TILES, axis=None)[-_MOVING_TILES:].mean())
 
 
 def _panned(picture: Image, truth: Image) -> Image:

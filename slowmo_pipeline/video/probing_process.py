@@ -13,8 +13,8 @@ from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import SettingsError, UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.video.container import OpenVideo
-from slowmo_pipeline.video.cuts import CutScorer
-from slowmo_pipeline.video.duplicates import RepeatFinder
+from slowmo_pipeline.video.cuts import CUT_THRESHOLD, CutScorer
+from slowmo_pipeline.video.duplicates import repeated_frames
 from slowmo_pipeline.video.examination import Limits, examine, open_within, survey
 from slowmo_pipeline.video.memory import MemoryCeiling
 from slowmo_pipeline.video.part import Asked, Part, seek_frame
@@ -45,13 +45,14 @@ def main() -> None:
         if info is None:
             with open_within(path, limits) as video:
                 part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-                scorer = CutScorer() if told["cuts"] else None
-                finder = RepeatFinder() if told["duplicates"] else None
-                info = examine(part, limits, _Looks(scorer, finder))
-                if scorer:
-                    info["cut_scores"] = [round(100 * score) for score in scorer.scores()]
-                if finder:
-                    info["duplicates"] = finder.repeats()
+                scorer = CutScorer() if told["cuts"] or told["duplicates"] else None
+                info = examine(part, limits, _Looks(scorer))
+                scores = scorer.scores() if scorer else []
+                if told["cuts"]:
+                    info["cut_scores"] = [round(100 * score) for score in scores]
+                if scorer and told["duplicates"]:
+                    cuts = [gap for gap, score in enumerate(scores) if score >= CUT_THRESHOLD]
+                    info["duplicates"] = repeated_frames(scorer.motions(), cuts)
         found: dict[str, object] = {"info": info}
     except (SettingsError, UnreadableVideoError, VideoTooLargeError) as error:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
@@ -76,10 +77,10 @@ def _end_with_parent() -> None:
 class _Looks:
     """What is done with each picture: it is counted, and held against the one before it."""
 
-    def __init__(self, *compared: CutScorer | RepeatFinder | None) -> None:
-        self._compared = [each for each in compared if each is not None]
+    def __init__(self, scorer: CutScorer | None) -> None:
+        self._scorer = scorer
 
     def __call__(self, number: int, picture: VideoFrame) -> None:
-        for each in self._compared:
-            each.add(picture)
+        if self._scorer:
+            self._scorer.add(picture)
         os.write(1, b"%d\n" % (number + 1))
