@@ -57,8 +57,8 @@ def probe_apart(
         pass
     wanted = {"limits": asdict(limits), "part": part.texts, "decode": decode, "cuts": cuts, "duplicates": duplicates}
     command = running("slowmo_pipeline.video.probing_process", str(path.absolute()), json.dumps(wanted))
-    # One arena: by itself malloc reserves address space for each thread, which would count as taken.
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+    # One arena, one thread: each reserves address space for itself, which would count as taken.
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
     # A session of its own: Ctrl-C ends this process, which ends that one.
     with (
         tempfile.TemporaryFile() as words,

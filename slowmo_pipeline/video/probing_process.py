@@ -35,6 +35,8 @@ def main() -> None:
     path, told = Path(sys.argv[1]), json.loads(sys.argv[2])
     limits, asked = Limits(**told["limits"]), Asked.parse(*told["part"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Before the ceiling: its libraries reserve address space that is no upload's.
+    scorer = CutScorer() if told["cuts"] or told["duplicates"] else None
     ceiling = MemoryCeiling(_INDEX_BYTES)
     try:
         with open_within(path, limits) as video:
@@ -45,7 +47,6 @@ def main() -> None:
         if info is None:
             with open_within(path, limits) as video:
                 part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-                scorer = CutScorer() if told["cuts"] or told["duplicates"] else None
                 info = examine(part, limits, _Looks(scorer))
                 scores = scorer.scores() if scorer else []
                 if told["cuts"]:
