@@ -4,6 +4,7 @@ Names that lead elsewhere and links are refused, and so is what is larger than a
 program, which TensorFlow runs.
 """
 
+import errno
 import gzip
 import os
 import stat
@@ -157,7 +158,10 @@ def _errors_as_model_error(what: object) -> Iterator[None]:
         yield
     except SlowmoError:
         raise
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        # zipfile seeks to wherever a directory says, before the begin of the file too; all else is the disk's.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL and not isinstance(error, gzip.BadGzipFile):
+            raise
         raise ModelError(f"{what} is damaged: {error}. Fetch it again.") from error
 
 

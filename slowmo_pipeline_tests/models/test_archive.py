@@ -218,6 +218,14 @@ def test_no_changed_byte_changes_a_file(
     assert found == SMALL or data.startswith(b"PK")
 
 
+def test_a_directory_that_is_said_to_lie_elsewhere_is_damage(tmp_path: Path) -> None:
+    """Where the directory lies, the end of the file says: 16 bytes into its last 22."""
+    data = bytearray(zip_of(SMALL))
+    data[-22 + 17] ^= 1
+
+    assert "is damaged" in refusal(bytes(data), tmp_path)
+
+
 @pytest.mark.parametrize("data", [zip_of(SMALL), tar_of(SMALL)], ids=["zip", "tar.gz"])
 def test_an_archive_cut_short_is_refused(data: bytes, tmp_path: Path) -> None:
     for kept in range(len(data)):
