@@ -22,7 +22,6 @@ _WITHOUT_TIMES = ("h264", "hevc")
 # AVI has decoding times only; libavformat's guess at presentation times goes wrong with H.264's reordering.
 _WITH_DECODING_TIMES = ("avi",)
 
-
 # There every recording starts its clock anew, so that joined ones jump; elsewhere a long gap is a long still.
 _WITH_JUMPING_CLOCKS = ("mpegts", "mpeg")
 _JUMP_SECONDS = 10

@@ -20,7 +20,7 @@ from slowmo_pipeline.video.container import OpenVideo, open_video
 from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
 from slowmo_pipeline.video.description import heard
 from slowmo_pipeline.video.metadata import Metadata
-from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told
+from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told, part_record
 from slowmo_pipeline.video.sound_streams import sound_notes
 from slowmo_pipeline.video.starts import NoStartError
 from slowmo_pipeline.video.ticks import runs_of_steps
@@ -110,16 +110,14 @@ def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> 
     if len(ticks) < 2:
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
-    begin, end = asked.texts
     appearance, metadata = Appearance(video, found.picture), Metadata(video, ticks[0] * time_base(video))
     appearance.see(0, found.picture)
-    where = {"first_frame": first_frame, "clip_tick": clip_tick, "usual_gap": usual_gap, "start": []}
     return {
         **_description(video, appearance, metadata),
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration or None,
-        "part": None if asked == WHOLE else {"begin": begin, "end": end, **where},
+        "part": part_record(asked, first_frame=first_frame, clip_tick=clip_tick, usual_gap=usual_gap),
         "notes": list(_notes(video, appearance, metadata)),
         "losses": [],
     }

@@ -10,7 +10,7 @@ clip's begin. The frames are the same.
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -88,7 +88,7 @@ class Part:
     """Number in the clip of the first picture."""
     clip_tick: int = 0
     """The tick of the clip's first frame."""
-    _gaps: list[int] = field(default_factory=list)
+    _ticks: list[int] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[TimedPicture]:
         """Yield the pictures. Raises SettingsError where the clip ends before the part begins."""
@@ -111,17 +111,13 @@ class Part:
 
     def record(self) -> dict[str, object] | None:
         """What is known of it then, as the JSON of a `ClipPart`."""
-        if self.asked == WHOLE:
-            return None
-        begin, end = self.asked.texts
-        return {
-            "begin": begin,
-            "end": end,
-            "first_frame": self.first_frame,
-            "clip_tick": self.clip_tick,
-            "usual_gap": self.sought.usual_gap if self.sought else _median(self._gaps),
-            "start": list(self.sought.start) if self.sought else [],
-        }
+        return part_record(
+            self.asked,
+            first_frame=self.first_frame,
+            clip_tick=self.clip_tick,
+            usual_gap=self.sought.usual_gap if self.sought else _usual_gap(self._ticks),
+            start=self.sought.start if self.sought else (),
+        )
 
     def _numbered(self) -> Iterator[tuple[int, TimedPicture]]:
         if self.sought is not None:
@@ -129,13 +125,9 @@ class Part:
             found_there = sought_pictures(self.video, self.losses, self.sought.start, self.sought.tick)
             yield from enumerate(found_there, self.sought.number)
             return
-        before = 0
         for number, found in enumerate(timed_pictures(self.video, self.losses)):
-            if number == 0:
-                self.clip_tick = found.tick
-            else:
-                self._gaps.append(found.tick - before)
-            before = found.tick
+            self._ticks.append(found.tick)
+            self.clip_tick = self._ticks[0]
             yield number, found
 
     def _distance(self, number: int, tick: int, moment: Moment) -> Fraction:
@@ -153,6 +145,23 @@ class Part:
                 f"from = {told} lies behind the end of {self.video.name}: its last frame is frame {self.first_frame}, "
                 f"and ends at {float(end):.6g} s."
             )
+
+
+def part_record(
+    asked: Asked, *, first_frame: int, clip_tick: int, usual_gap: int, start: Sequence[int] = ()
+) -> dict[str, object] | None:
+    """The JSON of a `ClipPart`; None for all of a clip."""
+    if asked == WHOLE:
+        return None
+    begin, end = asked.texts
+    return {
+        "begin": begin,
+        "end": end,
+        "first_frame": first_frame,
+        "clip_tick": clip_tick,
+        "usual_gap": usual_gap,
+        "start": list(start),
+    }
 
 
 def sought_pictures(video: OpenVideo, losses: Losses, start: Start, tick: int) -> Iterator[TimedPicture]:
@@ -191,9 +200,7 @@ def frames_told(video: OpenVideo, asked: Asked, first: TimedPicture) -> Told:
     begin = 0 if asked.begin is None else _frame_at(ticks, asked.begin, base)
     end = len(ticks) if asked.end is None else _first_from(ticks, asked.end, base) + 1
     last_duration = shown[-1][1] if end >= len(ticks) else ticks[end] - ticks[end - 1]
-    return Told(
-        ticks[begin:end], last_duration, begin, ticks[0], _median([after - before for before, after in pairwise(ticks)])
-    )
+    return Told(ticks[begin:end], last_duration, begin, ticks[0], _usual_gap(ticks))
 
 
 def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | None:
@@ -214,9 +221,7 @@ def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | No
             return None
     if found is None or found.tick != ticks[number]:
         return None
-    return SoughtFrame(
-        start, number, ticks[number], ticks[0], _median([after - before for before, after in pairwise(ticks)])
-    )
+    return SoughtFrame(start, number, ticks[number], ticks[0], _usual_gap(ticks))
 
 
 def _shown(video: OpenVideo, first: TimedPicture | None) -> list[tuple[int, int]]:
@@ -257,5 +262,6 @@ def _first_from(ticks: list[int], moment: Moment, time_base: Fraction) -> int:
     return min(number, len(ticks) - 1)
 
 
-def _median(gaps: list[int]) -> int:
-    return sorted(gaps)[len(gaps) // 2] if gaps else 1
+def _usual_gap(ticks: list[int]) -> int:
+    gaps = sorted(after - before for before, after in pairwise(ticks))
+    return gaps[len(gaps) // 2] if gaps else 1

@@ -38,22 +38,27 @@ def main() -> None:
     # Before the ceiling: its libraries reserve address space that is no upload's.
     scorer = CutScorer() if told["cuts"] or told["duplicates"] else None
     ceiling = MemoryCeiling(_INDEX_BYTES)
+
+    def decoded(video: OpenVideo) -> dict[str, object]:
+        part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
+        info = examine(part, limits, _Looks(scorer))
+        scores = scorer.scores() if scorer else []
+        if told["cuts"]:
+            info["cut_scores"] = [round(100 * score) for score in scores]
+        if scorer and told["duplicates"]:
+            cuts = [gap for gap, score in enumerate(scores) if score >= CUT_THRESHOLD]
+            info["duplicates"] = repeated_frames(scorer.motions(), cuts)
+        return info
+
     try:
         with open_within(path, limits) as video:
             ceiling.hold()
             pixels = video.stream.width * video.stream.height
             ceiling.lift(_BYTES_PER_PIXEL * pixels + _BYTES_PER_FRAME * limits.max_frames)
-            info = None if told["decode"] else _survey(video, path, asked, limits)
-        if info is None:
+            info = decoded(video) if told["decode"] else _survey(video, path, asked, limits)
+        if info is None:  # the packets that told too little are read
             with open_within(path, limits) as video:
-                part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-                info = examine(part, limits, _Looks(scorer))
-                scores = scorer.scores() if scorer else []
-                if told["cuts"]:
-                    info["cut_scores"] = [round(100 * score) for score in scores]
-                if scorer and told["duplicates"]:
-                    cuts = [gap for gap, score in enumerate(scores) if score >= CUT_THRESHOLD]
-                    info["duplicates"] = repeated_frames(scorer.motions(), cuts)
+                info = decoded(video)
         found: dict[str, object] = {"info": info}
     except (SettingsError, UnreadableVideoError, VideoTooLargeError) as error:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
