@@ -26,7 +26,7 @@ from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.measured_speed import made_on
-from slowmo_pipeline.steps.planning import CUT, JUMP
+from slowmo_pipeline.steps.planning import CUT, JUMP, replaced_duplicates
 from slowmo_pipeline.steps.strip import kinds_of
 from slowmo_pipeline.storage.base import Storage
 
@@ -120,7 +120,7 @@ def frame_chunks(
             "cuts": reasons[CUT],
             "stills": reasons[STILL],
             "jumps": reasons[JUMP],
-            "duplicates_replaced": done.active.info.frame_count - len(set(timeline.track.frames)),
+            "duplicates_replaced": replaced_duplicates(done.active.info, timeline),
             "slowdown": _spelled(timeline.slowdown),
             "frame_rate": str(timeline.frame_rate),
             "source_rate": str(timeline.track.times.rate),

@@ -45,9 +45,14 @@ class Track:
         return self.times.rounding * self.times.time_base
 
     @property
+    def shows_all(self) -> bool:
+        """Whether every frame has one anchor."""
+        return isinstance(self.frames, range)
+
+    @property
     def is_plain(self) -> bool:
         """Whether every frame has one anchor, and every interval is interpolated."""
-        return isinstance(self.frames, range) and not self.repeats
+        return self.shows_all and not self.repeats
 
     def time(self, anchor: int) -> Fraction:
         """Presentation time of an anchor, in seconds after the first."""

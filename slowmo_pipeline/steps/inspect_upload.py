@@ -97,12 +97,8 @@ def _found(
     version = joint_version(entry, sidecar)
     settings = _resolve(storage, chosen, before, sidecar)
     known = _stored_info(storage, video_id)
-    if (
-        known
-        and before
-        and known.format < INFO_FORMAT
-        and _formats(storage, video_id, before, before.sha256, settings) == FORMATS
-    ):
+    formats_before = _formats_before(storage, video_id, before, settings)
+    if known and known.format < INFO_FORMAT and formats_before == FORMATS:
         known = None  # what the plan is to be made from was not looked for then
     looked_alike = before is not None and _looked_for(before.settings) == _looked_for(settings)
     if before and before.version == version and known and looked_alike:
@@ -123,7 +119,7 @@ def _found(
         sidecar_version=sidecar.version if sidecar else None,
         sha256=sha256,
         settings=settings,
-        formats=_formats(storage, video_id, before, sha256, settings),
+        formats=formats_before if before and before.sha256 == sha256 else FORMATS,
         reading=info.reading,
     )
     is_as_before = before is not None and (before.version, before.settings) == (version, settings) and info == known
@@ -213,13 +209,11 @@ def _looked_for(settings: SlowMotionSettings) -> tuple[object, ...]:
     return limits_of(settings), settings.from_, settings.to, settings.cuts == "off", settings.duplicates
 
 
-def _formats(
-    storage: Storage, video_id: str, before: Source | None, sha256: str, settings: SlowMotionSettings
+def _formats_before(
+    storage: Storage, video_id: str, before: Source | None, settings: SlowMotionSettings
 ) -> Literal[1, 2]:
-    """The first formats for what was planned by them and is wanted as it was."""
-    if before is None or before.formats == FORMATS or before.sha256 != sha256:
-        return FORMATS
-    if before.settings.plan_settings != settings.plan_settings:
+    """Those of the content that was there before: the first ones where it was planned so, and is wanted as it was."""
+    if before is None or before.formats == FORMATS or before.settings.plan_settings != settings.plan_settings:
         return FORMATS
     planned = read_if_whole(storage, Plan, VideoKeys(video_id).plan(before.plan).plan, torn="It is made anew.")
     return FORMATS if planned is None else before.formats

@@ -16,7 +16,7 @@ from slowmo_pipeline.planning.warp import Segment
 from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.cut import stored_bytes
 from slowmo_pipeline.steps.measured_speed import speed_now
-from slowmo_pipeline.steps.planning import CUT, JUMP, plan_of
+from slowmo_pipeline.steps.planning import CUT, JUMP, plan_of, replaced_duplicates
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.info import VideoInfo
 
@@ -32,11 +32,6 @@ class Outline:
     instance_type: str | None
     """Of SageMaker; None: a machine that costs nothing more."""
 
-    @property
-    def replaced(self) -> int:
-        """Duplicates that give way to motion."""
-        return self.info.frame_count - len(set(self.plan.timeline.track.frames))
-
     def lines(self) -> Iterator[tuple[str, str]]:
         """Names and facts, for people."""
         timeline, track = self.plan.timeline, self.plan.timeline.track
@@ -48,8 +43,8 @@ class Outline:
         yield "cuts", f"{reasons[CUT]} held" if self.info.cut_scores else "not looked for"
         if reasons[STILL] or reasons[JUMP]:
             yield "holds", f"stills: {reasons[STILL]}, jumps of the time stamps: {reasons[JUMP]}"
-        if self.replaced:
-            yield "duplicates", f"{self.replaced} replaced"
+        if replaced := replaced_duplicates(self.info, timeline):
+            yield "duplicates", f"{replaced} replaced"
         if len(warp.segments) > 1:
             begin = (self.info.ticks[0] - self.info.clip_tick) * self.info.time_base
             yield "speeds", ", ".join(_speed_text(segment, begin) for segment in warp.segments)

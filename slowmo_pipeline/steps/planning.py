@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 from slowmo_pipeline.chunks.documents import MAX_NUMBER, fits_on_the_wire
 from slowmo_pipeline.errors import SettingsError, VideoTooLargeError
@@ -55,9 +56,36 @@ def timeline_of(info: VideoInfo, settings: SlowMotionSettings) -> TimeLine:
     warp = _warp(_Clock(info, times), track, settings)
     timeline = TimeLine(track, warp, settings.frame_rate or times.rate, settings.originals == "keep")
     _check_size(timeline, info, settings)
-    if not (track.is_plain and warp.is_even and warp.source_begin == 0):
+    # Repeated intervals want nothing, so that they change no time.
+    if not (track.shows_all and warp.is_even and warp.source_begin == 0):
         _check_digits(timeline)
     return timeline
+
+
+def replaced_duplicates(info: VideoInfo, timeline: TimeLine) -> int:
+    """How many frames give way to motion."""
+    return info.frame_count - len(set(timeline.track.frames))
+
+
+class HeldInterval(NamedTuple):
+    """Where a frame is repeated up to the next one."""
+
+    anchor: int
+    reason: str
+    frame: int
+    outputs: range
+    """At least one."""
+    score: float | None
+    """Of a scene cut, 0 to 100."""
+
+
+def held_intervals(info: VideoInfo, timeline: TimeLine) -> Iterator[HeldInterval]:
+    """The repeated intervals of which the result shows something, in order."""
+    for anchor, reason in timeline.track.repeats.items():
+        frame, outputs = timeline.track.frames[anchor], timeline.outputs_of(anchor)
+        if outputs:
+            scored = reason == CUT and frame < len(info.cut_scores)
+            yield HeldInterval(anchor, reason, frame, outputs, info.cut_scores[frame] if scored else None)
 
 
 def _broken(info: VideoInfo, settings: SlowMotionSettings) -> Iterator[tuple[int, str]]:

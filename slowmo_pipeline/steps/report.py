@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -13,7 +14,7 @@ from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_
 from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
-from slowmo_pipeline.steps.planning import CUT
+from slowmo_pipeline.steps.planning import held_intervals
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.strip import plan_strip, strip_caption
 from slowmo_pipeline.storage.base import Storage
@@ -44,7 +45,7 @@ def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance
         caption=CAPTION,
         strip=Markup(plan_strip(active.plan.timeline, active.info)),
         strip_caption=strip_caption(active.plan.timeline),
-        held=list(_held(active))[:_MOST_ROWS],
+        held=list(islice(_held(active), _MOST_ROWS)),
         facts=list(_facts(active, final, instance_type)),
         settings=list(_changed(active.source.settings)),
         command=_command(active),
@@ -90,13 +91,11 @@ def _facts(active: ActivePlan, final: Final, instance_type: str | None) -> Itera
 
 def _held(active: ActivePlan) -> Iterator[tuple[str, int, str, str, str]]:
     """Where the plan repeats a frame instead of interpolating, as rows."""
-    timeline, scores = active.plan.timeline, active.info.cut_scores
-    for anchor, reason in timeline.track.repeats.items():
-        frame, outputs = timeline.track.frames[anchor], timeline.outputs_of(anchor)
-        if outputs:
-            score = f"{scores[frame]:g}" if reason == CUT and frame < len(scores) else ""
-            place = float(outputs.start / timeline.frame_rate)
-            yield reason, frame, f"{float(timeline.track.time(anchor)):.3f} s", f"{place:.3f} s", score
+    timeline = active.plan.timeline
+    for anchor, reason, frame, outputs, score in held_intervals(active.info, timeline):
+        place = float(outputs.start / timeline.frame_rate)
+        told = "" if score is None else f"{score:g}"
+        yield reason, frame, f"{float(timeline.track.time(anchor)):.3f} s", f"{place:.3f} s", told
 
 
 def _changed(settings: SlowMotionSettings) -> Iterator[tuple[str, object]]:

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from slowmo_pipeline.planning.timeline import TimeLine
 from slowmo_pipeline.planning.track import STILL
-from slowmo_pipeline.steps.planning import CUT
+from slowmo_pipeline.steps.planning import CUT, held_intervals
 from slowmo_pipeline.video.info import VideoInfo
 
 KINDS = ("original", "new", "repeated")
@@ -112,18 +112,15 @@ def _bar(kind: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def _marks(timeline: TimeLine, info: VideoInfo, top: int) -> Iterator[str]:
-    places = list(timeline.track.repeats.items())
-    for anchor, reason in places[:: max(len(places) // _MARKS, 1)]:
-        outputs = timeline.outputs_of(anchor)
+    held = list(held_intervals(info, timeline))
+    for each in held[:: max(len(held) // _MARKS, 1)]:
         # A cut is where the next shot begins, a still lasts from its frame on.
-        output = outputs.start if reason == STILL else outputs.stop
-        if not outputs or not 0 < output < timeline.output_count:
+        output = each.outputs.start if each.reason == STILL else each.outputs.stop
+        if not 0 < output < timeline.output_count:
             continue
-        frame = timeline.track.frames[anchor]
-        scored = reason == CUT and frame < len(info.cut_scores)
-        told = f"{reason} after frame {frame}" + (f", score {info.cut_scores[frame]:g}" if scored else "")
+        told = f"{each.reason} after frame {each.frame}" + ("" if each.score is None else f", score {each.score:g}")
         x = _WIDTH * output / timeline.output_count
-        kind = "cut" if reason == CUT else "hold"
+        kind = "cut" if each.reason == CUT else "hold"
         yield (
             f'<line class="{kind}" x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + _BAR_HEIGHT}" stroke-width="2">'
             f"<title>{escape(told)}</title></line>"
