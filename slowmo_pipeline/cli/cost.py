@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli.options import GivenLimits, with_settings
+from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
+from slowmo_pipeline.cli.plan import look_at
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, usage
-from slowmo_pipeline.settings import FIELDS, PACE, parse_limits, parse_settings
+from slowmo_pipeline.settings import PACE, parse_limits, parse_settings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.endpoint.prices import Estimate
@@ -23,7 +24,7 @@ _INTERPOLATOR = _DEPLOYED["interpolator"].default
 _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hours", "USD")
 
 
-@with_settings({name: FIELDS[name] for name in PACE}, panel="Settings of the videos")
+@with_video_settings(*PACE)
 def cost(
     clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
     *,
@@ -111,16 +112,9 @@ def _estimate(
     clip: Path, common: Mapping[str, object], options: Mapping[str, object], speed: float, usd_per_hour: Decimal
 ) -> "Estimate":
     from slowmo_pipeline.endpoint.prices import estimate
-    from slowmo_pipeline.machine.console import shown_progress
-    from slowmo_pipeline.steps.inspect_upload import probe_with
     from slowmo_pipeline.steps.planning import plan_of
-    from slowmo_pipeline.steps.upload import settings_of
-    from slowmo_pipeline.storage.disk_errors import file_size
 
-    settings = settings_of(clip, defaults=common, options=options)
-    file_size(clip)
-    with shown_progress(clip.name) as progress:
-        info = probe_with(clip, settings, progress)
+    settings, info = look_at(clip, common, options, decode=True)
     return estimate(
         new_frames=plan_of(info, settings).new_frame_count,
         width=info.width,

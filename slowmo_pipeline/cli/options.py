@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from slowmo_pipeline.settings import LIMITS, meaning, plain_type
+from slowmo_pipeline.settings import FIELDS, LIMITS, meaning, plain_type
 
 GivenLimits = Annotated[
     list[str],
@@ -47,6 +47,12 @@ def with_settings(
         return called
 
     return with_them
+
+
+def with_video_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options for these settings of videos; without names for all but the limits (see GivenLimits)."""
+    chosen = names or [name for name in FIELDS if name not in LIMITS]
+    return with_settings({name: FIELDS[name] for name in chosen}, panel="Settings of the videos")
 
 
 def _parameter(name: str, field: FieldInfo, panel: str | None) -> inspect.Parameter:

@@ -10,11 +10,11 @@ import typer
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
-from slowmo_pipeline.cli.options import GivenLimits, with_settings
+from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
 from slowmo_pipeline.cli.plan import print_plans
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
-from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings, parse_limits, parse_settings
+from slowmo_pipeline.settings import SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.machine.console import Failures
@@ -29,10 +29,7 @@ Clips = Annotated[list[Path], _CLIPS]
 
 
 @with_interpolator_options
-@with_settings(
-    {name: field for name, field in FIELDS.items() if name not in LIMITS},
-    panel="Settings of the videos",
-)
+@with_video_settings()
 def run(
     clips: Annotated[list[Path] | None, _CLIPS] = None,
     *,

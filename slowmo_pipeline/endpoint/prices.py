@@ -95,6 +95,17 @@ def cost_of(seconds: float, usd_per_hour: Decimal) -> Decimal:
     return Decimal(seconds) * usd_per_hour / _SECONDS_PER_HOUR
 
 
+def priced(work: str, seconds: float, instance_type: str | None) -> str:
+    """What `work` says, with the list price of its seconds where it is known; no price without an instance type."""
+    if instance_type is None:
+        return work
+    usd_per_hour = price_per_hour(instance_type)
+    if usd_per_hour is None:
+        return f"{work} on {instance_type}"
+    price = f"{usd_per_hour} USD an hour in {packaged_prices().origin}"
+    return f"{work} on {instance_type}, about {cost_of(seconds, usd_per_hour):.4f} USD ({price})"
+
+
 def idle_seconds(instances: int, *, scale_in_cooldown: int) -> tuple[int, int]:
     """Seconds for which so many instances are paid after the last chunk, added up: at best, and at worst.
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from rich.filesize import decimal
 
-from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_hour
+from slowmo_pipeline.endpoint.prices import priced
 from slowmo_pipeline.endpoint.record import served_now
 from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.planning.track import STILL
@@ -57,16 +57,7 @@ class Outline:
             return "nothing to do"
         if self.seconds is None:
             return "its speed is not known until it has finished a video"
-        told = f"about {timedelta(seconds=round(self.seconds))} of work"
-        if self.instance_type is None:
-            return told
-        price = price_per_hour(self.instance_type)
-        if price is None:
-            return f"{told} on {self.instance_type}"
-        return (
-            f"{told} on {self.instance_type}, about {cost_of(self.seconds, price):.2f} USD at {price} USD an hour "
-            f"({packaged_prices().origin})"
-        )
+        return priced(f"about {timedelta(seconds=round(self.seconds))} of work", self.seconds, self.instance_type)
 
 
 def outline(storage: Storage, info: VideoInfo, settings: SlowMotionSettings) -> Outline:

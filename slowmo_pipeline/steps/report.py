@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from slowmo_pipeline.endpoint.prices import cost_of, packaged_prices, price_per_hour
+from slowmo_pipeline.endpoint.prices import priced
 from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings
 from slowmo_pipeline.steps.assemble import CAPTION
 from slowmo_pipeline.steps.cut import chunk_table
@@ -82,7 +82,8 @@ def _facts(active: ActivePlan, final: Final, instance_type: str | None) -> Itera
     yield "frames", f"{info.frame_count} in, {timeline.output_count} out, {active.plan.new_frame_count} of them new"
     yield "duration", f"{float(warp.source_end - warp.source_begin):.3f} s in, {float(timeline.duration):.3f} s out"
     yield "frame rate", f"{timeline.frame_rate} frames/s"
-    yield "endpoint", _work(sum(final.chunk_seconds), instance_type)
+    seconds = sum(final.chunk_seconds)
+    yield "endpoint", priced(f"{seconds:.1f} s", seconds, instance_type)
     yield "model", active.versions.model_id
     yield "plan", active.versions.plan
     yield "upload", active.source.upload
@@ -115,15 +116,3 @@ def _command(active: ActivePlan) -> str:
         else:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
-
-
-def _work(seconds: float, instance_type: str | None) -> str:
-    """What the endpoint did, and the list price of that where it is known."""
-    told = f"{seconds:.1f} s"
-    if instance_type is None:
-        return told
-    usd_per_hour = price_per_hour(instance_type)
-    if usd_per_hour is None:
-        return f"{told} on {instance_type}"
-    price = f"{usd_per_hour} USD an hour in {packaged_prices().origin}"
-    return f"{told} on {instance_type}, about {cost_of(seconds, usd_per_hour):.4f} USD ({price})"

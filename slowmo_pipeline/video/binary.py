@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 import ffmpeg
@@ -48,6 +49,11 @@ def encoders() -> set[str]:
         raise EncodeError(f"{ffmpeg_binary()} does not run: {error}. Let FFMPEG_BINARY name another.") from error
     # " V....D libx264              libx264 H.264 / …", below a line of dashes
     return {line.split()[1] for line in told.stdout.partition("------")[2].splitlines() if line.strip()}
+
+
+def generous_timeout(duration: Fraction) -> float:
+    """Seconds that even a slow machine does not need for sound and text: it makes them faster than they play."""
+    return float(120 + duration)
 
 
 def run_graph(graph: Any, *, purpose: str, stdin: Iterable[Any] = (), timeout: float | None = None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import ffmpeg
 
 from slowmo_pipeline.errors import EncodeError, EncoderKilledError
-from slowmo_pipeline.video.binary import run_graph
+from slowmo_pipeline.video.binary import generous_timeout, run_graph
 from slowmo_pipeline.video.info import Chapter, SubtitleTrack, VideoInfo
 from slowmo_pipeline.video.subtitles import read_subtitles, retimed
 from slowmo_pipeline.video.writer import CODECS, file_options
@@ -37,7 +37,6 @@ _TAGS: Mapping[str, frozenset[str]] = {
 
 _SUBTITLES = {".mp4": "mov_text", ".mov": "mov_text", ".mkv": "subrip"}
 
-_TIMEOUT_SECONDS = 120
 _TICKS = 10**6
 
 _Span = tuple[int, int, str]
@@ -103,7 +102,7 @@ def label(
         **{**file_options(info, kind), **options, "map_metadata": "1", "map_chapters": "1"},
     )
     try:
-        run_graph(graph, purpose=f"Labelling {path.name}", timeout=float(_TIMEOUT_SECONDS + times.duration))
+        run_graph(graph, purpose=f"Labelling {path.name}", timeout=generous_timeout(times.duration))
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -11,7 +11,7 @@ import ffmpeg
 import numpy as np
 
 from slowmo_pipeline.errors import EncodeError, EncoderKilledError, UnreadableVideoError, VideoTooLargeError
-from slowmo_pipeline.video.binary import run_graph
+from slowmo_pipeline.video.binary import generous_timeout, run_graph
 from slowmo_pipeline.video.container import input_url
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.sample_warp import SampleWarp, WarpSegment
@@ -78,7 +78,7 @@ def _write(
     )
     samples = (np.ascontiguousarray(block.T, "<f4") for block in sound if block.size)
     try:
-        run_graph(graph, purpose=f"Making the sound of {path.name}", stdin=samples, timeout=_timeout(duration))
+        run_graph(graph, purpose=f"Making the sound of {path.name}", stdin=samples, timeout=generous_timeout(duration))
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, EncodeError) and not isinstance(error, EncoderKilledError):
@@ -98,8 +98,3 @@ def _first_words(said: str) -> str:
     """A sentence of an error that quotes many lines of ffmpeg's: the first tells why, the others what that led to."""
     line = said.partition("\n")[0]
     return re.sub(r"\[[^]]* @ 0x[0-9a-f]+\] ", "", line)
-
-
-def _timeout(duration: Fraction) -> float:
-    """Seconds that even a slow machine does not need: it makes sound many times faster than it plays."""
-    return float(120 + duration)

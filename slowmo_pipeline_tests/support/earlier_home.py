@@ -36,13 +36,18 @@ class EarlierHome:
     WAITING = "waiting-940b1509"
 
 
-def earlier_home(folder: Path) -> EarlierHome:
-    """Unpack it into a folder, as if it had been made there."""
-    with tarfile.open(DATA / "home-0.1.0.tar.xz") as packed:
+def unpack_with_times(archive: str, folder: Path, times: Path) -> None:
+    """Unpack what an earlier version left; `times` among it tells those of the files beside it."""
+    with tarfile.open(DATA / archive) as packed:
         packed.extractall(folder, filter="data")
     # An upload's version is its time to the nanosecond, which no tar keeps.
-    for name, nanoseconds in json.loads((folder / "mtimes.json").read_text()).items():
-        os.utime(folder / name, ns=(nanoseconds, nanoseconds))
+    for name, nanoseconds in json.loads(times.read_text()).items():
+        os.utime(times.parent / name, ns=(nanoseconds, nanoseconds))
+
+
+def earlier_home(folder: Path) -> EarlierHome:
+    """Unpack it into a folder, as if it had been made there."""
+    unpack_with_times("home-0.1.0.tar.xz", folder, folder / "mtimes.json")
     home = Home(folder / "home")
     # Receipts and requests hold addresses of where it was made, and so does what the endpoint told of itself.
     told = json.loads((home.endpoint / "endpoint.json").read_text())["storage"]

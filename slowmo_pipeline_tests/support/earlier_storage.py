@@ -7,12 +7,9 @@
 Chunks hold two gaps each. Made once, by that version and `Fade`: nothing here makes it anew.
 """
 
-import json
-import os
-import tarfile
 from pathlib import Path
 
-from slowmo_pipeline_tests.support.places import DATA
+from slowmo_pipeline_tests.support.earlier_home import unpack_with_times
 
 CONSTANT = "constant-76a7bded92d6e186"
 VARIABLE = "variable-f09afe93c91e4ee8"
@@ -21,8 +18,4 @@ UNDER_WAY = "under-way-0658a0f8c81cbbdf"
 
 def unpack_earlier_storage(home: Path) -> None:
     """Put it into a home that has none."""
-    with tarfile.open(DATA / "storage-format-1.tar.xz") as packed:
-        packed.extractall(home, filter="data")
-    # An upload's version is its time to the nanosecond, which no tar keeps.
-    for name, nanoseconds in json.loads((home / "storage" / "mtimes.json").read_text()).items():
-        os.utime(home / "storage" / name, ns=(nanoseconds, nanoseconds))
+    unpack_with_times("storage-format-1.tar.xz", home, home / "storage" / "mtimes.json")
