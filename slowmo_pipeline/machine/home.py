@@ -1,6 +1,7 @@
 """SLOWMO_HOME: made once, locked where only one may work, and cleared of runs whose process is gone.
 
 dagster/         DAGSTER_HOME
+dagster.new/     the same while it is made
 endpoint/        state of the local endpoint
 storage/         the storage root, unless SLOWMO_STORAGE names another
 locks/           home.lock: held while the home is made ready
@@ -34,6 +35,8 @@ _UNCAPTURED = {
         "class": "NoOpComputeLogManager",
     }
 }
+_PARTS = ("dagster.yaml", "history", "schedules")
+"""Of the folder of Dagster: its settings, the database of runs and events, that of sensors."""
 _LEAST_FREE_BYTES = 1 << 20
 """Less is a full disk to SQLite."""
 
@@ -48,22 +51,35 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     with _database_errors(home):
         with locked(home, "home"), disk_errors(home.root, setting="SLOWMO_HOME"):
             _make_dagster_home(home)
-            instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=_UNCAPTURED))
-            instance.get_runs_count()
+            instance = _instance_of(home.dagster)
             close_dead_runs(instance, home)
         with instance:
             yield instance
 
 
+def _instance_of(folder: Path) -> dg.DagsterInstance:
+    instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_UNCAPTURED))
+    instance.get_runs_count()  # with which its databases are there
+    return instance
+
+
 def _make_dagster_home(home: Home) -> None:
-    """Dagster's folder, with its settings; whole or not at all, as one that was cut off cannot be mended."""
+    """Dagster's settings and databases, each whole or not at all, as one that was cut off is never mended."""
     home.dagster.mkdir(parents=True, exist_ok=True)
-    config = home.dagster / "dagster.yaml"
-    if not config.exists():
-        aside = config.with_suffix(".new")
-        with packaged("dagster.yaml") as default:
-            shutil.copyfile(default, aside)  # not its mode: that is for the umask
-        aside.replace(config)
+    if all((home.dagster / name).exists() for name in _PARTS):
+        return
+    aside = home.root / "dagster.new"
+    if aside.exists():
+        shutil.rmtree(aside)
+    aside.mkdir()
+    with packaged("dagster.yaml") as default:
+        shutil.copyfile(default, aside / "dagster.yaml")  # not its mode: that is for the umask
+    with _instance_of(aside):
+        pass
+    for name in _PARTS:
+        if not (home.dagster / name).exists():
+            (aside / name).replace(home.dagster / name)
+    shutil.rmtree(aside)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """SLOWMO_HOME: made once however many come at once, where it can be made."""
 
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus
+from dagster._core.storage.event_log import SqlEventLogStorage
 
 from slowmo_pipeline.environment import Home
 from slowmo_pipeline.errors import HomeError
@@ -23,6 +25,22 @@ from slowmo_pipeline.machine.home import open_instance
 with open_instance(current_home()) as instance:
     instance.add_dynamic_partitions("videos", [sys.argv[1]])
 """
+
+KILLED = f"""
+import os, signal, sys
+from pathlib import Path
+
+home, name = Path(os.environ["SLOWMO_HOME"]), sys.argv[2]
+
+def kill(event, arguments):
+    begun = event == "sqlite3.connect" and any(home.rglob(name))
+    if begun or event == "os.rename" and Path(arguments[1]).name == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+{OPEN}
+"""
+"""Opens a home, and is killed when a database is a file but not filled yet, or when a part is about to be moved."""
 
 
 @pytest.fixture
@@ -43,6 +61,20 @@ def test_four_processes_make_one_home_at_once(home: Home) -> None:
     assert [process.end().returncode for process in started] == [0, 0, 0, 0]
     with open_instance(home) as instance:
         assert sorted(instance.get_dynamic_partitions("videos")) == names
+
+
+def test_a_home_whose_making_was_killed_is_made_by_the_next(home: Home) -> None:
+    env = {**os.environ, "SLOWMO_HOME": str(home.root)}
+    for name in ("runs.db", "index.db", "schedules.db", "history", "schedules"):
+        killed = Forked("a", name, program=KILLED, env=env).end()
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    opened = Forked("a", program=OPEN, env=env).end()
+    assert (opened.returncode, opened.stderr) == (0, "")
+    with open_instance(home) as instance:
+        assert instance.get_dynamic_partitions("videos") == ["a"]
+        assert isinstance(instance.event_log_storage, SqlEventLogStorage)
+        assert instance.event_log_storage.has_secondary_index("asset_key_table")
+    assert sorted(path.name for path in home.root.iterdir()) == ["dagster", "locks"]
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o002])
