@@ -233,6 +233,7 @@ OTHER_VALUES: dict[str, Any] = {
     "crf": 20,
     "sound": "none",
     "images": "jpeg",
+    "interlaced": "keep",
     "keep_results": False,
     "encoder_threads": 3,
     "max_bytes": 10,

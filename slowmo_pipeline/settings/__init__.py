@@ -105,6 +105,11 @@ class SlowMotionSettings(BaseModel):
         description="replace: frames that repeat the one before them, as in animation on twos or after dropped "
         "frames, give way to motion. keep: they are shown.",
     )
+    interlaced: Annotated[Literal["auto", "deinterlace", "match", "keep", "refuse"], _AnyCase] = Field(
+        "auto",
+        description="Combed video. auto: interlaced, it gets a frame for each field; telecined, the frames of the "
+        "film. deinterlace or match: always the one, or the other. keep: used as it is. refuse: an error.",
+    )
     interpolator: str = Field(
         "flow",
         pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$",
@@ -213,7 +218,10 @@ class SlowMotionSettings(BaseModel):
 
 CODECS_WITH_CRF = frozenset({"h264", "h265"})
 
-PACE = ("slowdown", "frame_rate", "from", "to", "speed", "ease", "originals", "cuts", "longest_gap", "duplicates")
+PACE = (
+    *("slowdown", "frame_rate", "from", "to", "speed", "ease"),
+    *("originals", "cuts", "longest_gap", "duplicates", "interlaced"),
+)
 """The settings that decide how many new frames there are, and so what they cost."""
 
 _WRITTEN = {name: field.alias for name, field in SlowMotionSettings.model_fields.items() if field.alias}

@@ -197,6 +197,7 @@ def probe_with(path: Path, settings: SlowMotionSettings, progress: Progress, *, 
         path,
         limits=limits,
         part=part,
+        interlaced=settings.interlaced,
         cuts=settings.cuts != "off",
         duplicates=settings.duplicates == "replace",
         decode=decode or settings.cuts != "off" or settings.duplicates == "replace",
@@ -206,7 +207,8 @@ def probe_with(path: Path, settings: SlowMotionSettings, progress: Progress, *, 
 
 def _looked_for(settings: SlowMotionSettings) -> tuple[object, ...]:
     """What of the settings decides what probing finds."""
-    return limits_of(settings), settings.from_, settings.to, settings.cuts == "off", settings.duplicates
+    part, finds_cuts = (settings.from_, settings.to), settings.cuts != "off"
+    return limits_of(settings), part, settings.interlaced, finds_cuts, settings.duplicates
 
 
 def _formats_before(

@@ -102,7 +102,8 @@ class _Clock:
 
     def __init__(self, info: VideoInfo, times: FrameTimes) -> None:
         self._times = times
-        self._first_frame = info.part.first_frame if info.part else 0
+        self._info = info
+        self._first_picture = info.part.first_frame if info.part else 0
         self._first_second = (info.ticks[0] - info.clip_tick) * info.time_base
 
     def seconds(self, moment: Moment) -> Fraction:
@@ -113,7 +114,8 @@ class _Clock:
             near = [tick * self._times.time_base for tick in (*ticks[max(place - 1, 0) : place + 1], self._times.end)]
             nearest = min(near, key=lambda time: abs(time - seconds))
             return nearest if abs(nearest - seconds) < self._times.usual_gap * self._times.time_base else seconds
-        number = moment - self._first_frame
+        # Numbers count pictures, as players do.
+        number = self._info.frame_at(moment - self._first_picture)
         # Beyond the frames that were decoded any moment will do that lies there.
         tick = number if number < 0 else ticks[number] if number < len(ticks) else self._times.end + number - len(ticks)
         return tick * self._times.time_base

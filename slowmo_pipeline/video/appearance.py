@@ -66,8 +66,6 @@ class Appearance:
         """Yield sentences on what is not as one might expect."""
         if self._changes.has_alpha:
             yield "The alpha channel is dropped."
-        if self._first.interlaced_frame:
-            yield "The frames are interlaced and used as they are: deinterlace the source for a better result."
         if orientation_of(self._first) is None:
             yield "The source asks for a rotation that is no quarter turn: it is not rotated."
         if self._crop is None:

@@ -43,13 +43,17 @@ def input_url(path: Path) -> str:
 class OpenVideo:
     """A file being read."""
 
-    name: str
-    """For messages."""
+    path: Path
     container: InputContainer
     stream: VideoStream
     """The first video stream."""
     warnings: tuple[str, ...] = ()
     """What libavformat said while it opened the file, if somebody listened."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.path.name
 
     @property
     def video_streams(self) -> int:
@@ -110,7 +114,7 @@ def open_video(path: Path, *, max_pixels: int) -> Iterator[OpenVideo]:
         stream.codec_context.flags |= Flags.unaligned
         # Not frame threads: with those, an error takes the frames of other packets with it.
         stream.thread_type = "SLICE"
-        yield OpenVideo(path.name, container, stream)
+        yield OpenVideo(path, container, stream)
 
 
 def _too_many_streams(name: str) -> VideoTooLargeError:

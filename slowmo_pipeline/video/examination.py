@@ -4,11 +4,13 @@ Imports neither NumPy nor pydantic: each upload is looked at in a process of its
 time (see probing.py).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av.logging
 from av.video.frame import VideoFrame
@@ -19,6 +21,10 @@ from slowmo_pipeline.video.appearance import Appearance
 from slowmo_pipeline.video.container import OpenVideo, open_video
 from slowmo_pipeline.video.decoding import Losses, is_numbered, time_base, timed_pictures
 from slowmo_pipeline.video.description import heard
+from slowmo_pipeline.video.fields.arrangement import KEPT, Arrangement, Handling, arranged
+from slowmo_pipeline.video.fields.cadence import are_whole, group_at
+from slowmo_pipeline.video.fields.times import Times, is_pulled_down
+from slowmo_pipeline.video.fields.watch import Watch
 from slowmo_pipeline.video.metadata import Metadata
 from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told, part_record
 from slowmo_pipeline.video.sound_streams import sound_notes
@@ -59,14 +65,22 @@ def open_within(path: Path, limits: Limits) -> Iterator[OpenVideo]:
 
 
 def examine(
-    part: Part, limits: Limits, on_picture: Callable[[int, VideoFrame], None] | None = None
+    part: Part,
+    limits: Limits,
+    on_picture: Callable[[int, VideoFrame], None] | None = None,
+    *,
+    interlaced: Handling,
+    shows_frames: bool = False,
 ) -> dict[str, object]:
-    """Decode a part of a video once, or all of it, and tell what it holds, as the JSON of a `VideoInfo`.
+    """Decode a part of a video, or all of it, and tell what it holds, as the JSON of a `VideoInfo`.
 
-    Memory does not grow with its length, but for the frame times. `on_picture` sees every frame's number and its
-    decoded picture. Raises UnreadableVideoError, VideoTooLargeError, or SettingsError for a part that is not there.
+    `on_picture` sees every picture and its number, from 0 on again where a video is decoded twice since it may be
+    interlaced; if it `shows_frames` that are made of fields, those come last, numbered by themselves. Memory does not
+    grow with the length, but for the times, and for some numbers of each picture that may be interlaced.
+    Raises UnreadableVideoError, VideoTooLargeError, or SettingsError for a part that is not there.
     """
     video = part.video
+    watch = Watch(looks=interlaced != "keep")
     ticks: list[int] = []
     clock: list[dict[str, int]] = []
     appearance: Appearance | None = None
@@ -78,6 +92,7 @@ def examine(
         if not ticks or tick - container_tick != shift:
             shift = tick - container_tick
             clock.append({"frame": len(ticks), "container_tick": container_tick})
+        watch.see(len(ticks), picture)
         if on_picture is not None:
             on_picture(len(ticks), picture)
         ticks.append(tick)
@@ -86,28 +101,85 @@ def examine(
     if appearance is None or len(ticks) < 2:
         raise _too_few(part, len(ticks), limits)
     metadata = Metadata(video, clock[0]["container_tick"] * time_base(video))
+    pictures = Times(ticks, time_base(video), last_duration if last_duration > 0 else None, _declared_rate(video))
+
+    def again() -> Iterator[VideoFrame]:
+        return part.again(ticks[0], len(ticks))
+
+    found = arranged(video.name, pictures, watch, interlaced, lambda: _seen(again(), on_picture))
+    _check_length(video.name, found.times.ticks, found.times.time_base, limits)
+    if shows_frames and found.runs is not None and not are_whole(found.runs):
+        deque(_seen(_frames(found, again()), on_picture), maxlen=0)
     return {
         **_description(video, appearance, metadata),
-        "time_base": str(time_base(video)),
-        "ticks": runs_of_steps(ticks),
-        "last_duration_ticks": last_duration if last_duration > 0 else None,
-        "clock": clock if len(clock) > 1 or shift else [],
-        "part": part.record(),
-        "notes": [*_notes(video, appearance, metadata), *_jumps(clock, ticks, time_base(video))],
+        **_times(found, pictures, clock if len(clock) > 1 or shift else [], part.record()),
+        "notes": [*_notes(video, appearance, metadata), *found.notes, *_jumps(clock, ticks, time_base(video))],
         "losses": list(part.losses.notes()),
     }
 
 
-def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> dict[str, object]:
-    """The same as `examine`, told by packets alone but for one picture: what is damaged is not noticed.
+def _seen(pictures: Iterable[VideoFrame], on_picture: Callable[[int, VideoFrame], None] | None) -> Iterator[VideoFrame]:
+    for number, picture in enumerate(pictures):
+        if on_picture is not None:
+            on_picture(number, picture)
+        yield picture
 
-    Takes the file opened twice. Raises NoStartError where that does not tell it surely, and what `examine` raises.
+
+def _frames(found: Arrangement, pictures: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+    from slowmo_pipeline.video.fields.frames import frames_of  # NumPy
+
+    yield from frames_of(pictures, found.runs or (), top_first=found.top_first)
+
+
+def _times(
+    found: Arrangement, pictures: Times, clock: Sequence[Mapping[str, int]], part: Mapping[str, Any] | None
+) -> dict[str, object]:
+    """When frames are shown: what is told of pictures, for the frames that they make."""
+    times, runs = found.times, found.runs
+    finer = int(pictures.time_base / times.time_base)
+
+    def stretch(picture: int, container_tick: int) -> dict[str, int]:
+        frame = picture if runs is None else group_at(runs, picture)
+        after = times.ticks[frame] - finer * pictures.ticks[picture]
+        return {"frame": frame, "container_tick": finer * container_tick + after}
+
+    return {
+        "time_base": str(times.time_base),
+        "ticks": runs_of_steps(times.ticks),
+        "last_duration_ticks": times.last_duration,
+        "declared_rate": str(times.declared_rate) if times.declared_rate else None,
+        "clock": [stretch(each["frame"], each["container_tick"]) for each in clock],
+        "part": part
+        and {
+            **part,
+            "clip_tick": finer * part["clip_tick"],
+            "usual_gap": round(Fraction(finer * part["usual_gap"] * len(pictures.ticks), len(times.ticks))),
+        },
+        "fields": runs
+        and {
+            "top_first": found.top_first,
+            "first_tick": pictures.ticks[0],
+            "runs": [run._asdict() for run in runs],
+        },
+    }
+
+
+def survey(
+    video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits, *, interlaced: Handling
+) -> dict[str, object]:
+    """The same as `examine`, told by packets alone but for one picture.
+
+    What is damaged is not noticed, nor what is combed without being marked. Takes the file opened twice. Raises
+    NoStartError where that does not tell it surely, and what `examine` raises.
     """
     found = next(timed_pictures(again, Losses()), None)
-    if found is None or found.picture.interlaced_frame:
+    if found is None or (found.picture.interlaced_frame and interlaced != "keep"):
         raise NoStartError
     ticks, last_duration, first_frame, clip_tick, usual_gap = frames_told(video, asked, found)
     if len(ticks) < 2:
+        raise NoStartError
+    declared_rate = _declared_rate(video)
+    if interlaced != "keep" and is_pulled_down(Times(ticks, time_base(video), last_duration or None, declared_rate)):
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
     appearance, metadata = Appearance(video, found.picture), Metadata(video, ticks[0] * time_base(video))
@@ -117,8 +189,9 @@ def survey(video: OpenVideo, again: OpenVideo, asked: Asked, limits: Limits) -> 
         "time_base": str(time_base(video)),
         "ticks": runs_of_steps(ticks),
         "last_duration_ticks": last_duration or None,
+        "declared_rate": str(declared_rate) if declared_rate else None,
         "part": part_record(asked, first_frame=first_frame, clip_tick=clip_tick, usual_gap=usual_gap),
-        "notes": list(_notes(video, appearance, metadata)),
+        "notes": [*_notes(video, appearance, metadata), *([KEPT] if found.picture.interlaced_frame else [])],
         "losses": [],
     }
 
@@ -138,11 +211,9 @@ def _too_few(part: Part, count: int, limits: Limits) -> Exception:
 
 
 def _description(video: OpenVideo, appearance: Appearance, metadata: Metadata) -> dict[str, object]:
-    declared_rate = _positive(video.stream.guessed_rate)
     return {
         **appearance.found(),
         **metadata.found(),
-        "declared_rate": str(declared_rate) if declared_rate else None,
         "codec": video.stream.codec_context.name,
         "container": video.demuxer,
         "has_sound": video.sound_streams > 0,
@@ -161,9 +232,10 @@ def _seconds(ticks: Sequence[int], frame: int, time_base: Fraction) -> str:
     return f"{float((ticks[frame] - ticks[0]) * time_base):.3f}"
 
 
-def _positive(number: Fraction | None) -> Fraction | None:
-    """What a file says, unless that is no size or rate."""
-    return number if number is not None and number > 0 else None
+def _declared_rate(video: OpenVideo) -> Fraction | None:
+    """What a file says, unless that is no rate."""
+    rate = video.stream.guessed_rate
+    return rate if rate is not None and rate > 0 else None
 
 
 def _notes(video: OpenVideo, appearance: Appearance, metadata: Metadata) -> Iterator[str]:
@@ -183,7 +255,7 @@ def _check_pixels(name: str, width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _check_length(name: str, ticks: list[int], seconds_per_tick: Fraction, limits: Limits) -> None:
+def _check_length(name: str, ticks: Sequence[int], seconds_per_tick: Fraction, limits: Limits) -> None:
     if len(ticks) > limits.max_frames:
         raise VideoTooLargeError(f"{name} has more frames than the setting max_frames allows, {limits.max_frames}.")
     if (ticks[-1] - ticks[0]) * seconds_per_tick > limits.max_seconds:

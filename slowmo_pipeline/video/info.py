@@ -1,5 +1,6 @@
 """What probing finds out about a video, as a record."""
 
+import hashlib
 import re
 from datetime import datetime
 from fractions import Fraction
@@ -9,6 +10,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, Strict
 
 from slowmo_pipeline.record import Count, Items, PositiveFraction, Record
 from slowmo_pipeline.video.colour import Headroom
+from slowmo_pipeline.video.fields.cadence import group_at
+from slowmo_pipeline.video.fields.record import Fields
 from slowmo_pipeline.video.ticks import runs_of_steps
 
 INFO_FORMAT: Literal[2] = 2
@@ -64,7 +67,7 @@ class ClipPart(Record):
     end: str | None
     """The same; None: the clip's end."""
     first_frame: Count
-    """Number in the clip of the first frame here."""
+    """Number in the clip of the first picture here."""
     clip_tick: int
     """The tick of the clip's first frame."""
     usual_gap: Annotated[int, Field(ge=1)]
@@ -145,6 +148,10 @@ def _date_or_none(value: object) -> object:
     return value if _DATE.fullmatch(value) else None
 
 
+def _short_hash(fields: Fields) -> str:
+    return hashlib.sha256(fields.to_json()).hexdigest()[:8]
+
+
 class VideoInfo(Record):
     """A video as its frames are handed out: upright, in RGB, in order of presentation."""
 
@@ -168,7 +175,7 @@ class VideoInfo(Record):
     time_base: PositiveFraction
     """Seconds per tick."""
     ticks: Annotated[tuple[int, ...], BeforeValidator(_ticks_of_runs), PlainSerializer(runs_of_steps)]
-    """Presentation times of the frames that decode, strictly ascending; the first may be any number."""
+    """Presentation times of the frames handed out, strictly ascending; the first may be any number."""
     last_duration_ticks: int | None
     """For how long the last frame is shown; None where the source does not say."""
     declared_rate: PositiveFraction | None
@@ -187,6 +194,8 @@ class VideoInfo(Record):
     """None: the whole clip."""
     clock: Items[Stretch] = ()
     """See `stretches`; none stands for one whose ticks are the container's."""
+    fields: Fields | None = None
+    """Which fields of the pictures make each frame; None where each picture is a frame, at its own time."""
     cut_scores: Items[float] = ()
     """For each gap between two frames how surely a scene cut lies in it, 0 to 100; none where nobody looked."""
     duplicates: Items[int] = ()
@@ -215,13 +224,25 @@ class VideoInfo(Record):
             f"headroom {self.headroom}": self.headroom != "none",
             f"crop {crop.left} {crop.right} {crop.top} {crop.bottom}": crop != Crop(),
             "each its colours": self.colours_change,
+            f"fields {self.fields and _short_hash(self.fields)}": self.fields is not None,
         }
         return ", ".join(way for way, is_taken in ways.items() if is_taken)
 
     @property
     def frame_count(self) -> int:
-        """Frames that decode, counted. The header's own number is not trusted, so it is not kept."""
+        """Frames handed out, counted. The header's own number is not trusted, so it is not kept."""
         return len(self.ticks)
+
+    @property
+    def picture_count(self) -> int:
+        """Pictures that decode: frames, unless those are made of fields."""
+        return self.fields.picture_count if self.fields else self.frame_count
+
+    def frame_at(self, picture: int) -> int:
+        """The first frame that begins with a picture, both counted from those handed out; beyond them by distance."""
+        if self.fields is None or picture < 0:
+            return picture
+        return group_at(self.fields.groups, picture) + max(picture - self.picture_count, 0)
 
     @property
     def coded_size(self) -> tuple[int, int]:

@@ -13,11 +13,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import av
+from av.video.frame import VideoFrame
 
 from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.video.container import OpenVideo, open_video
@@ -116,8 +117,18 @@ class Part:
             first_frame=self.first_frame,
             clip_tick=self.clip_tick,
             usual_gap=self.sought.usual_gap if self.sought else _usual_gap(self._ticks),
-            start=self.sought.start if self.sought else (),
+            start=self._start,
         )
+
+    def again(self, first_tick: int, count: int) -> Iterator[VideoFrame]:
+        """Decode its pictures once more, when it is known which they are."""
+        with open_video(self.video.path, max_pixels=self.video.stream.width * self.video.stream.height) as video:
+            found = pictures_from(video, first_frame=self.first_frame, start=self._start, tick=first_tick)
+            yield from (each.picture for each in islice(found, count))
+
+    @property
+    def _start(self) -> Sequence[int]:
+        return self.sought.start if self.sought else ()
 
     def _numbered(self) -> Iterator[tuple[int, TimedPicture]]:
         if self.sought is not None:
@@ -171,6 +182,13 @@ def sought_pictures(video: OpenVideo, losses: Losses, start: Start, tick: int) -
             yield found
         else:
             losses.forget()
+
+
+def pictures_from(video: OpenVideo, *, first_frame: int, start: Sequence[int], tick: int) -> Iterator[TimedPicture]:
+    """The pictures of a clip from one on, as a look has found it: its number, where decoding begins, and its tick."""
+    if start:
+        return sought_pictures(video, Losses(), Start(*start), tick)
+    return islice(timed_pictures(video, Losses()), first_frame, None)
 
 
 class Told(NamedTuple):

@@ -14,6 +14,7 @@ from slowmo_pipeline.child_python import running
 from slowmo_pipeline.errors import SettingsError, UnreadableVideoError, VideoTooLargeError
 from slowmo_pipeline.record import Record
 from slowmo_pipeline.video.examination import Limits
+from slowmo_pipeline.video.fields.arrangement import Handling
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.memory import PASSED
 from slowmo_pipeline.video.part import WHOLE, Asked
@@ -38,14 +39,16 @@ def probe_apart(
     *,
     limits: Limits,
     part: Asked = WHOLE,
+    interlaced: Handling = "auto",
     decode: bool = True,
     cuts: bool = False,
     duplicates: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> VideoInfo:
-    """Decode a part of an upload once, in another process, and tell what it holds.
+    """Decode a part of an upload, in another process, and tell what it holds.
 
-    `on_frame` is told how many frames so far. With `cuts` each gap is scored for a scene cut, with `duplicates`
+    `on_frame` is told how many pictures so far, anew when they are decoded again: what may be interlaced is, and what
+    is a third time with `cuts` or `duplicates`. With `cuts` each gap is scored for a scene cut, with `duplicates`
     repeated frames are looked for. Without `decode`, packets tell what they can, and damage is not noticed.
 
     That process may take 512 MB to open the file, then 64 bytes more a pixel and 256 for each frame allowed.
@@ -55,7 +58,14 @@ def probe_apart(
     """
     with path.open("rb"):
         pass
-    wanted = {"limits": asdict(limits), "part": part.texts, "decode": decode, "cuts": cuts, "duplicates": duplicates}
+    wanted = {
+        "limits": asdict(limits),
+        "part": part.texts,
+        "interlaced": interlaced,
+        "decode": decode,
+        "cuts": cuts,
+        "duplicates": duplicates,
+    }
     command = running("slowmo_pipeline.video.probing_process", str(path.absolute()), json.dumps(wanted))
     # One arena, one thread: each reserves address space for itself, which would count as taken.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -16,6 +16,7 @@ from slowmo_pipeline.video.container import OpenVideo
 from slowmo_pipeline.video.cuts import CUT_THRESHOLD, CutScorer
 from slowmo_pipeline.video.duplicates import repeated_frames
 from slowmo_pipeline.video.examination import Limits, examine, open_within, survey
+from slowmo_pipeline.video.fields.arrangement import Handling
 from slowmo_pipeline.video.memory import MemoryCeiling
 from slowmo_pipeline.video.part import Asked, Part, seek_frame
 from slowmo_pipeline.video.starts import NoStartError
@@ -35,19 +36,21 @@ def main() -> None:
     path, told = Path(sys.argv[1]), json.loads(sys.argv[2])
     limits, asked = Limits(**told["limits"]), Asked.parse(*told["part"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Before the ceiling: its libraries reserve address space that is no upload's.
-    scorer = CutScorer() if told["cuts"] or told["duplicates"] else None
+    looks_for_likeness = told["cuts"] or told["duplicates"]
+    if looks_for_likeness:
+        CutScorer()  # before the ceiling: its libraries reserve address space that is no upload's
     ceiling = MemoryCeiling(_INDEX_BYTES)
 
     def decoded(video: OpenVideo) -> dict[str, object]:
         part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-        info = examine(part, limits, _Looks(scorer))
-        scores = scorer.scores() if scorer else []
+        looks = _Looks(scores=looks_for_likeness)
+        info = examine(part, limits, looks, interlaced=told["interlaced"], shows_frames=looks_for_likeness)
+        scores = looks.scorer.scores() if looks.scorer else []
         if told["cuts"]:
             info["cut_scores"] = [round(100 * score) for score in scores]
-        if scorer and told["duplicates"]:
+        if looks.scorer and told["duplicates"]:
             cuts = [gap for gap, score in enumerate(scores) if score >= CUT_THRESHOLD]
-            info["duplicates"] = repeated_frames(scorer.motions(), cuts)
+            info["duplicates"] = repeated_frames(looks.scorer.motions(), cuts)
         return info
 
     try:
@@ -55,7 +58,7 @@ def main() -> None:
             ceiling.hold()
             pixels = video.stream.width * video.stream.height
             ceiling.lift(_BYTES_PER_PIXEL * pixels + _BYTES_PER_FRAME * limits.max_frames)
-            info = decoded(video) if told["decode"] else _survey(video, path, asked, limits)
+            info = decoded(video) if told["decode"] else _survey(video, path, asked, limits, told["interlaced"])
         if info is None:  # the packets that told too little are read
             with open_within(path, limits) as video:
                 info = decoded(video)
@@ -66,10 +69,12 @@ def main() -> None:
     print(json.dumps(found), flush=True)
 
 
-def _survey(video: OpenVideo, path: Path, asked: Asked, limits: Limits) -> dict[str, object] | None:
+def _survey(
+    video: OpenVideo, path: Path, asked: Asked, limits: Limits, interlaced: Handling
+) -> dict[str, object] | None:
     try:
         with open_within(path, limits) as again:
-            return survey(video, again, asked, limits)
+            return survey(video, again, asked, limits, interlaced=interlaced)
     except NoStartError:
         return None
 
@@ -83,10 +88,14 @@ def _end_with_parent() -> None:
 class _Looks:
     """What is done with each picture: it is counted, and held against the one before it."""
 
-    def __init__(self, scorer: CutScorer | None) -> None:
-        self._scorer = scorer
+    def __init__(self, *, scores: bool) -> None:
+        self._scores = scores
+        self.scorer: CutScorer | None = None
+        """Has seen what was shown last, if pictures were shown more than once."""
 
     def __call__(self, number: int, picture: VideoFrame) -> None:
-        if self._scorer:
-            self._scorer.add(picture)
+        if self._scores and number == 0:
+            self.scorer = CutScorer()
+        if self.scorer:
+            self.scorer.add(picture)
         os.write(1, b"%d\n" % (number + 1))

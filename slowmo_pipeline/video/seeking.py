@@ -27,9 +27,9 @@ from slowmo_pipeline.video.starts import NoStartError, Start, packets_from, star
 def frames_at(path: Path, info: VideoInfo, numbers: Collection[int]) -> Iterator[tuple[int, Frame]]:
     """Yield those frames of `read_frames` that have one of these numbers, the same bit for bit, in order.
 
-    They are sought in containers that tell when each packet is shown, if all of the video decodes. In other files, and
-    where seeking does not surely lead to a frame, the video is decoded from its start to the last one wanted. Raises
-    what `read_frames` raises, but cannot notice a change of frames that it does not decode.
+    They are sought in containers that tell when each packet is shown, if all of the video decodes and each picture is a
+    frame. In other files, and where seeking does not surely lead to a frame, the video is decoded from its start to the
+    last one wanted. Raises what `read_frames` raises, but cannot notice a change of frames that it does not decode.
     """
     missing = set(numbers)
     try:
@@ -37,16 +37,15 @@ def frames_at(path: Path, info: VideoInfo, numbers: Collection[int]) -> Iterator
             missing.remove(number)
             yield number, frame
     except NoStartError:
-        for number, frame in read_frames(path, info):
-            if number in missing:
-                missing.remove(number)
-                yield number, frame
+        for number, frame in read_frames(path, info, only=frozenset(missing)):
+            missing.remove(number)
+            yield number, frame
             if not missing:
                 return
 
 
 def _sought(path: Path, info: VideoInfo, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-    if info.losses or not info.keeps_the_clock or not tells_times(info.container):
+    if info.losses or info.fields is not None or not info.keeps_the_clock or not tells_times(info.container):
         raise NoStartError
     converter = RgbConverter.of(info)
     number_of = {info.ticks[number]: number for number in numbers}

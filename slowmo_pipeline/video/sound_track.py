@@ -19,6 +19,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 
 from slowmo_pipeline.video.container import OpenVideo, open_video
+from slowmo_pipeline.video.decoding import time_base
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.samples import Samples
 from slowmo_pipeline.video.sound_streams import UsedSound, used_sound
@@ -94,8 +95,8 @@ def sound_track(path: Path, info: VideoInfo, *, begin: Fraction, end: Fraction, 
         track = SoundTrack(file, channels=used.channels, rate=rate, first=first)
         if info.part is not None and info.part.start:
             # Decoders need a little before what they give back whole.
-            sought = info.ticks[0] + math.floor((begin - 2 * _BEYOND) / info.time_base)
-            video.container.seek(sought, stream=video.stream)
+            sought = info.ticks[0] * info.time_base + begin - 2 * _BEYOND
+            video.container.seek(math.floor(sought / time_base(video)), stream=video.stream)
         _decode(video, used, track, info, end + _BEYOND)
         yield track
 

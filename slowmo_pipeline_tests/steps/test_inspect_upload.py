@@ -23,7 +23,8 @@ from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import SETTINGS, VideoKeys, sidecar_key, video_id_of
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline_tests.support import videos
-from slowmo_pipeline_tests.support.media import BT709, write_planes
+from slowmo_pipeline_tests.support.fields import scene, woven
+from slowmo_pipeline_tests.support.media import BT709, write_clip, write_planes
 from slowmo_pipeline_tests.support.stored import read_json, root_of, write_json
 from slowmo_pipeline_tests.support.videos import UPLOAD, clip, drop, quiet
 
@@ -373,3 +374,15 @@ def test_limits_hold_the_part(looked_in_folder: Looker) -> None:
     assert looked_in_folder(**{"from": "f3", "to": "f6", "max_frames": 4})[1].frame_count == 4
     with pytest.raises(VideoTooLargeError, match="max_frames allows, 4"):
         looked_in_folder(**{"from": "f3", "to": "f7", "max_frames": 4})
+
+
+def test_another_handling_of_interlaced_video_takes_another_look(looked: Looker, tmp_path: Path) -> None:
+    interlaced = write_clip(tmp_path / "clip.mp4", woven(scene(24), top_first=True), rate=Fraction(25))
+    looked.storage.write(UPLOAD, interlaced.read_bytes())
+
+    source, info = looked(interlaced="keep")
+    mended, found = looked(interlaced="auto")
+    assert (info.frame_count, found.frame_count) == (12, 24)
+    assert source.plan != mended.plan
+    looked(slowdown=3)
+    assert looked.stages == set()

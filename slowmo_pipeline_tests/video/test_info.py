@@ -7,6 +7,7 @@ import pytest
 
 from slowmo_pipeline.errors import DamagedRecordError
 from slowmo_pipeline.video.colour import usual_matrix
+from slowmo_pipeline.video.fields.record import FieldRun, Fields
 from slowmo_pipeline.video.info import Colour, Crop, VideoInfo
 from slowmo_pipeline_tests.support.stored import changed
 
@@ -67,6 +68,8 @@ def test_an_hour_of_rounded_times_stays_small() -> None:
         {"ticks": {"first": 0, "steps": [[1]]}},
         {"ticks": {}},
         {"notes": None},
+        {"fields": {"top_first": True, "first_tick": 0, "runs": [{"cadence": "25", "groups": 3}]}},
+        {"fields": {"top_first": True, "first_tick": 0, "runs": [{"cadence": "23", "groups": 0}]}},
         {"width": 1.5},
     ],
 )
@@ -74,6 +77,13 @@ def test_what_was_not_stored_by_us_is_refused(change: dict[str, object]) -> None
     data = json.dumps(json.loads(INFO.to_json()) | change).encode()
     with pytest.raises(DamagedRecordError, match=r"^info\.json is damaged: "):
         VideoInfo.from_json(data, where="info.json")
+
+
+def test_an_hour_of_telecined_film_is_stored_as_one_run() -> None:
+    fields = Fields(top_first=True, first_tick=0, runs=(FieldRun(cadence="23", groups=86_400),))
+    stored = changed(INFO, fields=fields).to_json()
+    assert len(stored) < 1500
+    assert VideoInfo.from_json(stored, where="info.json").fields == fields
 
 
 def test_what_a_later_version_stored_besides_is_ignored() -> None:

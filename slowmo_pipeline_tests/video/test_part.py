@@ -28,7 +28,7 @@ def looked(path: Path, begin: Moment | None, end: Moment | None, *, limits: Limi
     asked = Asked(begin, end)
     with open_video(path, max_pixels=limits.max_pixels) as video:
         part = Part(video, asked, seek_frame(path, asked, max_pixels=limits.max_pixels))
-        return VideoInfo.model_validate(examine(part, limits))
+        return VideoInfo.model_validate(examine(part, limits, interlaced="keep"))
 
 
 def clip(folder: Path, kind: Kind) -> Path:
