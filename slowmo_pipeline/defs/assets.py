@@ -25,7 +25,6 @@ from slowmo_pipeline.steps.at_once import come_at_once
 from slowmo_pipeline.steps.cut import chunk_table, cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolation
-from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.steps.planning import CUT, JUMP, replaced_duplicates
 from slowmo_pipeline.steps.stage_seconds import read_stages, seconds_by_stage
 from slowmo_pipeline.steps.strip import kinds_of
@@ -194,11 +193,9 @@ def final_video(
     with errors_as_dagster_failure():
         opened = storage.open()
         active = storage.active_plan(context.partition_key)
-        # Before assembling, which may delete the receipts that tell it.
-        instance_type = made_on(opened, active)
         final, made = assemble(opened, active, progress=progress(context.log))
         stages = seconds_by_stage(read_stages(opened, active.video_id), active.source, active.versions, final)
-        report = write_report(opened, active, final, instance_type=instance_type)
+        report = write_report(opened, active, final)
     timeline = active.plan.timeline
     seconds = sum(final.chunk_seconds)
     return dg.MaterializeResult(
@@ -212,7 +209,7 @@ def final_video(
             "seconds": round(float(timeline.duration), 3),
             "endpoint_seconds": round(seconds, 3),
             "endpoint_seconds_per_new_frame": round(seconds / max(active.plan.new_frame_count, 1), 4),
-            **_estimated_cost(seconds, instance_type),
+            **_estimated_cost(seconds, final.instance_type),
             **{f"{stage}_seconds": round(took, 2) for stage, took in stages.items()},
             "model": active.versions.model_id,
             "made_now": made,

@@ -15,7 +15,7 @@ from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor
 from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import probe_upload
-from slowmo_pipeline.steps.records import read_final
+from slowmo_pipeline.steps.records import ActivePlan, Final, read_final
 from slowmo_pipeline.steps.verify import Verified, verify
 from slowmo_pipeline.storage.base import Storage
 
@@ -71,7 +71,7 @@ def final_video_as_planned(
         final = read_final(opened, video_id)
         if final is None:
             raise _unfinished(video_id)
-        found = verify(opened, storage.active_plan(video_id), final)
+        found = _verified(opened, storage.active_plan(video_id), final)
     for spec, result in ((FRAME_COUNT, _frame_count(found)), (IN_PLACE, _in_place(found))):
         if spec.key in context.selected_asset_check_keys:
             yield result
@@ -103,7 +103,7 @@ def check_stored(
         by_model = by_served_model(opened, video_id)
         if final is not None and by_model is not None:
             yield evaluation(context.instance, video_id, by_model)
-            found = verify(opened, storage.active_plan(video_id), final)
+            found = _verified(opened, storage.active_plan(video_id), final)
             yield evaluation(context.instance, video_id, _frame_count(found))
             yield evaluation(context.instance, video_id, _in_place(found))
 
@@ -145,6 +145,15 @@ def _upload(storage: Storage, video_id: str, progress: Progress) -> dg.AssetChec
         description=" ".join(info.losses) or None,
         metadata={"frames": info.frame_count},
     )
+
+
+def _verified(storage: Storage, active: ActivePlan, final: Final) -> Verified:
+    # pandas takes half a second to import.
+    from slowmo_pipeline.steps.report import write_report
+
+    found = verify(storage, active, final)
+    write_report(storage, active, final, verified=found)
+    return found
 
 
 def _frame_count(found: Verified) -> dg.AssetCheckResult:

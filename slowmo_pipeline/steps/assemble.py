@@ -1,6 +1,7 @@
 """From frames and results to the final video: originals and new frames in order, encoded, with sound."""
 
 import base64
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from slowmo_pipeline.chunks.files import ResultReader
 from slowmo_pipeline.errors import ChunkFormatError, EncodeError, EncoderKilledError, UnknownVideoError
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.planning.plan import Chunk, Plan
+from slowmo_pipeline.planning.timeline import TimeLine
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
+from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of
 from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.storage.base import Storage
@@ -21,11 +24,15 @@ from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.video.labelling import Times, label, left_out
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
+from slowmo_pipeline.video.side_by_side import FRAMES, SECONDS, SideBySide
 from slowmo_pipeline.video.sound import add_sound
 from slowmo_pipeline.video.writer import CODECS, encode
 
 CAPTION = "Neighbouring frames from the middle of the result, in their order."
 """Of the filmstrip, for people."""
+
+_MOST_PREVIEWED_A_SECOND = 60
+"""Frames; more than most screens show."""
 
 _Made = TypeVar("_Made")
 
@@ -43,6 +50,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
         return before, False
 
     keys, began = VideoKeys(active.video_id), time.monotonic()
+    instance_type = made_on(storage, active)
     _check_complete(storage, active.result_keys, plan)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
@@ -54,6 +62,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
         # While there are no facts beside the video, it counts as unfinished: a crash here never mixes two.
         storage.delete([keys.finals[0]])
         storage.upload(path, key)
+        storage.write(keys.preview, merged.preview())
         final = Final(
             key=key,
             recipe=active.recipe,
@@ -61,7 +70,8 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
             sha256=file_sha256(path),
             frame_count=plan.timeline.output_count,
             chunk_seconds=tuple(merged.seconds),
-            filmstrip=base64.b64encode(filmstrip(merged.sample, info.headroom)).decode(),
+            filmstrip=base64.b64encode(filmstrip(merged.sample, info)).decode(),
+            instance_type=instance_type,
             notes=(*info.notes, *left_out(info, source.settings.codec, _times(plan))),
             losses=(*info.losses, *lost, *unlabelled),
         )
@@ -87,22 +97,32 @@ class _Merged:
         self._plan = active.plan
         self._info = active.info
         self._model_id = active.versions.model_id
-        self._shown = _middle_outputs(active.plan)
+        self._previewed = previewed_outputs(active.plan.timeline)
+        self._shown = _neighbours(active.plan.timeline, self._previewed[len(self._previewed) // 2])
+        self._preview: SideBySide | None = None
         self.seconds: list[float] = []
         self.sample: list[Frame] = []
         """A few neighbouring frames, for people to look at."""
 
     def frames(self, originals: Iterator[tuple[int, Frame]], progress: Progress) -> Iterator[Frame]:
         self.seconds, self.sample = [], []
-        total = self._plan.timeline.output_count
+        timeline = self._plan.timeline
+        self._preview = SideBySide(self._info, rate=timeline.frame_rate / self._previewed.step)
+        total = timeline.output_count
         new = self._new_frames()
         for number, original in originals:
             for output, is_new in self._plan.outputs_of_frame(number):
                 frame = next(new) if is_new else original
                 if output in self._shown:
                     self.sample.append(frame)
+                if output in self._previewed:
+                    self._preview.add(original, frame)
                 yield frame
                 progress("encode", output + 1, total, "frames")
+
+    def preview(self) -> bytes:
+        """Source and result side by side, when all frames were taken."""
+        return self._preview.finish() if self._preview else b""
 
     def _new_frames(self) -> Iterator[Frame]:
         for chunk in self._plan.chunks:
@@ -149,12 +169,21 @@ class _Merged:
                 return None
 
 
-def _middle_outputs(plan: Plan) -> range:
-    """An original in the middle of the video, the new frames after it and the next original; at most six."""
-    chunk = plan.chunks[len(plan.chunks) // 2] if plan.chunks else None
-    anchor = (chunk.first_anchor + chunk.last_anchor) // 2 if chunk else 0
-    outputs = plan.timeline.outputs_of(anchor)
-    return range(outputs.start, min(outputs.stop + 1, outputs.start + 6, plan.timeline.output_count))
+def _neighbours(timeline: TimeLine, output: int) -> range:
+    """The original before an output, the new frames after it and the next original; three to six, if there are."""
+    outputs = timeline.outputs_of(timeline.position(output).interval)
+    first = outputs.start if outputs else output
+    return range(first, min(max(outputs.stop + 1, first + 3), first + 6, timeline.output_count))
+
+
+def previewed_outputs(timeline: TimeLine) -> range:
+    """What a preview shows, around the middle of the slowest part."""
+    step = math.ceil(timeline.frame_rate / _MOST_PREVIEWED_A_SECOND)
+    count = min(int(SECONDS * timeline.frame_rate), FRAMES * step, timeline.output_count)
+    slowest = min(timeline.warp.segments, key=lambda segment: segment.begin_speed + segment.end_speed)
+    middle = (slowest.output + slowest.duration / 2) * timeline.frame_rate
+    first = min(max(int(middle) - count // 2, 0), timeline.output_count - count)
+    return range(first, first + count, step)
 
 
 def _encode(

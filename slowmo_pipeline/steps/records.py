@@ -117,6 +117,8 @@ class Final(Record):
     """Sentences on what is not as one might expect."""
     losses: Items[str] = ()
     """Sentences on frames or sound that were lost; earlier versions stored them among the notes."""
+    instance_type: str | None = None
+    """SageMaker's, if all results come from one of its endpoints and that is known."""
 
 
 def read_registered(storage: Storage, video_id: str) -> Registered | None:

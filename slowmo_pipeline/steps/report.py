@@ -1,7 +1,8 @@
 """What a person reads about a finished video: one self-contained HTML page."""
 
+import base64
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import islice
 from pathlib import PurePosixPath
@@ -12,11 +13,13 @@ from markupsafe import Markup
 
 from slowmo_pipeline.endpoint.prices import priced
 from slowmo_pipeline.settings import FIELDS, LIMITS, SlowMotionSettings
-from slowmo_pipeline.steps.assemble import CAPTION
+from slowmo_pipeline.steps.assemble import CAPTION, previewed_outputs
 from slowmo_pipeline.steps.cut import chunk_table
 from slowmo_pipeline.steps.planning import held_intervals
 from slowmo_pipeline.steps.records import ActivePlan, Final
+from slowmo_pipeline.steps.stage_seconds import read_stages, seconds_by_stage
 from slowmo_pipeline.steps.strip import plan_strip, strip_caption
+from slowmo_pipeline.steps.verify import Verified
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys
 
@@ -31,9 +34,10 @@ def chunk_frame(active: ActivePlan, final: Final) -> pd.DataFrame:
     return table
 
 
-def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance_type: str | None) -> str:
-    """Store the page beside the final video and return its key; `instance_type` is None unless SageMaker made it."""
+def write_report(storage: Storage, active: ActivePlan, final: Final, *, verified: Verified | None = None) -> str:
+    """Store the page beside the final video and return its key; once more when that was `verified`."""
     chunks = chunk_frame(active, final)
+    stages = seconds_by_stage(read_stages(storage, active.video_id), active.source, active.versions, final)
     page = _template().render(
         title=PurePosixPath(active.source.upload).name,
         summary=_summary(active),
@@ -41,12 +45,16 @@ def write_report(storage: Storage, active: ActivePlan, final: Final, *, instance
         result=PurePosixPath(final.key).name,
         notes=final.notes,
         losses=final.losses,
+        preview=_preview(storage, active),
+        preview_caption=_preview_caption(active),
         filmstrip=final.filmstrip,
         caption=CAPTION,
         strip=Markup(plan_strip(active.plan.timeline, active.info)),
         strip_caption=strip_caption(active.plan.timeline),
         held=list(islice(_held(active), _MOST_ROWS)),
-        facts=list(_facts(active, final, instance_type)),
+        stages=list(_stages(stages)),
+        checks=list(_checks(verified)) if verified else [],
+        facts=list(_facts(active, final)),
         settings=list(_changed(active.source.settings)),
         command=_command(active),
         chunk_columns=list(chunks.columns),
@@ -73,7 +81,40 @@ def _summary(active: ActivePlan) -> str:
     )
 
 
-def _facts(active: ActivePlan, final: Final, instance_type: str | None) -> Iterator[tuple[str, object]]:
+def _preview(storage: Storage, active: ActivePlan) -> str | None:
+    """A part of it as MP4, in base64; None for what was finished before there were previews."""
+    try:
+        return base64.b64encode(storage.read(VideoKeys(active.video_id).preview)).decode()
+    except FileNotFoundError:
+        return None
+
+
+def _preview_caption(active: ActivePlan) -> str:
+    timeline = active.plan.timeline
+    shown, rate = previewed_outputs(timeline), timeline.frame_rate
+    begin, end = float(shown.start / rate), float(shown.stop / rate)
+    return f"{begin:.2f} to {end:.2f} s of the result, small. On the left the clip, slowed by repeating its frames."
+
+
+def _stages(stages: Mapping[str, float]) -> Iterator[tuple[str, str, float]]:
+    """Each stage, what it took, and which share of the longest one that is, in percent."""
+    longest = max(stages.values(), default=0) or 1
+    for name, seconds in stages.items():
+        yield name, f"{seconds:.1f} s", round(100 * seconds / longest, 1)
+
+
+def _checks(verified: Verified) -> Iterator[tuple[bool, str]]:
+    """What was checked: whether it is as it should be, and a sentence."""
+    seconds, expected = float(verified.seconds), float(verified.expected_seconds)
+    yield (
+        verified.is_exact,
+        f"Decoded: {verified.frames} of {verified.expected_frames} frames, {seconds:.3f} of {expected:.3f} s.",
+    )
+    wrong = sum(not sample.in_place for sample in verified.samples)
+    yield wrong == 0, f"{verified.compared} {f'Not at their places: {wrong}.' if wrong else 'All are at their places.'}"
+
+
+def _facts(active: ActivePlan, final: Final) -> Iterator[tuple[str, object]]:
     info, timeline = active.info, active.plan.timeline
     times, warp = timeline.track.times, timeline.warp
     rate = f"{times.rate} frames/s"
@@ -83,7 +124,7 @@ def _facts(active: ActivePlan, final: Final, instance_type: str | None) -> Itera
     yield "duration", f"{float(warp.source_end - warp.source_begin):.3f} s in, {float(timeline.duration):.3f} s out"
     yield "frame rate", f"{timeline.frame_rate} frames/s"
     seconds = sum(final.chunk_seconds)
-    yield "endpoint", priced(f"{seconds:.1f} s", seconds, instance_type)
+    yield "endpoint", priced(f"{seconds:.1f} s", seconds, final.instance_type)
     yield "model", active.versions.model_id
     yield "plan", active.versions.plan
     yield "upload", active.source.upload

@@ -162,6 +162,11 @@ class VideoKeys:
         return f"{self.prefix}stages.json"
 
     @property
+    def preview(self) -> str:
+        """A part of source and result side by side, small, as H.264 in MP4."""
+        return f"{self.prefix}preview.mp4"
+
+    @property
     def pending(self) -> str:
         """Marker while a submitted plan is unfinished; the completion sensor lists only these."""
         return f"{PENDING}{self.video_id}.json"

@@ -1,6 +1,5 @@
 """Codes beyond black and white, and colours that RGB has no place for, on their way through the pipeline."""
 
-import io
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -10,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slowmo_pipeline.video.colour import BLACK_AND_WHITE, Headroom
 from slowmo_pipeline.video.info import Colour, VideoInfo
-from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline.video.writer import CODECS, encode
 from slowmo_pipeline_tests.support.media import (
@@ -145,11 +142,3 @@ def test_white_of_full_range_is_not_beyond_white(tmp_path: Path) -> None:
     colour = changed(BT709, range="pc")
     clip = clip_of(tmp_path / "greys.mkv", greys(range(2, 254, 7)), colour=colour)
     assert probe(clip, limits=LIMITS).headroom == "none"
-
-
-@pytest.mark.parametrize("headroom", ["codes", "colours"])
-def test_the_filmstrip_shows_white_as_white(headroom: Headroom) -> None:
-    level = BLACK_AND_WHITE[headroom][1]
-    strip = filmstrip([np.full((32, 32, 3), round(level * 257), np.uint16)], headroom)
-    with av.open(io.BytesIO(strip)) as container:
-        assert next(container.decode(video=0)).to_ndarray(format="gray").min() >= 253

@@ -7,12 +7,11 @@ from itertools import chain, pairwise
 from typing import NamedTuple
 
 import av
-import numpy as np
-import numpy.typing as npt
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from slowmo_pipeline.video.fields.cadence import INTERLACED, Run, lengths
+from slowmo_pipeline.video.planes import samples_of
 
 
 class OtherPicturesError(Exception):
@@ -68,15 +67,10 @@ def _woven(*, top: VideoFrame, bottom: VideoFrame) -> VideoFrame:
     woven.colorspace, woven.color_range = top.colorspace, top.color_range
     for target, even, odd in zip(woven.planes, top.planes, bottom.planes, strict=True):
         width = min(abs(plane.line_size) for plane in (target, even, odd))
-        lines = _lines(target)
-        lines[0::2, :width] = _lines(even)[0::2, :width]
-        lines[1::2, :width] = _lines(odd)[1::2, :width]
+        lines = samples_of(target)
+        lines[0::2, :width] = samples_of(even)[0::2, :width]
+        lines[1::2, :width] = samples_of(odd)[1::2, :width]
     return woven
-
-
-def _lines(plane: "av.video.plane.VideoPlane") -> npt.NDArray[np.uint8]:
-    """The bytes of a plane, a line each."""
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
 
 
 def _deinterlaced(pictures: Iterable[VideoFrame], *, top_first: bool) -> Iterator[_Picture]:

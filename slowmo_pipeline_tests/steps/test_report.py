@@ -1,0 +1,109 @@
+"""The page of a finished video: what it shows, that it asks nobody for anything, and that names are only names."""
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import av
+import pytest
+
+from slowmo_pipeline.steps.records import read_active_plan, read_final
+from slowmo_pipeline.steps.report import write_report
+from slowmo_pipeline.storage.keys import VideoKeys
+from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline
+
+HOSTILE = '<img src="x" onerror="alert(1)"> {{ 7*7 }} & co.mp4'
+
+
+class Page(HTMLParser):
+    """What stands in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def addresses(self) -> list[str]:
+        return [value for _, found in self.tags for name in ("src", "href") if (value := found.get(name)) is not None]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
+    with fade_pipeline(tmp_path_factory.mktemp("home")) as pipeline:
+        yield pipeline
+
+
+def page_of(pipeline: TestPipeline, video_id: str) -> Page:
+    return Page(pipeline.storage.read(VideoKeys(video_id).finals[1]).decode())
+
+
+def levels(data: str) -> list[tuple[int, int]]:
+    """The greys of both halves of each picture of an MP4 in base64."""
+    with av.open(io.BytesIO(base64.b64decode(data))) as container:
+        pictures = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+    return [(int(picture[4, 4, 0]), int(picture[4, -4, 0])) for picture in pictures]
+
+
+def test_the_clip_slowed_by_repeating_stands_beside_the_result(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("beside.mp4")
+    assert pipeline.run(video_id).success
+    [video] = [found["src"] for tag, found in page_of(pipeline, video_id).tags if tag == "video"]
+    assert video is not None
+    pairs = levels(video.removeprefix("data:video/mp4;base64,"))
+    sources, results = zip(*pairs, strict=True)
+    assert len(pairs) == 24
+    assert all(len({*sources[at : at + 4]}) == 1 for at in range(0, 24, 4))
+    assert sources[::4] == pytest.approx(results[::4], abs=3)
+    assert sorted(results) == list(results)
+
+
+def test_the_page_asks_nobody_for_anything_but_the_result(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("alone.mp4")
+    assert pipeline.run(video_id).success
+    page = page_of(pipeline, video_id)
+    assert [address for address in page.addresses() if not address.startswith("data:")] == [f"{video_id}.mp4"]
+    assert not re.search(r"https?://|url\(|@import", page.text)
+
+
+def test_a_name_is_only_a_name(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop(HOSTILE)
+    assert pipeline.run(video_id).success
+    page = page_of(pipeline, video_id)
+    assert HOSTILE in page.text
+    assert not [found for _, found in page.tags if any(name.startswith("on") for name in found)]
+
+
+def test_stages_and_checks_are_told_when_they_are_known(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("told.mp4")
+    assert pipeline.run(video_id).success
+    told = page_of(pipeline, video_id).text
+    for stage in ("probe", "cut", "interpolate", "encode", "verify"):
+        assert re.search(rf"{stage} \d+\.\d s", told)
+    assert "✓ Decoded: 24 of 24 frames, 0.960 of 0.960 s." in told
+
+    active, final = read_active_plan(pipeline.storage, video_id), read_final(pipeline.storage, video_id)
+    assert final is not None
+    write_report(pipeline.storage, active, final)
+    assert "Decoded" not in page_of(pipeline, video_id).text
+
+
+def test_a_video_finished_before_there_were_previews_has_a_page(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("early.mp4")
+    assert pipeline.run(video_id).success
+    pipeline.storage.delete([VideoKeys(video_id).preview])
+    assert pipeline.run(video_id).success
+    page = page_of(pipeline, video_id)
+    assert not {"video", "script"} & {tag for tag, _ in page.tags}
