@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.cli.compare import compare
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
@@ -52,6 +53,7 @@ app.add_typer(model_app, name="model")
 app.command()(run)
 app.command()(plan)
 app.command()(cost)
+app.command()(compare)
 
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 AllowedHosts = Annotated[

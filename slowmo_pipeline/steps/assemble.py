@@ -22,9 +22,9 @@ from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
 from slowmo_pipeline.video.labelling import Times, label, left_out
+from slowmo_pipeline.video.moving_preview import FRAMES, SECONDS, MovingPreview
 from slowmo_pipeline.video.preview import filmstrip
 from slowmo_pipeline.video.reader import read_frames
-from slowmo_pipeline.video.side_by_side import FRAMES, SECONDS, SideBySide
 from slowmo_pipeline.video.sound import add_sound
 from slowmo_pipeline.video.writer import CODECS, encode
 
@@ -99,7 +99,7 @@ class _Merged:
         self._model_id = active.versions.model_id
         self._previewed = previewed_outputs(active.plan.timeline)
         self._shown = _neighbours(active.plan.timeline, self._previewed[len(self._previewed) // 2])
-        self._preview: SideBySide | None = None
+        self._preview: MovingPreview | None = None
         self.seconds: list[float] = []
         self.sample: list[Frame] = []
         """A few neighbouring frames, for people to look at."""
@@ -107,7 +107,7 @@ class _Merged:
     def frames(self, originals: Iterator[tuple[int, Frame]], progress: Progress) -> Iterator[Frame]:
         self.seconds, self.sample = [], []
         timeline = self._plan.timeline
-        self._preview = SideBySide(self._info, rate=timeline.frame_rate / self._previewed.step)
+        self._preview = MovingPreview(self._info, rate=timeline.frame_rate / self._previewed.step)
         total = timeline.output_count
         new = self._new_frames()
         for number, original in originals:

@@ -91,7 +91,7 @@ def verify(storage: Storage, active: ActivePlan, final: Final) -> Verified:
     places = sampled_places(active.plan)
     collected = _Collected({place.output for place in places}, active.info)
     with storage.local_file(final.key) as path:
-        found = probe(path, limits=_generous(active), on_picture=collected)
+        found = probe(path, limits=result_limits(active), on_picture=collected)
     with storage.local_upload(unchanged_upload(storage, active.source)) as path:
         samples = _compare(path, active.info, places, collected.outputs)
     times = frame_times(
@@ -155,7 +155,7 @@ def _psnr(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float
     return 100.0 if error == 0 else min(-10 * math.log10(error), 100.0)
 
 
-def _generous(active: ActivePlan) -> Limits:
+def result_limits(active: ActivePlan) -> Limits:
     """The result may be larger than an upload may be: it is slower."""
     limits = limits_of(active.source.settings)
     timeline = active.plan.timeline

@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = 200, 300
 
 def filmstrip(frames: Sequence[Frame], info: VideoInfo) -> bytes:
     """Frames of a video side by side as one JPEG; at least one."""
-    screen = Screen(info, width=_WIDTH, height=_HEIGHT)
+    screen = Screen.within(info, width=_WIDTH, height=_HEIGHT)
     strip = np.hstack([screen.picture(frame) for frame in frames])
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = strip.shape[1], strip.shape[0]

@@ -38,14 +38,20 @@ class Screen:
     """Shows the frames of one video in one size."""
 
     def __init__(self, info: VideoInfo, *, width: int, height: int) -> None:
-        """Show them at most this large, in square pixels and even numbers of them, and never enlarged."""
-        shown_width, shown_height = float(info.width * info.sample_aspect_ratio), info.height
-        scale = min(width / shown_width, height / shown_height, 1)
-        self.width, self.height = (max(2 * round(side * scale / 2), 2) for side in (shown_width, shown_height))
+        """Show them in just this size."""
+        self.width, self.height = width, height
         self._levels = BLACK_AND_WHITE[info.headroom]
         self._hdr = _HDR.get(info.colour.transfer or "")
         self._reformatter = VideoReformatter()
         self._wide = info.colour.primaries == "bt2020"
+
+    @classmethod
+    def within(cls, info: VideoInfo, *, width: int, height: int) -> "Screen":
+        """Show them at most this large, in square pixels and even numbers of them, and never enlarged."""
+        shown_width, shown_height = float(info.width * info.sample_aspect_ratio), info.height
+        scale = min(width / shown_width, height / shown_height, 1)
+        fitting_width, fitting_height = (max(2 * round(side * scale / 2), 2) for side in (shown_width, shown_height))
+        return cls(info, width=fitting_width, height=fitting_height)
 
     def picture(self, frame: Frame) -> _Picture:
         """Return what is shown: uint8, (height, width, 3)."""

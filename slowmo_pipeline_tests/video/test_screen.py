@@ -43,7 +43,7 @@ def shown(of: VideoInfo, frame: Frame) -> list[int]:
 def test_pictures_fit_in_square_pixels_and_never_grow(
     size: tuple[int, int], pixel: Fraction, expected: tuple[int, int]
 ) -> None:
-    screen = Screen(info(*size, sample_aspect_ratio=pixel), width=854, height=480)
+    screen = Screen.within(info(*size, sample_aspect_ratio=pixel), width=854, height=480)
     assert (screen.width, screen.height) == expected
     assert screen.picture(np.zeros((size[1], size[0], 3), np.uint8)).shape == (*expected[::-1], 3)
 

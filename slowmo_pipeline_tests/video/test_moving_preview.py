@@ -9,7 +9,7 @@ import pytest
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.video.info import VideoInfo
-from slowmo_pipeline.video.side_by_side import SECONDS, SideBySide
+from slowmo_pipeline.video.moving_preview import SECONDS, MovingPreview
 from slowmo_pipeline_tests.support.media import in_depth
 from slowmo_pipeline_tests.support.stored import changed
 from slowmo_pipeline_tests.support.videos import info_of
@@ -31,7 +31,7 @@ def decoded(data: bytes) -> list[Frame]:
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(24000, 1001)])
 def test_the_source_is_on_the_left_and_the_result_on_the_right(depth: int, rate: Fraction) -> None:
-    video = SideBySide(info(160, 90, depth), rate=rate)
+    video = MovingPreview(info(160, 90, depth), rate=rate)
     sources = [grey(level, depth=depth) for level in (40, 200)]
     for number in range(8):
         video.add(sources[number // 4], grey(20 * number + 30, depth=depth))
@@ -50,7 +50,7 @@ def test_the_source_is_on_the_left_and_the_result_on_the_right(depth: int, rate:
 
 def test_the_same_frames_give_the_same_bytes() -> None:
     def made() -> bytes:
-        video = SideBySide(info(160, 90), rate=Fraction(25))
+        video = MovingPreview(info(160, 90), rate=Fraction(25))
         for number in range(10):
             video.add(grey(50), grey(10 * number))
         return video.finish()
@@ -62,7 +62,7 @@ def test_nothing_makes_it_too_large_for_a_page() -> None:
     """Noise, which no encoder makes small: in base64 it stays below 5 MB."""
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (480, 854, 3), np.uint8) for _ in range(20)]
-    video = SideBySide(info(854, 480), rate=Fraction(4))
+    video = MovingPreview(info(854, 480), rate=Fraction(4))
     for number in range(4 * SECONDS):
         video.add(noise[number % 19], noise[number % 20])
     assert len(video.finish()) < 5_000_000 * 3 / 4
