@@ -1,9 +1,10 @@
 # make demo    the sample clip, four times slower        make test       everything but the slow tests
 # make up      endpoint, Dagster UI and sensors          make test-slow  the slow tests
-# make lint    what the CI checks before the tests       make bench      the numbers of the README
+# make lint    what the CI checks before the tests       make bench      the numbers of docs/numbers.md
 #                                                        make bench-film those of FILM
 # make test-browser  the UI in Chromium (Debian's package chromium)
 # make test-wheel    the wheel in an empty environment
+# make docs    the pages, in build/docs             make screenshots  their pictures, with Chromium
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 # Images of Docker ask for no bytecode: each of a thousand processes would compile the package, and pytest all tests.
 test test-slow test-browser test-wheel: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo up test test-slow test-browser test-wheel lint bench bench-film clean
+.PHONY: demo up test test-slow test-browser test-wheel lint docs screenshots bench bench-film clean
 
 demo: $(VENV)/installed
 	$(BIN)/slowmo run examples/big_buck_bunny.mp4 --slowdown 4
@@ -39,6 +40,12 @@ lint: $(VENV)/dev-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint deploy/serving/Dockerfile deploy/dagster/Dockerfile
+
+docs: $(VENV)/dev-installed
+	$(BIN)/python -m sphinx -n -W -q -c docs . build/docs
+
+screenshots: $(VENV)/dev-installed
+	$(BIN)/python -m docs.screenshots
 
 bench: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks
