@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from slowmo_pipeline_tests.support.pages import first_commands
 from slowmo_pipeline_tests.support.places import REPOSITORY
 from slowmo_pipeline_tests.support.processes import free_port, make_clip
 
@@ -78,12 +79,6 @@ def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Insta
     installed = Installation(empty / "bin", folder)
     installed.call(f"python -m pip install --quiet {shlex.quote(str(wheel))}")
     return installed
-
-
-def first_commands() -> list[str]:
-    """The commands of the README's first screen."""
-    [block, *_] = re.findall(r"(?:^ {4}\S.*\n)+", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
-    return [line.strip() for line in block.splitlines()]
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_no_tests(wheel: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from slowmo_pipeline.chunks.documents import ChunkConfig, ResultConfig
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline_tests.support.pages import DOCS, PAGES, fenced, name_of, tables
+from slowmo_pipeline_tests.support.pages import DOCS, PAGES, fenced, first_commands, name_of, tables
 from slowmo_pipeline_tests.support.places import REPOSITORY
 
 MESSAGES = [row[0].strip("`") for row in tables(DOCS / "troubleshooting.md")]
@@ -84,6 +84,14 @@ def test_every_variable_of_the_environment_is_told() -> None:
     read = set(re.findall(r'"(SLOWMO_\w+)"', code))
     assert len(read) > 4
     assert not {name for name in read if f"`{name}`" not in told}
+
+
+def test_the_readme_begins_with_what_it_is_a_picture_and_two_commands() -> None:
+    first, *rest = first_commands()
+    [title, what, picture, block, *_] = (REPOSITORY / "README.md").read_text().split("\n\n")
+    assert (title[:2], picture[:2], len(rest)) == ("# ", "![", 1)
+    assert what.startswith("Turns ordinary video into super slow motion")
+    assert block.strip().startswith(first)
 
 
 def test_pictures_are_small() -> None:

@@ -50,6 +50,12 @@ def _prose(text: str) -> str:
     return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def first_commands() -> list[str]:
+    """The commands of the README's first block."""
+    [block, *_] = re.findall(r"(?:^ {4}\S.*\n)+", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    return [line.strip() for line in block.splitlines()]
+
+
 def fenced(page: Path, language: str) -> list[str]:
     """The blocks of a page that are in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
