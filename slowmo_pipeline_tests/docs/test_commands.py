@@ -74,6 +74,12 @@ def test_what_pip_is_to_install_is_here_with_its_extras(command: str) -> None:
     assert set(filter(None, extras.strip("]").split(","))) <= set(setup["options.extras_require"])
 
 
+@pytest.mark.parametrize("command", [*commands("aws"), *commands("docker")])
+def test_files_that_other_programs_are_to_read_are_there(command: str) -> None:
+    files = [word for word in shlex.split(command, comments=True) if word.startswith("deploy/")]
+    assert all((REPOSITORY / file).is_file() for file in files), files
+
+
 def test_the_workspace_that_dagster_is_to_load_is_there() -> None:
     [command] = {command for command in commands("dagster") if "dev -w" in command}
     assert (REPOSITORY / command.split()[-1]).is_file()

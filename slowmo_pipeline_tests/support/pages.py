@@ -14,7 +14,7 @@ PAGES = [
 ]
 
 _BLOCK_LINE = re.compile(r"^ {4,}(\S.*)$")
-_FENCE = re.compile(r"^ *```(\w*)$")
+_FENCE = re.compile(r"^ *```")
 _IN_A_SENTENCE = re.compile(r"`([^`]+)`")
 
 
