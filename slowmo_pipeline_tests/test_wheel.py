@@ -25,7 +25,7 @@ from slowmo_pipeline_tests.support.processes import free_port, make_clip
 
 pytestmark = pytest.mark.wheel
 
-BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "dagster.yaml", "workspace.yaml")
 PACKAGE = "slowmo_pipeline"
 
 
@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in BUILT_FROM:
         shutil.copy(REPOSITORY / name, source)
     for name in (PACKAGE, "slowmo_pipeline_tests"):
-        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), str(source)]
     subprocess.run(pip, check=True)
     [path] = built.glob("*.whl")
