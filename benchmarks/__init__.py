@@ -1,1 +1,1 @@
-"""What the numbers of the README come from."""
+"""What the numbers in docs/ come from."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: everything that the README's numbers come from, one after the other."""
+"""`python -m benchmarks`: everything that docs/numbers.md comes from, one after the other."""
 
 import subprocess
 import sys

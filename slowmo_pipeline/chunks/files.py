@@ -3,8 +3,8 @@
     chunk    config.json, frame-00000120.qoi, frame-00000121.qoi, …
     result   result.json, output-00000481.qoi, output-00000482.qoi, …     (new frames only)
 
-Both are uncompressed tars (tarstream.py) of a JSON document (chunkconfig.py) and images in its order (images.py).
-The reference solution's chunks are read as well (referencechunk.py).
+Both are uncompressed tars (tar.py) of a JSON document (documents.py) and images in its order (images.py).
+The reference solution's chunks are read as well (aws_reference.py).
 
 Readers trust nothing: sizes, counts and names are held against bounds before anything is read, and image headers
 before anything is decoded. A damaged or hostile file ends in ChunkFormatError, whenever it is noticed, or delivers
