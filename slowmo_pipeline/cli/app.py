@@ -17,6 +17,7 @@ from slowmo_pipeline.cli.model import model_app
 from slowmo_pipeline.cli.plan import plan
 from slowmo_pipeline.cli.run import Clips, run
 from slowmo_pipeline.cli.tables import print_columns
+from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
 
@@ -90,24 +91,24 @@ def up(
 
 
 @app.command()
-def upload(clips: Clips) -> None:
+def upload(clips: Clips, quiet: Quietly = False, as_json: AsJson = False) -> None:
     """Copy files to the uploads, each with its settings file if there is one; prints the video ids.
 
     A file that fails does not stop the others; the exit code is 1 then.
     """
-    from slowmo_pipeline.machine.console import Failures, shown_progress
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.steps.upload import upload_clip
     from slowmo_pipeline.steps.video_ids import video_id_for
     from slowmo_pipeline.storage.opening import open_storage
 
-    storage = open_storage(current_home().storage_url)
-    failures = Failures()
-    for clip in clips:
-        with failures.told(clip.name):
-            with shown_progress(clip.name) as progress:
-                key = upload_clip(storage, clip, progress, with_sidecar=True)
-            print(video_id_for(storage, key), flush=True)
-    failures.end(len(clips))
+    with telling(as_json=as_json, quiet=quiet) as teller:
+        storage, failures = open_storage(current_home().storage_url), Failures(teller)
+        for clip in clips:
+            with failures.told(str(clip)):
+                with teller.progress(str(clip)) as progress:
+                    key = upload_clip(storage, clip, progress, with_sidecar=True)
+                teller.uploaded(str(clip), video_id_for(storage, key))
+        failures.end(len(clips))
 
 
 @app.command()
@@ -188,9 +189,9 @@ def delete(
 
     Asks before each. Cut off anywhere, the same command goes on where it was.
     """
-    from slowmo_pipeline.machine.console import Failures
     from slowmo_pipeline.machine.home import open_instance
     from slowmo_pipeline.machine.removal import remove_video
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.storage.opening import open_storage
 
     home = current_home()
