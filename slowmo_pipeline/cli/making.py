@@ -12,7 +12,7 @@ from slowmo_pipeline.cli.local import require_taken
 from slowmo_pipeline.environment import current_home
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.machine.destination import Output
+    from slowmo_pipeline.machine.destination import Copies
     from slowmo_pipeline.machine.outcome import Outcome
     from slowmo_pipeline.machine.run import Pipeline
     from slowmo_pipeline.machine.telling import Failures, Teller
@@ -30,7 +30,7 @@ class Task(NamedTuple):
     """The path of its clip as it was given, or the id of a video that is made anew."""
     make: "Callable[[Pipeline, RunProgress], Outcome]"
     place: Path | None = None
-    """Where `--output` puts a copy."""
+    """Where a copy of the result goes."""
 
 
 class Needed:
@@ -67,7 +67,7 @@ def make_all(
     failures: "Failures",
     *,
     workers: int | None,
-    copies: "Output | None",
+    copies: "Copies | None",
 ) -> int:
     """Make them and tell of each; returns how many are not whole."""
     from slowmo_pipeline.machine.console import EXIT_INTERRUPTED

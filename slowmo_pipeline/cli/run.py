@@ -18,6 +18,7 @@ from slowmo_pipeline.errors import UsageError, usage
 from slowmo_pipeline.settings import SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
+    from slowmo_pipeline.machine.destination import Copies
     from slowmo_pipeline.machine.outcome import Outcome
     from slowmo_pipeline.machine.run import Pipeline
     from slowmo_pipeline.machine.telling import Failures
@@ -41,7 +42,13 @@ def run(
             "the clip's name. A missing folder is made."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --output replace a file.")] = False,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--beside", help="Put a copy of each result beside its clip, by a name that tells: CLIP-4x.mp4, say."
+        ),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --output and --beside replace files.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 when frames or sound were lost, or a check failed.")
     ] = False,
@@ -70,7 +77,6 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
     clips; options win over both.
     """
-    from slowmo_pipeline.machine.destination import Output
     from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of
@@ -80,13 +86,13 @@ def run(
     with usage():
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
-        copies = None if output is None else Output(output, tuple(clips or ()), overwrite)
+        copies = _copies(tuple(clips or ()), output=output, beside=beside, overwrite=overwrite)
     if outdated and dry_run:
         raise UsageError(
             "--dry-run tells what would be made of clips: `slowmo status --outdated` lists what is outdated."
         )
     if outdated and (clips or given or copies):
-        raise UsageError("--outdated makes videos anew as they were: it takes no clips, no settings and no --output.")
+        raise UsageError("--outdated makes videos anew as they were: it takes no clips, no settings, no --output.")
     if not (outdated or clips):
         raise UsageError("Give a video file, or --outdated.")
     if dry_run and as_json:
@@ -103,7 +109,7 @@ def run(
             with failures.told(str(clip)):
                 file_size(clip)
                 settings = settings_of(clip, defaults=common, options=given)
-                place = copies.of(clip, codec=settings.codec) if copies else None
+                place = copies.of(clip, settings) if copies else None
                 with usage() if "interpolator" in given else nullcontext():
                     needed.add(settings.interpolator)
                 tasks.append(_of_clip(clip, settings, place))
@@ -114,6 +120,16 @@ def run(
         failures.end(count)
     if strict and not_whole:
         raise typer.Exit(EXIT_NOT_WHOLE)
+
+
+def _copies(clips: tuple[Path, ...], *, output: str | None, beside: bool, overwrite: bool) -> "Copies | None":
+    from slowmo_pipeline.machine.destination import Beside, Output
+
+    if beside and output is not None:
+        raise UsageError("--beside and --output say where a result goes: leave one of them out.")
+    if output is not None:
+        return Output(clips, overwrite, output)
+    return Beside(clips, overwrite) if beside else None
 
 
 def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None) -> Task:
