@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,15 +13,14 @@ from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
+from slowmo_pipeline.cli.one_by_one import OneVideo, told_on_stderr
 from slowmo_pipeline.cli.plan import plan
 from slowmo_pipeline.cli.run import Clips, run
+from slowmo_pipeline.cli.status import status
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
-
-if TYPE_CHECKING:
-    from slowmo_pipeline.steps.video_status import VideoStatus
+from slowmo_pipeline.errors import SlowmoError, UsageError, usage
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,8 +51,8 @@ app.add_typer(model_app, name="model")
 app.command()(run)
 app.command()(plan)
 app.command()(cost)
+app.command()(status)
 
-OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 AllowedHosts = Annotated[
     list[str],
     typer.Option(
@@ -112,58 +110,6 @@ def upload(clips: Clips, quiet: Quietly = False, as_json: AsJson = False) -> Non
 
 
 @app.command()
-def status(
-    video: OneVideo = None,
-    outdated: Annotated[
-        bool, typer.Option("--outdated", help="Only what an older model made than is served now.")
-    ] = False,
-) -> None:
-    """Show where each video stands: its result with what was lost, a newer model of its endpoint, or why it failed."""
-    from slowmo_pipeline.steps.video_status import NONE_OUTDATED, VideoStatuses
-    from slowmo_pipeline.storage.opening import open_storage
-
-    storage = open_storage(current_home().storage_url)
-    statuses = VideoStatuses(storage, only=video)
-    rows: list[VideoStatus] = []
-    for video_id in [video] if video else statuses.video_ids:
-        with _told_on_stderr(video_id, go_on=video is None):
-            status = statuses.of(video_id)
-            if status.is_outdated or not outdated:
-                rows.append(status)
-    if not rows:
-        print(NONE_OUTDATED if outdated else "No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
-        return
-    failures = _failures([row.video_id for row in rows if not row.is_finished])
-    print_columns(
-        (row.video_id, "failed", reason)
-        if (reason := failures.get(row.video_id))
-        else (row.video_id, _state(row), storage.display_path(row.result) if row.result else "")
-        for row in rows
-    )
-
-
-def _failures(video_ids: Sequence[str]) -> dict[str, str | None]:
-    """Why the last run of each failed, as Dagster knows: it is opened only if there is something to ask."""
-    if not video_ids:
-        return {}
-    from slowmo_pipeline.machine.home import open_instance
-    from slowmo_pipeline.machine.run import failure_of
-
-    with open_instance(current_home()) as instance:
-        return {video_id: failure_of(instance, video_id) for video_id in video_ids}
-
-
-def _state(row: "VideoStatus") -> str:
-    """With how much there is to read in the report."""
-    counts = [_counted(row.losses, "loss", "losses"), _counted(row.notes, "note", "notes")]
-    return ", ".join((row.state, *filter(None, counts)))
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}" if count else ""
-
-
-@app.command()
 def clean(video: OneVideo = None) -> None:
     """Delete what can be made again: chunks and results of finished videos, plans no longer in force, leftovers."""
     from rich.filesize import decimal
@@ -175,7 +121,7 @@ def clean(video: OneVideo = None) -> None:
     storage = open_storage(current_home().storage_url)
     freed = storage.remove_leftovers()
     for video_id in [video] if video else known_videos(storage):
-        with _told_on_stderr(video_id, go_on=video is None):
+        with told_on_stderr(video_id, go_on=video is None):
             freed += clean_video(storage, video_id)
     print(f"{decimal(freed)} deleted")
 
@@ -253,20 +199,6 @@ def endpoint_serve(
         endpoints=endpoints,
         open_to_all=open_to_all,
     )
-
-
-@contextmanager
-def _told_on_stderr(video_id: str, *, go_on: bool) -> Iterator[None]:
-    """Of many videos, one whose objects are torn or cannot be read is told and stops no other."""
-    try:
-        yield
-    except UnknownVideoError:
-        if not go_on:  # what a deleted video leaves: an empty folder, a result that came late
-            raise
-    except StorageError as error:
-        if not go_on:
-            raise
-        print(f"{video_id}: {error}", file=sys.stderr)
 
 
 def _hint_at_dashes(words: Sequence[str]) -> None:

@@ -154,8 +154,8 @@ def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[
     for video_id in statuses.video_ids:
         with failures.told(video_id):
             status = statuses.of(video_id)
-            if status.is_outdated and status.interpolator:
-                needed.add(status.interpolator)
+            if status.is_outdated and status.settings:
+                needed.add(status.settings.interpolator)
                 tasks.append(_made_anew(video_id))
     if not tasks:
         print(NONE_OUTDATED, file=sys.stderr)

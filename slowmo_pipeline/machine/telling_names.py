@@ -7,14 +7,19 @@ from slowmo_pipeline.settings.quantities import Moment
 
 
 def telling_ending(settings: SlowMotionSettings) -> str:
-    """What follows the clip's name: the part that was made, how slow, and at what rate, each where it was asked for."""
-    words = [
+    """What follows the clip's name."""
+    return "".join(f"-{word}" for word in telling_words(settings))
+
+
+def telling_words(settings: SlowMotionSettings) -> tuple[str, ...]:
+    """The part that is made, how slow, and at what rate, each where it was asked for."""
+    words = (
         f"from{_moment(settings.from_)}" if settings.from_ is not None else "",
         f"to{_moment(settings.to)}" if settings.to is not None else "",
         _pace(settings),
         f"{_short(settings.frame_rate)}fps" if settings.frame_rate is not None else "",
-    ]
-    return "".join(f"-{word}" for word in words if word)
+    )
+    return tuple(filter(None, words))
 
 
 def _pace(settings: SlowMotionSettings) -> str:
