@@ -158,12 +158,17 @@ def _confirmed(what: str) -> bool:
 
 @app.command()
 def doctor() -> None:
-    """Check that everything the pipeline needs is there; the exit code is 1 if not."""
+    """Check what can be wrong, each with its remedy: ffmpeg, codecs, disk, home, storage, endpoints, port, GPU.
+
+    The exit code is 1 when there is a problem. A note is of what not everybody needs.
+    """
     from slowmo_pipeline.cli.doctor import diagnose
 
-    findings = list(diagnose(current_home()))
-    print_columns(("ok" if finding.good else "PROBLEM", finding.what, finding.told) for finding in findings)
-    if not all(finding.good for finding in findings):
+    findings = []
+    for finding in diagnose(current_home()):
+        findings.append(finding)
+        print_columns([(finding.state.ljust(7), finding.what.ljust(19), finding.told)])
+    if any(finding.state == "PROBLEM" for finding in findings):
         raise typer.Exit(1)
 
 

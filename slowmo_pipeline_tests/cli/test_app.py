@@ -216,20 +216,6 @@ def test_clean_keeps_the_final_video(pipeline: TestPipeline, tmp_path: Path) -> 
     assert "finished" in slowmo("status", path.stem).stdout
 
 
-def test_doctor_finds_nothing_wrong(pipeline: TestPipeline) -> None:
-    done = slowmo("doctor")
-    assert done.returncode == 0, done.stdout
-    assert "live at http://127.0.0.1:" in done.stdout
-
-
-def test_doctor_names_the_problem(pipeline: TestPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FFMPEG_BINARY", "/nowhere/ffmpeg")
-    done = slowmo("doctor")
-    assert done.returncode == 1
-    assert "PROBLEM" in done.stdout
-    assert "FFMPEG_BINARY" in done.stdout
-
-
 def test_a_home_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("SLOWMO_HOME", str(tmp_path / "file"))
