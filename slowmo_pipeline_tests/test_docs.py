@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ def test_the_pages_show_commands() -> None:
 
 def parse(command: str) -> None:
     """Read a command line as the program would, without running it."""
-    words = shlex.split(command, comments=True)[1:]
+    words = [*takewhile(lambda word: word not in ("|", ">"), shlex.split(command, comments=True)[1:])]
     found: Any = typer.main.get_command(app)
+    if words[0].startswith("-"):
+        assert words[0] in ("--help", *(option for each in found.params for option in each.opts))
+        return
     while isinstance(found, TyperGroup):
         name = words.pop(0)
         inner = found.commands.get(name)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from slowmo_pipeline.cli.completion import video_ids
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
@@ -15,6 +16,7 @@ from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
 from slowmo_pipeline.cli.one_by_one import OneVideo, told_on_stderr
 from slowmo_pipeline.cli.plan import plan
+from slowmo_pipeline.cli.registering import command
 from slowmo_pipeline.cli.run import Clips, run
 from slowmo_pipeline.cli.status import status
 from slowmo_pipeline.cli.tables import print_columns
@@ -22,11 +24,18 @@ from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, UsageError, usage
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_MATTER, _VIDEOS, _SAGEMAKER = "Commands that matter", "Videos", "Endpoints and models"
+
+_FIRST_STEPS = """\
+slowmo turns ordinary video into super slow motion. Three commands matter:
+
+    slowmo run CLIP     makes slow motion of a video, and prints where it lies
+    slowmo up           takes what is dropped into a folder, and shows it in the browser
+    slowmo doctor       finds what is wrong on this machine, and says what helps
+
+`slowmo --help` lists all commands; `slowmo run --help` tells all of one, with examples."""
+
+app = typer.Typer(pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -37,21 +46,47 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(
+    invoke_without_command=True,
+    epilog="`slowmo COMMAND --help` ends with examples. What goes where, events for programs: docs/command-line.md.",
+)
 def _program(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Turns ordinary video into super slow motion."""
+    if context.invoked_subcommand is None:
+        print(_FIRST_STEPS)
 
 
-app.add_typer(endpoint_app, name="endpoint")
-app.add_typer(model_app, name="model")
-app.command()(run)
-app.command()(plan)
-app.command()(cost)
-app.command()(status)
+app.add_typer(endpoint_app, name="endpoint", rich_help_panel=_SAGEMAKER)
+app.add_typer(model_app, name="model", rich_help_panel=_SAGEMAKER)
+command(
+    app,
+    "slowmo run clip.mp4",
+    "slowmo run clip.mp4 --slowdown 5/2 --frame-rate 60 --output slow.mp4",
+    'slowmo run clip.mp4 --from 3.2 --to 7 --speed "4-5:1/8" --beside',
+    "slowmo run a.mp4 b.mov --codec prores --output results/ --quiet",
+    "slowmo run clip.mp4 --interpolator film --json",
+    "slowmo run --outdated",
+    panel=_MATTER,
+)(run)
+command(app, "slowmo plan clip.mp4", "slowmo plan *.mp4 --slowdown 8 --cuts off", panel=_VIDEOS)(plan)
+command(
+    app,
+    "slowmo status",
+    "slowmo status clip-0123456789abcdef",
+    "slowmo status --outdated --json",
+    panel=_VIDEOS,
+)(status)
+command(
+    app,
+    "slowmo cost clip.mp4 --slowdown 4",
+    "slowmo cost *.mp4 --instance-type ml.g5.xlarge --seconds-per-megapixel 0.2",
+    panel=_SAGEMAKER,
+)(cost)
 
 AllowedHosts = Annotated[
     list[str],
@@ -62,7 +97,13 @@ AllowedHosts = Annotated[
 ]
 
 
-@app.command()
+@command(
+    app,
+    "slowmo up",
+    "slowmo up --port 3001 --interpolator flow --interpolator film",
+    "slowmo up --allow-host slowmo.example.com",
+    panel=_MATTER,
+)
 @with_interpolator_options
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's UI.")] = 3000,
@@ -88,7 +129,7 @@ def up(
     serve_all(current_home(), port=port, workers=workers, endpoints=endpoints, allowed_hosts=hosts)
 
 
-@app.command()
+@command(app, "slowmo upload a.mp4 b.mov", "slowmo upload *.mp4 --quiet > ids.txt", panel=_VIDEOS)
 def upload(clips: Clips, quiet: Quietly = False, as_json: AsJson = False) -> None:
     """Copy files to the uploads, each with its settings file if there is one; prints the video ids.
 
@@ -109,7 +150,7 @@ def upload(clips: Clips, quiet: Quietly = False, as_json: AsJson = False) -> Non
         failures.end(len(clips))
 
 
-@app.command()
+@command(app, "slowmo clean", "slowmo clean clip-0123456789abcdef", panel=_VIDEOS)
 def clean(video: OneVideo = None) -> None:
     """Delete what can be made again: chunks and results of finished videos, plans no longer in force, leftovers."""
     from rich.filesize import decimal
@@ -126,9 +167,9 @@ def clean(video: OneVideo = None) -> None:
     print(f"{decimal(freed)} deleted")
 
 
-@app.command()
+@command(app, "slowmo delete clip-0123456789abcdef", "slowmo delete --yes a-0123456789abcdef", panel=_VIDEOS)
 def delete(
-    videos: Annotated[list[str], typer.Argument(help="Video ids.", show_default=False)],
+    videos: Annotated[list[str], typer.Argument(help="Video ids.", show_default=False, autocompletion=video_ids)],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete videos whole: upload, settings, chunks, results, final files, and their partitions in Dagster.
@@ -156,7 +197,7 @@ def _confirmed(what: str) -> bool:
     return typer.confirm(f"{what}. Delete?", err=True)
 
 
-@app.command()
+@command(app, "slowmo doctor", "SLOWMO_STORAGE=s3://bucket/prefix slowmo doctor", panel=_MATTER)
 def doctor() -> None:
     """Check what can be wrong, each with its remedy: ffmpeg, codecs, disk, home, storage, endpoints, port, GPU.
 
@@ -172,7 +213,12 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@endpoint_app.command("serve")
+@command(
+    endpoint_app,
+    "slowmo endpoint serve",
+    "slowmo endpoint serve --port 8080 --interpolator film --model film --workers 1",
+    name="serve",
+)
 @with_interpolator_options
 def endpoint_serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,

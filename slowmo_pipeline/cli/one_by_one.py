@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from slowmo_pipeline.cli.completion import video_ids
 from slowmo_pipeline.errors import StorageError, UnknownVideoError
 
-OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
+OneVideo = Annotated[
+    str | None,
+    typer.Argument(help="A video id; without it, all videos.", show_default=False, autocompletion=video_ids),
+]
 
 
 @contextmanager
