@@ -56,14 +56,15 @@ class _EventProgress:
     def __init__(self, clip: str) -> None:
         self._clip = clip
         self._estimate = CurrentStage()
-        self._stage = ""
+        self._told = ("", 0)
         self._last = 0.0
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
         seconds_left, now = self._estimate.seconds_left(stage, done, total), time.monotonic()
-        if stage == self._stage and now - self._last < _EVERY_SECONDS and done != total:
+        begins, ends = stage != self._told[0], done == total and (stage, done) != self._told
+        if not (begins or ends or now - self._last >= _EVERY_SECONDS):
             return
-        self._stage, self._last = stage, now
+        self._told, self._last = (stage, done), now
         _print(
             "progress",
             clip=self._clip,

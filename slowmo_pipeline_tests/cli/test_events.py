@@ -84,6 +84,8 @@ def test_every_stage_is_told_from_where_it_begins_to_where_it_ends(pipeline: Tes
 
     [told] = re.findall(r"^\| `stage` (.*)$", PAGE, re.MULTILINE)
     assert [*dict.fromkeys(each["stage"] for each in progress)] == re.findall(r"`(\w+)`", told)
+    ends = [each["stage"] for each in progress if each["done"] == each["total"]]
+    assert ends == ["read", "cut", "interpolate", "encode"]
     last = {each["stage"]: each for each in progress}
     assert {each["seconds_left"] for each in last.values() if each["total"]} == {0}
     assert (last["encode"]["done"], last["encode"]["total"], last["encode"]["unit"]) == (24, 24, "frames")
