@@ -4,6 +4,10 @@ import logging
 import time
 from typing import Protocol
 
+from rich.filesize import decimal
+
+from slowmo_pipeline.estimate import Estimate, duration
+
 LOG_EVERY_SECONDS = 10.0
 
 
@@ -31,38 +35,46 @@ class Quiet:
         """Do nothing."""
 
 
+class CurrentStage:
+    """The estimate of the stage that is under way; one begins where another name comes."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._estimate = Estimate(0)
+
+    def seconds_left(self, stage: str, done: int, total: int) -> float | None:
+        """Until the stage ends, now that it has come so far."""
+        if stage != self._name:
+            self._name, self._estimate = stage, Estimate(done)
+        self._estimate.update(done)
+        return self._estimate.seconds_left(total)
+
+
 class LogProgress:
-    """Writes a line to a logger every few seconds."""
+    """Writes a line to a logger every few seconds, however many stages begin meanwhile."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._stage = ""
-        self._started = self._last = 0.0
-        self._already = 0
+        self._stage = CurrentStage()
+        self._last = time.monotonic()
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Log a line when LOG_EVERY_SECONDS have passed since the last, with the time left."""
+        """Log a line when LOG_EVERY_SECONDS have passed since the last, with the time left of the stage."""
+        seconds_left = self._stage.seconds_left(stage, done, total)
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._started, self._last, self._already = stage, now, now, done
         if now - self._last < LOG_EVERY_SECONDS:
             return
         self._last = now
-        left = time_left(now - self._started, done - self._already, total - done)
-        of_all = f" of {total}" if total else ""
-        self._log.info("%s: %d%s %s%s", stage, done, of_all, unit, left and f", {left} left")
+        left = "" if seconds_left is None else f", {duration(seconds_left)} left"
+        self._log.info("%s: %s%s", stage, amount(done, total, unit), left)
 
     def note(self, message: str) -> None:
         """Log a warning."""
         self._log.warning("%s", message)
 
 
-def time_left(elapsed: float, done: int, remaining: int) -> str:
-    """An estimate such as "2 min 05 s" from what was done in `elapsed` seconds; empty when nothing can be said."""
-    if done <= 0 or remaining < 0:
-        return ""
-    minutes, seconds = divmod(round(elapsed / done * remaining), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+def amount(done: int, total: int, unit: str) -> str:
+    """Such as "4 of 10 chunks"; bytes in the unit that suits them."""
+    if unit == "bytes":
+        return f"{decimal(done)} of {decimal(total)}" if total else decimal(done)
+    return f"{done} of {total} {unit}" if total else f"{done} {unit}"

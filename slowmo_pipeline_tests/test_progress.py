@@ -2,26 +2,7 @@ import logging
 
 import pytest
 
-from slowmo_pipeline.progress import LogProgress, time_left
-
-
-@pytest.mark.parametrize(
-    ("elapsed", "done", "remaining", "text"),
-    [
-        (10, 5, 5, "10 s"),
-        (10, 1, 0, "0 s"),
-        (1, 1, 59, "59 s"),
-        (1, 1, 60, "1 min 00 s"),
-        (1.0, 2, 250, "2 min 05 s"),
-        (1, 1, 3599.6, "1 h 00 min"),
-        (1, 1, 7505, "2 h 05 min"),
-        (10, 0, 5, ""),
-        (10, 5, -5, ""),
-        (10, -2, 5, ""),
-    ],
-)
-def test_time_left(elapsed: float, done: int, remaining: int, text: str) -> None:
-    assert time_left(elapsed, done, remaining) == text
+from slowmo_pipeline.progress import LogProgress, amount
 
 
 @pytest.fixture
@@ -69,3 +50,26 @@ def test_a_new_stage_begins_anew(clock: list[float], report: LogProgress, caplog
     report("probe", 7, 0, "frames")
 
     assert caplog.messages == ["probe: 7 frames"]
+
+
+def test_many_short_stages_fill_no_screen(
+    clock: list[float], report: LogProgress, caplog: pytest.LogCaptureFixture
+) -> None:
+    for second in range(45):
+        report(f"stage {second // 3}", second % 3, 3, "frames")
+        clock[0] += 1
+
+    assert len(caplog.messages) == 4
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "unit", "text"),
+    [
+        (4, 10, "chunks", "4 of 10 chunks"),
+        (4, 0, "frames", "4 frames"),
+        (28_000, 2_000_000, "bytes", "28.0 kB of 2.0 MB"),
+        (28_000, 0, "bytes", "28.0 kB"),
+    ],
+)
+def test_an_amount_in_words(done: int, total: int, unit: str, text: str) -> None:
+    assert amount(done, total, unit) == text

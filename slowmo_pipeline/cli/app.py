@@ -2,33 +2,41 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from slowmo_pipeline.cli.compare import compare
+from slowmo_pipeline.cli.completion import video_ids
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
+from slowmo_pipeline.cli.one_by_one import OneVideo, told_on_stderr
 from slowmo_pipeline.cli.plan import plan
+from slowmo_pipeline.cli.registering import command
 from slowmo_pipeline.cli.run import Clips, run
+from slowmo_pipeline.cli.status import status
 from slowmo_pipeline.cli.tables import print_columns
+from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
-from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
+from slowmo_pipeline.errors import SlowmoError, UsageError, usage
 
-if TYPE_CHECKING:
-    from slowmo_pipeline.steps.video_status import VideoStatus
+_MATTER, _VIDEOS, _SAGEMAKER = "Commands that matter", "Videos", "Endpoints and models"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_FIRST_STEPS = """\
+slowmo turns ordinary video into super slow motion. Three commands matter:
+
+    slowmo run CLIP     makes slow motion of a video, and prints where it lies
+    slowmo up           takes what is dropped into a folder, and shows it in the browser
+    slowmo doctor       finds what is wrong on this machine, and says what helps
+
+`slowmo --help` lists all commands; `slowmo run --help` tells all of one, with examples."""
+
+app = typer.Typer(pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -39,23 +47,54 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(
+    invoke_without_command=True,
+    epilog="`slowmo COMMAND --help` ends with examples. What goes where, events for programs: docs/command-line.md.",
+)
 def _program(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Turns ordinary video into super slow motion."""
+    if context.invoked_subcommand is None:
+        print(_FIRST_STEPS)
 
 
-app.add_typer(endpoint_app, name="endpoint")
-app.add_typer(model_app, name="model")
-app.command()(run)
-app.command()(plan)
-app.command()(cost)
-app.command()(compare)
+app.add_typer(endpoint_app, name="endpoint", rich_help_panel=_SAGEMAKER)
+app.add_typer(model_app, name="model", rich_help_panel=_SAGEMAKER)
+command(
+    app,
+    "slowmo run clip.mp4",
+    "slowmo run clip.mp4 --slowdown 5/2 --frame-rate 60 --output slow.mp4",
+    'slowmo run clip.mp4 --from 3.2 --to 7 --speed "4-5:1/8" --beside',
+    "slowmo run a.mp4 b.mov --codec prores --output results/ --quiet",
+    "slowmo run clip.mp4 --interpolator film --json",
+    "slowmo run --outdated",
+    panel=_MATTER,
+)(run)
+command(app, "slowmo plan clip.mp4", "slowmo plan *.mp4 --slowdown 8 --cuts off", panel=_VIDEOS)(plan)
+command(
+    app,
+    "slowmo status",
+    "slowmo status clip-0123456789abcdef",
+    "slowmo status --outdated --json",
+    panel=_VIDEOS,
+)(status)
+command(
+    app,
+    "slowmo cost clip.mp4 --slowdown 4",
+    "slowmo cost *.mp4 --instance-type ml.g5.xlarge --seconds-per-megapixel 0.2",
+    panel=_SAGEMAKER,
+)(cost)
+command(
+    app,
+    "slowmo compare clip-0123456789abcdef",
+    "slowmo compare clip-0123456789abcdef --output both.mp4 --overwrite",
+    panel=_VIDEOS,
+)(compare)
 
-OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 AllowedHosts = Annotated[
     list[str],
     typer.Option(
@@ -65,7 +104,13 @@ AllowedHosts = Annotated[
 ]
 
 
-@app.command()
+@command(
+    app,
+    "slowmo up",
+    "slowmo up --port 3001 --interpolator flow --interpolator film",
+    "slowmo up --allow-host slowmo.example.com",
+    panel=_MATTER,
+)
 @with_interpolator_options
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's UI.")] = 3000,
@@ -91,80 +136,28 @@ def up(
     serve_all(current_home(), port=port, workers=workers, endpoints=endpoints, allowed_hosts=hosts)
 
 
-@app.command()
-def upload(clips: Clips) -> None:
+@command(app, "slowmo upload a.mp4 b.mov", "slowmo upload *.mp4 --quiet > ids.txt", panel=_VIDEOS)
+def upload(clips: Clips, quiet: Quietly = False, as_json: AsJson = False) -> None:
     """Copy files to the uploads, each with its settings file if there is one; prints the video ids.
 
     A file that fails does not stop the others; the exit code is 1 then.
     """
-    from slowmo_pipeline.machine.console import Failures, shown_progress
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.steps.upload import upload_clip
     from slowmo_pipeline.steps.video_ids import video_id_for
     from slowmo_pipeline.storage.opening import open_storage
 
-    storage = open_storage(current_home().storage_url)
-    failures = Failures()
-    for clip in clips:
-        with failures.told(clip.name):
-            with shown_progress(clip.name) as progress:
-                key = upload_clip(storage, clip, progress, with_sidecar=True)
-            print(video_id_for(storage, key), flush=True)
-    failures.end(len(clips))
+    with telling(as_json=as_json, quiet=quiet) as teller:
+        storage, failures = open_storage(current_home().storage_url), Failures(teller)
+        for clip in clips:
+            with failures.told(str(clip)):
+                with teller.progress(str(clip)) as progress:
+                    key = upload_clip(storage, clip, progress, with_sidecar=True)
+                teller.uploaded(str(clip), video_id_for(storage, key))
+        failures.end(len(clips))
 
 
-@app.command()
-def status(
-    video: OneVideo = None,
-    outdated: Annotated[
-        bool, typer.Option("--outdated", help="Only what an older model made than is served now.")
-    ] = False,
-) -> None:
-    """Show where each video stands: its result with what was lost, a newer model of its endpoint, or why it failed."""
-    from slowmo_pipeline.steps.video_status import NONE_OUTDATED, VideoStatuses
-    from slowmo_pipeline.storage.opening import open_storage
-
-    storage = open_storage(current_home().storage_url)
-    statuses = VideoStatuses(storage, only=video)
-    rows: list[VideoStatus] = []
-    for video_id in [video] if video else statuses.video_ids:
-        with _told_on_stderr(video_id, go_on=video is None):
-            status = statuses.of(video_id)
-            if status.is_outdated or not outdated:
-                rows.append(status)
-    if not rows:
-        print(NONE_OUTDATED if outdated else "No videos yet: `slowmo run CLIP` makes the first.", file=sys.stderr)
-        return
-    failures = _failures([row.video_id for row in rows if not row.is_finished])
-    print_columns(
-        (row.video_id, "failed", reason)
-        if (reason := failures.get(row.video_id))
-        else (row.video_id, _state(row), storage.display_path(row.result) if row.result else "")
-        for row in rows
-    )
-
-
-def _failures(video_ids: Sequence[str]) -> dict[str, str | None]:
-    """Why the last run of each failed, as Dagster knows: it is opened only if there is something to ask."""
-    if not video_ids:
-        return {}
-    from slowmo_pipeline.machine.home import open_instance
-    from slowmo_pipeline.machine.run import failure_of
-
-    with open_instance(current_home()) as instance:
-        return {video_id: failure_of(instance, video_id) for video_id in video_ids}
-
-
-def _state(row: "VideoStatus") -> str:
-    """With how much there is to read in the report."""
-    counts = [_counted(row.losses, "loss", "losses"), _counted(row.notes, "note", "notes")]
-    return ", ".join((row.state, *filter(None, counts)))
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}" if count else ""
-
-
-@app.command()
+@command(app, "slowmo clean", "slowmo clean clip-0123456789abcdef", panel=_VIDEOS)
 def clean(video: OneVideo = None) -> None:
     """Delete what can be made again: chunks and results of finished videos, plans no longer in force, leftovers."""
     from rich.filesize import decimal
@@ -176,23 +169,23 @@ def clean(video: OneVideo = None) -> None:
     storage = open_storage(current_home().storage_url)
     freed = storage.remove_leftovers()
     for video_id in [video] if video else known_videos(storage):
-        with _told_on_stderr(video_id, go_on=video is None):
+        with told_on_stderr(video_id, go_on=video is None):
             freed += clean_video(storage, video_id)
     print(f"{decimal(freed)} deleted")
 
 
-@app.command()
+@command(app, "slowmo delete clip-0123456789abcdef", "slowmo delete --yes a-0123456789abcdef", panel=_VIDEOS)
 def delete(
-    videos: Annotated[list[str], typer.Argument(help="Video ids.", show_default=False)],
+    videos: Annotated[list[str], typer.Argument(help="Video ids.", show_default=False, autocompletion=video_ids)],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete videos whole: upload, settings, chunks, results, final files, and their partitions in Dagster.
 
     Asks before each. Cut off anywhere, the same command goes on where it was.
     """
-    from slowmo_pipeline.machine.console import Failures
     from slowmo_pipeline.machine.home import open_instance
     from slowmo_pipeline.machine.removal import remove_video
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.storage.opening import open_storage
 
     home = current_home()
@@ -211,18 +204,28 @@ def _confirmed(what: str) -> bool:
     return typer.confirm(f"{what}. Delete?", err=True)
 
 
-@app.command()
+@command(app, "slowmo doctor", "SLOWMO_STORAGE=s3://bucket/prefix slowmo doctor", panel=_MATTER)
 def doctor() -> None:
-    """Check that everything the pipeline needs is there; the exit code is 1 if not."""
+    """Check what can be wrong, each with its remedy: ffmpeg, codecs, disk, home, storage, endpoints, port, GPU.
+
+    The exit code is 1 when there is a problem. A note is of what not everybody needs.
+    """
     from slowmo_pipeline.cli.doctor import diagnose
 
-    findings = list(diagnose(current_home()))
-    print_columns(("ok" if finding.good else "PROBLEM", finding.what, finding.told) for finding in findings)
-    if not all(finding.good for finding in findings):
+    findings = []
+    for finding in diagnose(current_home()):
+        findings.append(finding)
+        print_columns([(finding.state.ljust(7), finding.what.ljust(19), finding.told)])
+    if any(finding.state == "PROBLEM" for finding in findings):
         raise typer.Exit(1)
 
 
-@endpoint_app.command("serve")
+@command(
+    endpoint_app,
+    "slowmo endpoint serve",
+    "slowmo endpoint serve --port 8080 --interpolator film --model film --workers 1",
+    name="serve",
+)
 @with_interpolator_options
 def endpoint_serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
@@ -254,20 +257,6 @@ def endpoint_serve(
         endpoints=endpoints,
         open_to_all=open_to_all,
     )
-
-
-@contextmanager
-def _told_on_stderr(video_id: str, *, go_on: bool) -> Iterator[None]:
-    """Of many videos, one whose objects are torn or cannot be read is told and stops no other."""
-    try:
-        yield
-    except UnknownVideoError:
-        if not go_on:  # what a deleted video leaves: an empty folder, a result that came late
-            raise
-    except StorageError as error:
-        if not go_on:
-            raise
-        print(f"{video_id}: {error}", file=sys.stderr)
 
 
 def _hint_at_dashes(words: Sequence[str]) -> None:

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from slowmo_pipeline.cli.completion import video_ids
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import StorageError
 
 
 def compare(
-    video: Annotated[str, typer.Argument(help="A video id.", show_default=False)],
+    video: Annotated[str, typer.Argument(help="A video id.", show_default=False, autocompletion=video_ids)],
     output: Annotated[
         Path | None, typer.Option(help="Where it goes; unset: VIDEO-compare.mp4, here.", show_default=False)
     ] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slowmo_pipeline.cli.options import with_settings
+from slowmo_pipeline.cli.registering import command
 from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.deployment.settings import DEFAULT_NAME, DeploymentSettings, parse_deployment
 from slowmo_pipeline.environment import current_home
@@ -25,7 +26,11 @@ endpoint_app = typer.Typer(no_args_is_help=True, help="The endpoint that makes t
 Name = Annotated[str, typer.Option(help="Of the deployment.")]
 
 
-@endpoint_app.command()
+@command(
+    endpoint_app,
+    "slowmo endpoint deploy model.tar.gz --role-arn ROLE --image-uri IMAGE",
+    "slowmo endpoint deploy model.tar.gz --role-arn ROLE --image-uri IMAGE --instance-type ml.g5.xlarge",
+)
 @with_settings(DeploymentSettings.model_fields)
 def deploy(**given: Any) -> None:
     """Deploy an endpoint at SageMaker, or make the one of that name what the options say; wait until it runs.
@@ -50,7 +55,7 @@ def deploy(**given: Any) -> None:
     print_facts(**{name: fact for name, fact in asdict(deployed).items() if fact is not None})
 
 
-@endpoint_app.command()
+@command(endpoint_app, "slowmo endpoint status", "slowmo endpoint status --name second")
 def status(name: Name = DEFAULT_NAME) -> None:
     """Show how an endpoint at SageMaker stands: instances, what waits, what an hour costs, what failed last.
 
@@ -67,7 +72,7 @@ def status(name: Name = DEFAULT_NAME) -> None:
         print(f"failure  {failure.at:%Y-%m-%d %H:%M:%S} UTC  {storage.display_path(failure.key)}  {message}")
 
 
-@endpoint_app.command()
+@command(endpoint_app, "slowmo endpoint scale --min 0 --max 4", "slowmo endpoint scale --min 1 --max 8 --target 2.5")
 def scale(
     min_instances: Annotated[int, typer.Option("--min-instances", "--min", min=0, help="Instances that stay.")],
     max_instances: Annotated[int, typer.Option("--max-instances", "--max", min=1, help="Instances at most.")],
@@ -87,7 +92,7 @@ def scale(
     _print_lines(changes or ["unchanged"])
 
 
-@endpoint_app.command()
+@command(endpoint_app, "slowmo endpoint delete", "slowmo endpoint delete --name second")
 def delete(name: Name = DEFAULT_NAME) -> None:
     """Delete a deployment at SageMaker with everything that was made for it; print what was removed.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from slowmo_pipeline.cli.completion import model_names
 from slowmo_pipeline.interpolation.catalog import INTERPOLATORS, CatalogEntry, Option
 
 Chosen = Mapping[str, Any]
@@ -51,7 +52,7 @@ def _options() -> dict[str, inspect.Parameter]:
         for name, entry in INTERPOLATORS.items()
         if entry.weights
     ]
-    found = {"model": _parameter("model", str, typer.Option(help=" ".join(helps)))}
+    found = {"model": _parameter("model", str, typer.Option(help=" ".join(helps), autocompletion=model_names))}
     for _, option in _shown():
         least = 1 if option.is_number else None
         shown = typer.Option(min=least, help=option_help(option.name))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from slowmo_pipeline.cli.completion import interpolators
 from slowmo_pipeline.cli.interpolator_options import Chosen
 from slowmo_pipeline.errors import UsageError
 from slowmo_pipeline.interpolation.catalog import INTERPOLATORS, CatalogEntry
@@ -18,7 +19,10 @@ Workers = Annotated[
     ),
 ]
 Interpolators = Annotated[
-    list[str], typer.Option("--interpolator", help=f"What to serve: {', '.join(INTERPOLATORS)}. Repeatable.")
+    list[str],
+    typer.Option(
+        "--interpolator", help=f"What to serve: {', '.join(INTERPOLATORS)}. Repeatable.", autocompletion=interpolators
+    ),
 ]
 
 

@@ -12,10 +12,10 @@ from slowmo_pipeline.cli.local import require_taken
 from slowmo_pipeline.environment import current_home
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.machine.console import Failures
-    from slowmo_pipeline.machine.destination import Output
+    from slowmo_pipeline.machine.destination import Copies
     from slowmo_pipeline.machine.outcome import Outcome
     from slowmo_pipeline.machine.run import Pipeline
+    from slowmo_pipeline.machine.telling import Failures, Teller
     from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.storage.base import Storage
 
@@ -27,10 +27,10 @@ class Task(NamedTuple):
     """One video to make."""
 
     name: str
-    """What messages call it: its clip's name, or the id of a video that is made anew."""
+    """The path of its clip as it was given, or the id of a video that is made anew."""
     make: "Callable[[Pipeline, RunProgress], Outcome]"
     place: Path | None = None
-    """Where `--output` puts a copy."""
+    """Where a copy of the result goes."""
 
 
 class Needed:
@@ -63,13 +63,14 @@ def make_all(
     storage: "Storage",
     tasks: Sequence[Task],
     served: Sequence[str],
+    teller: "Teller",
     failures: "Failures",
     *,
     workers: int | None,
-    copies: "Output | None",
+    copies: "Copies | None",
 ) -> int:
-    """Make them, print where the results lie, and tell of each; returns how many are not whole."""
-    from slowmo_pipeline.machine.console import EXIT_INTERRUPTED, shown_progress, stderr, tell
+    """Make them and tell of each; returns how many are not whole."""
+    from slowmo_pipeline.machine.console import EXIT_INTERRUPTED
 
     incomplete = 0
     # Imports Dagster, which takes a second: not for --help.
@@ -80,14 +81,15 @@ def make_all(
             try:
                 with failures.told(name):
                     began = time.monotonic()
-                    with shown_progress(name) as progress:
+                    with teller.progress(name) as progress:
                         outcome = make(pipeline, progress)
-                    tell(name, outcome, seconds=time.monotonic() - began)
+                    seconds = time.monotonic() - began
                     incomplete += bool(outcome.grave)
                     if copies and place:
-                        copies.deliver(pipeline.storage, outcome.key, place)
-                    print(place or pipeline.storage.display_path(outcome.key), flush=True)
+                        copies.deliver(storage, outcome.key, place)
+                    path, report = str(place or storage.display_path(outcome.key)), storage.display_path(outcome.report)
+                    teller.finished(name, outcome, path=path, report=report, seconds=seconds)
             except KeyboardInterrupt:
-                stderr.print("Interrupted. The same command goes on where this one stopped.")
+                teller.failed(None, "Interrupted. The same command goes on where this one stopped.")
                 raise typer.Exit(EXIT_INTERRUPTED) from None
     return incomplete

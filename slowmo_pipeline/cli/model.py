@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slowmo_pipeline.cli.completion import interpolators
 from slowmo_pipeline.cli.interpolator_options import Chosen, option_help, with_interpolator_options
+from slowmo_pipeline.cli.registering import command
 from slowmo_pipeline.cli.tables import print_facts
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import ModelError, StorageError, usage
@@ -33,7 +35,7 @@ _TIMED_SIZE = (256, 448)
 """Height and width of the frames that papers on interpolation time themselves with (Vimeo-90k's)."""
 
 
-@model_app.command()
+@command(model_app, "slowmo model fetch", "slowmo model fetch ~/film_net.zip --member film_net/L1 --name l1")
 def fetch(
     source: Annotated[
         str | None,
@@ -75,7 +77,7 @@ def fetch(
     print_facts(path=model.path, sha256=model.sha256)
 
 
-@model_app.command()
+@command(model_app, "slowmo model info")
 def info(
     model: Annotated[
         str | None,
@@ -108,7 +110,9 @@ def info(
     )
 
 
-@model_app.command()
+@command(
+    model_app, "slowmo model package film -o model.tar.gz", "slowmo model package --interpolator flow -o flow.tar.gz"
+)
 @with_interpolator_options
 def package(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model.tar.gz to write.")],
@@ -118,7 +122,9 @@ def package(
             help="Name of a fetched model, or path of one. Default: the interpolator's name.", show_default=False
         ),
     ] = None,
-    interpolator: Annotated[str, typer.Option(help=f"Whose model it is: {', '.join(INTERPOLATORS)}.")] = "film",
+    interpolator: Annotated[
+        str, typer.Option(help=f"Whose model it is: {', '.join(INTERPOLATORS)}.", autocompletion=interpolators)
+    ] = "film",
     pyramid_levels: Annotated[
         int | None, typer.Option(min=1, help="Of film's network; its weights cannot tell. Unset: 7, as published.")
     ] = None,

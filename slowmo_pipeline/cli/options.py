@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from slowmo_pipeline.cli.completion import values_of
 from slowmo_pipeline.settings import FIELDS, LIMITS, meaning, plain_type
 
 GivenLimits = Annotated[
@@ -67,6 +68,7 @@ def _parameter(name: str, field: FieldInfo, panel: str | None) -> inspect.Parame
             f"--{option}/--no-{option}" if kind is bool else f"--{option}",
             help=f"NAME=VALUE, repeatable. {told}" if is_table else told,
             show_default=_shown_default(field) or False,
+            autocompletion=values_of(name, field),
             rich_help_panel=panel,
         )
     typed = list[str] if is_table else kind if kind in (bool, int, float, Path) else str

@@ -36,7 +36,7 @@ def plan(
 
 def print_plans(clips: Sequence[Path], given: Mapping[str, object]) -> None:
     """Print the outline of each clip."""
-    from slowmo_pipeline.machine.console import Failures
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.outline import outline
     from slowmo_pipeline.storage.opening import open_storage

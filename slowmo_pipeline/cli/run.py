@@ -12,14 +12,16 @@ from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
 from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
 from slowmo_pipeline.cli.plan import print_plans
+from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
 from slowmo_pipeline.settings import SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
-    from slowmo_pipeline.machine.console import Failures
+    from slowmo_pipeline.machine.destination import Copies
     from slowmo_pipeline.machine.outcome import Outcome
     from slowmo_pipeline.machine.run import Pipeline
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.storage.base import Storage
 
@@ -40,7 +42,13 @@ def run(
             "the clip's name. A missing folder is made."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --output replace a file.")] = False,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--beside", help="Put a copy of each result beside its clip, by a name that tells: CLIP-4x.mp4, say."
+        ),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --output and --beside replace files.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 when frames or sound were lost, or a check failed.")
     ] = False,
@@ -54,6 +62,8 @@ def run(
             help="Instead of clips: make anew what an older model made than is served now, each with its settings.",
         ),
     ] = False,
+    quiet: Quietly = False,
+    as_json: AsJson = False,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
     chosen: Chosen,
     workers: Workers = None,
@@ -67,8 +77,7 @@ def run(
     where it was. A file CLIP.slowmo.json beside a clip holds settings, and the storage's settings.json those of all
     clips; options win over both.
     """
-    from slowmo_pipeline.machine.console import Failures
-    from slowmo_pipeline.machine.destination import Output
+    from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of
     from slowmo_pipeline.storage.disk_errors import file_size
@@ -77,42 +86,57 @@ def run(
     with usage():
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
-        copies = None if output is None else Output(output, tuple(clips or ()), overwrite)
+        copies = _copies(tuple(clips or ()), output=output, beside=beside, overwrite=overwrite)
     if outdated and dry_run:
         raise UsageError(
             "--dry-run tells what would be made of clips: `slowmo status --outdated` lists what is outdated."
         )
     if outdated and (clips or given or copies):
-        raise UsageError("--outdated makes videos anew as they were: it takes no clips, no settings and no --output.")
+        raise UsageError("--outdated makes videos anew as they were: it takes no clips, no settings, no --output.")
     if not (outdated or clips):
         raise UsageError("Give a video file, or --outdated.")
+    if dry_run and as_json:
+        raise UsageError("--dry-run makes nothing of which there are events: leave out --json.")
     if dry_run:
         print_plans(clips or (), given)
         return
-    storage, failures = open_storage(current_home().storage_url), Failures()
-    needed = Needed(storage, chosen)
-    tasks = _outdated(storage, needed, failures) if outdated else []
-    common = defaults(storage)
-    for clip in clips or ():
-        with failures.told(clip.name):
-            file_size(clip)
-            settings = settings_of(clip, defaults=common, options=given)
-            place = copies.of(clip, codec=settings.codec) if copies else None
-            with usage() if "interpolator" in given else nullcontext():
-                needed.add(settings.interpolator)
-            tasks.append(_of_clip(clip, settings, place))
-    count = len(tasks) + failures.count
-    not_whole = make_all(storage, tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
-    failures.end(count)
+    with telling(as_json=as_json, quiet=quiet) as teller:
+        storage, failures = open_storage(current_home().storage_url), Failures(teller)
+        needed = Needed(storage, chosen)
+        tasks = _outdated(storage, needed, failures) if outdated else []
+        common = defaults(storage)
+        for clip in clips or ():
+            with failures.told(str(clip)):
+                file_size(clip)
+                settings = settings_of(clip, defaults=common, options=given)
+                place = copies.of(clip, settings) if copies else None
+                with usage() if "interpolator" in given else nullcontext():
+                    needed.add(settings.interpolator)
+                tasks.append(_of_clip(clip, settings, place))
+        count, not_whole = len(tasks) + failures.count, 0
+        if tasks:
+            served = needed.served()
+            not_whole = make_all(storage, tasks, served, teller, failures, workers=workers, copies=copies)
+        failures.end(count)
     if strict and not_whole:
         raise typer.Exit(EXIT_NOT_WHOLE)
+
+
+def _copies(clips: tuple[Path, ...], *, output: str | None, beside: bool, overwrite: bool) -> "Copies | None":
+    from slowmo_pipeline.machine.destination import Beside, Output
+
+    if beside and output is not None:
+        raise UsageError("--beside and --output say where a result goes: leave one of them out.")
+    if output is not None:
+        return Output(clips, overwrite, output)
+    return Beside(clips, overwrite) if beside else None
 
 
 def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None) -> Task:
     def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
         return pipeline.run_clip(clip, settings, progress)
 
-    return Task(clip.name, make, place)
+    return Task(str(clip), make, place)
 
 
 def _made_anew(video_id: str) -> Task:
@@ -130,8 +154,8 @@ def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[
     for video_id in statuses.video_ids:
         with failures.told(video_id):
             status = statuses.of(video_id)
-            if status.is_outdated and status.interpolator:
-                needed.add(status.interpolator)
+            if status.is_outdated and status.settings:
+                needed.add(status.settings.interpolator)
                 tasks.append(_made_anew(video_id))
     if not tasks:
         print(NONE_OUTDATED, file=sys.stderr)

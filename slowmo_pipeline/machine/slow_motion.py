@@ -81,11 +81,11 @@ def slow_motion(
     given = settings.model_dump(mode="json", exclude_unset=True) if settings else {}
     given = overlaid(given, options)
     parse_settings(given, origin="The options")
-    place = None if output is None else Output(os.fspath(output), (source,), overwrite)
+    place = None if output is None else Output((source,), overwrite, os.fspath(output))
     file_size(source)
     storage = open_storage(home.storage_url)
     chosen = settings_of(source, defaults=defaults(storage), options=given)
-    path = place.of(source, codec=chosen.codec) if place else None
+    path = place.of(source, chosen) if place else None
     local_specs = [] if is_deployed(storage, chosen.interpolator) else local_endpoints([chosen.interpolator])
     with _TURN, _no_running_loop(), _handlers_kept(), open_pipeline(home, storage, endpoints=local_specs) as pipeline:
         outcome = pipeline.run_clip(source, chosen, _Listener(on_progress))

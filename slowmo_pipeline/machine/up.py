@@ -41,7 +41,7 @@ def up(
     """
     busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
     with locked(home, "up", busy=busy), _signals_stop():
-        _check_port(port)
+        check_port(port)
         end_leftovers(home.root)  # two daemons on one instance would launch every run twice
         storage = open_storage(home.storage_url)
         storage.prepare_uploads()
@@ -100,8 +100,8 @@ class _EndpointInUse:
         )
 
 
-def _check_port(port: int) -> None:
-    """Look before Dagster does: whatever serves the port already would be taken for our own."""
+def check_port(port: int) -> None:
+    """Look before Dagster does: whatever serves the port already would be taken for our own. Raises HomeError."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

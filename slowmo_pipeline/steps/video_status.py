@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from slowmo_pipeline.endpoint.record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, UnknownVideoError
+from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.records import (
     Final,
     Source,
@@ -30,11 +31,13 @@ class VideoStatus:
     state: str
     result: str | None
     """Key of the final video, which may be that of earlier settings."""
-    notes: int
-    losses: int
-    """How many sentences its result came with."""
-    interpolator: str | None
-    """What its settings name; None before it was inspected."""
+    report: str | None
+    """Key of its report."""
+    notes: tuple[str, ...]
+    losses: tuple[str, ...]
+    """Sentences that its result came with."""
+    settings: SlowMotionSettings | None
+    """Those in force; None before it was inspected."""
     is_outdated: bool
     """Whether its result was made by another model than the endpoint of its interpolator runs now."""
 
@@ -83,14 +86,16 @@ class VideoStatuses:
         if not self._is_listed:
             self._add_below(VideoKeys(video_id).prefix)
         source, final = known if isinstance(known, Source) else None, self._final(video_id)
+        report = VideoKeys(video_id).finals[1]
         is_outdated = bool(source and final and self._is_outdated(source, final))
         return VideoStatus(
             video_id,
             self._state(video_id, source, final, is_outdated=is_outdated) if source else "registered",
             result=final.key if final else None,
-            notes=len(final.notes) if final else 0,
-            losses=len(final.losses) if final else 0,
-            interpolator=source.settings.interpolator if source else None,
+            report=report if final and report in self._finals else None,
+            notes=final.notes if final else (),
+            losses=final.losses if final else (),
+            settings=source.settings if source else None,
             is_outdated=is_outdated,
         )
 

@@ -207,20 +207,6 @@ def test_upload_takes_the_settings_along_and_prints_the_video_id(pipeline: TestP
     assert {"My Clip.mp4", "My Clip.mp4.slowmo.json"} <= uploads
 
 
-def test_status_shows_each_video_whole(pipeline: TestPipeline, tmp_path: Path) -> None:
-    path = slowmo("run", write_clip(tmp_path / "shown.mp4", grey_frames(4))).stdout.strip()
-    [line] = [line for line in slowmo("status").stdout.splitlines() if line.startswith("shown-")]
-    assert line.split() == [line.split()[0], "finished", path]
-
-
-def test_status_tells_why_a_video_failed(pipeline: TestPipeline, tmp_path: Path) -> None:
-    bad = write_clip(tmp_path / "failing.mp4", grey_frames(4))
-    cut_off(bad, keep=0.3)
-    slowmo("run", bad)
-    [line] = [line for line in slowmo("status").stdout.splitlines() if line.startswith("failing-")]
-    assert re.match(r"failing-[0-9a-f]{16} +failed +failing\.mp4 ", line)
-
-
 def test_clean_keeps_the_final_video(pipeline: TestPipeline, tmp_path: Path) -> None:
     path = Path(slowmo("run", write_clip(tmp_path / "cleaned.mp4", grey_frames(4))).stdout.strip())
     done = slowmo("clean", path.stem)
@@ -228,20 +214,6 @@ def test_clean_keeps_the_final_video(pipeline: TestPipeline, tmp_path: Path) -> 
     assert path.exists()
     assert not [entry for entry in pipeline.storage.list(VideoKeys(path.stem).prefix) if entry.key.endswith(".tar")]
     assert "finished" in slowmo("status", path.stem).stdout
-
-
-def test_doctor_finds_nothing_wrong(pipeline: TestPipeline) -> None:
-    done = slowmo("doctor")
-    assert done.returncode == 0, done.stdout
-    assert "live at http://127.0.0.1:" in done.stdout
-
-
-def test_doctor_names_the_problem(pipeline: TestPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FFMPEG_BINARY", "/nowhere/ffmpeg")
-    done = slowmo("doctor")
-    assert done.returncode == 1
-    assert "PROBLEM" in done.stdout
-    assert "FFMPEG_BINARY" in done.stdout
 
 
 def test_a_home_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_status_lists_them_alone(archive: Archive) -> None:
         "",
         "No video is outdated.\n",
     )
-    assert [line.split()[0] for line in some.stdout.splitlines()] == [archive.finished]
+    assert [line.split()[0] for line in some.stdout.splitlines()] == ["VIDEO", archive.finished]
 
 
 @pytest.mark.parametrize("arguments", [["clip.mp4"], ["--slowdown", "3"], ["--output", "slow.mp4"]])

@@ -10,7 +10,7 @@ from slowmo_pipeline.steps.changes import Change, noted
 from slowmo_pipeline.steps.cleaning import clean
 from slowmo_pipeline.steps.cut import cut
 from slowmo_pipeline.steps.inspect_upload import inspect_upload
-from slowmo_pipeline.steps.records import Final, is_finished, read_active_plan, read_final
+from slowmo_pipeline.steps.records import Final, is_finished, read_active_plan, read_final, read_source
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.steps.video_status import VideoStatus, VideoStatuses, known_videos
 from slowmo_pipeline.storage.base import Storage
@@ -46,7 +46,7 @@ def keys_of(storage: Storage, video_id: str) -> set[str]:
 def test_states_on_the_way(storage: Storage) -> None:
     video_id = register(storage, UPLOAD)
     assert status(storage, video_id) == VideoStatus(
-        video_id, "registered", None, notes=0, losses=0, interpolator=None, is_outdated=False
+        video_id, "registered", None, report=None, notes=(), losses=(), settings=None, is_outdated=False
     )
 
     drop_and_cut(storage)
@@ -56,9 +56,11 @@ def test_states_on_the_way(storage: Storage) -> None:
     assert status(storage, video_id).state == "1 of 4 chunks interpolated"
 
     final = finish(storage, video_id)
-    assert status(storage, video_id) == VideoStatus(
-        video_id, "finished", final.key, notes=1, losses=0, interpolator="flow", is_outdated=False
-    )
+    found = status(storage, video_id)
+    assert (found.state, found.result, found.report) == ("finished", final.key, None)  # none was written
+    assert (found.notes, found.losses, found.is_outdated) == (final.notes, (), False)
+    assert len(found.notes) == 1
+    assert found.settings == read_source(storage, video_id).settings
 
 
 def test_what_a_deleted_video_leaves_is_none(storage: Storage) -> None:
