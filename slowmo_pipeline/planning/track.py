@@ -67,10 +67,6 @@ class Track:
         frames = self.frames[first : last + 1]
         return frames if isinstance(frames, range) else sorted(set(frames))
 
-    def anchor_at(self, moment: Fraction) -> int:
-        """The last anchor that stands at or before a moment, in seconds from 0 on."""
-        return bisect_right(self.times.ticks, moment // self.times.time_base) - 1
-
 
 def plain_track(times: FrameTimes) -> Track:
     """Each frame at its time, every interval interpolated."""

@@ -73,7 +73,7 @@ def shown_by_definition(wanted: Wanted, tick: Fraction) -> Shown:
 
 def shown_by(track: Track, tick: Fraction) -> Shown:
     moment = tick * track.times.time_base
-    anchor = track.anchor_at(moment)
+    anchor = max(anchor for anchor in range(track.count) if track.time(anchor) <= moment)
     if anchor == track.count - 1 or anchor in track.repeats or moment == track.time(anchor):
         return Shown(track.frames[anchor])
     begin, end = track.time(anchor), track.time(anchor + 1)
