@@ -19,6 +19,7 @@ from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.support import once
 from slowmo_pipeline_tests.support.fault_proxy import FaultProxy, fault_proxy
+from slowmo_pipeline_tests.support.forked_probes import forking
 
 # A shared machine makes any test slow at times: how long an example takes says nothing.
 hypothesis.settings.register_profile("slowmo", deadline=None)
@@ -96,6 +97,13 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 
 
 @pytest.fixture(autouse=True)
+def _forked_probes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads are looked at by forked processes, unless a test is marked `starts_python`."""
+    if not request.node.get_closest_marker("starts_python"):
+        monkeypatch.setattr("slowmo_pipeline.video.probing.running", forking)
+
+
+@pytest.fixture(autouse=True)
 def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test during which the package logged an error, unless it is marked `logs_errors`."""
     yield
@@ -112,6 +120,7 @@ def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptu
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs_errors: the test makes the package log an error")
+    config.addinivalue_line("markers", "starts_python: the test looks at uploads by a Python that is started anew")
     # Whoever runs the tests may have an account, a home of slowmo and a proxy: none of them is the tests'.
     for name in [name for name in os.environ if name.startswith(("AWS_", "DAGSTER_", "SLOWMO_"))]:
         del os.environ[name]

@@ -30,8 +30,9 @@ gc.disable()
 import importlib, json, os, sys, traceback
 from contextlib import suppress
 from slowmo_pipeline.cli.app import main
-from slowmo_pipeline_tests.support import once
+from slowmo_pipeline_tests.support import forked_probes, once
 
+forked_probes.use()
 once.remember()
 once.open_an_instance()
 for name in sys.argv[1:]:

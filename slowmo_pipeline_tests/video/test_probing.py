@@ -20,6 +20,8 @@ from slowmo_pipeline.video.reader import Limits, probe
 from slowmo_pipeline_tests.support.atoms import fragment, movie, pictures, sound
 from slowmo_pipeline_tests.support.media import grey_frames, joined, run_ffmpeg, write_clip
 
+pytestmark = pytest.mark.starts_python
+
 LIMITS = Limits(max_bytes=10**9, max_pixels=8192 * 4320, max_frames=1_000_000, max_seconds=4 * 3600)
 
 
