@@ -27,6 +27,7 @@ from slowmo_pipeline.steps.inspect_upload import inspect_upload
 from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.steps.planning import CUT, JUMP, replaced_duplicates
+from slowmo_pipeline.steps.stage_seconds import read_stages, seconds_by_stage
 from slowmo_pipeline.steps.strip import kinds_of
 from slowmo_pipeline.storage.base import Storage
 
@@ -196,6 +197,7 @@ def final_video(
         # Before assembling, which may delete the receipts that tell it.
         instance_type = made_on(opened, active)
         final, made = assemble(opened, active, progress=progress(context.log))
+        stages = seconds_by_stage(read_stages(opened, active.video_id), active.source, active.versions, final)
         report = write_report(opened, active, final, instance_type=instance_type)
     timeline = active.plan.timeline
     seconds = sum(final.chunk_seconds)
@@ -211,6 +213,7 @@ def final_video(
             "endpoint_seconds": round(seconds, 3),
             "endpoint_seconds_per_new_frame": round(seconds / max(active.plan.new_frame_count, 1), 4),
             **_estimated_cost(seconds, instance_type),
+            **{f"{stage}_seconds": round(took, 2) for stage, took in stages.items()},
             "model": active.versions.model_id,
             "made_now": made,
             **_told(notes=final.notes, losses=final.losses),

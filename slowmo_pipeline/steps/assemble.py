@@ -1,6 +1,7 @@
 """From frames and results to the final video: originals and new frames in order, encoded, with sound."""
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,7 @@ from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of
+from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
@@ -40,7 +42,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
         _tidy(storage, active, before.key)
         return before, False
 
-    keys = VideoKeys(active.video_id)
+    keys, began = VideoKeys(active.video_id), time.monotonic()
     _check_complete(storage, active.result_keys, plan)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
@@ -64,6 +66,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
             losses=(*info.losses, *lost, *unlabelled),
         )
     write_record(storage, keys.finals[0], final)
+    note_stage(storage, active.video_id, "encode", of=final.sha256, seconds=time.monotonic() - began)
     _tidy(storage, active, key)
     return final, True
 

@@ -16,6 +16,7 @@ again counts if it is a result, and is nobody's if it is a failure.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from slowmo_pipeline.endpoint.client import ChunkFailure, Receipt, read_failure, read_receipt
 from slowmo_pipeline.endpoint.local_client import Held, held_by
@@ -62,13 +63,15 @@ class ChunkTracker:
         self._done_before: int | None = None
         self.receipts: dict[int, Receipt] = {}
         """By chunk: those of chunks that were not done when they were first looked at, and what was added since."""
+        self.stored: dict[str, datetime] = {}
+        """When each receipt and each result of the last look was written, by key."""
 
     def look(self) -> ChunkStates:
         """One listing. A look that finds no result more than the last one also asks what became of the others.
 
         So does the first one. That takes another listing, of failures, and what `find_served` asks.
         """
-        stored = {entry.key for entry in self._storage.list(self._keys.prefix)}
+        stored = self.stored = {entry.key: entry.modified for entry in self._storage.list(self._keys.prefix)}
         standing = ChunkStates(done=[chunk for chunk in self._chunks if self._keys.result(chunk.index) in stored])
         submitted: list[tuple[Chunk, Receipt]] = []
         for chunk in self._chunks:
@@ -92,8 +95,9 @@ class ChunkTracker:
             failure = self._failure_of(receipt, failure_keys, began, held)
             if failure is None:
                 standing.under_way.append(chunk)
-            elif failure is _FORGOTTEN and self._storage.stat(self._keys.result(chunk.index)):
+            elif failure is _FORGOTTEN and (result := self._storage.stat(self._keys.result(chunk.index))):
                 standing.done.append(chunk)  # since it was looked for
+                stored[result.key] = result.modified
             else:
                 standing.failed.append((chunk, receipt, failure))
         return standing

@@ -21,7 +21,7 @@ def clean(storage: Storage, video_id: str) -> int:
     except UnknownVideoError:
         return 0  # not planned yet, or about to be planned anew: nothing is known to be old
     finished = is_finished(storage, active)
-    kept = {keys.source, keys.requested, keys.info, keys.current, active.keys.plan}
+    kept = {keys.source, keys.requested, keys.info, keys.current, keys.stages, active.keys.plan}
     old = [
         entry
         for entry in storage.list(keys.prefix)

@@ -1,8 +1,10 @@
 """From frames to chunks: decode the upload, plan, and store the chunks that are still needed."""
 
 import io
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.records import ActivePlan, ActiveVersions, is_finished, read_info, read_source, shape_of
+from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.storage.keys import PlanKeys, VideoKeys
@@ -68,11 +71,25 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
     _check_disk(storage, plan, missing, info)
     storage.write(keys.plan, plan.to_json())
     if missing:
-        with storage.local_upload(unchanged_upload(storage, source)) as path:
+        with (
+            _timed(storage, active, is_resumed=len(missing) < len(plan.chunks)),
+            storage.local_upload(unchanged_upload(storage, source)) as path,
+        ):
             _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
 
     write_record(storage, VideoKeys(video_id).current, versions)
     return Cut(active, len(missing))
+
+
+@contextmanager
+def _timed(storage: Storage, active: ActivePlan, *, is_resumed: bool) -> Iterator[None]:
+    """Store how long cutting took, also when it is interrupted: the next run goes on from there."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds = time.monotonic() - began
+        note_stage(storage, active.video_id, "cut", of=active.versions.plan, seconds=seconds, add=is_resumed)
 
 
 def _forget_other_cutting(storage: Storage, keys: PlanKeys, plan: Plan, info: VideoInfo) -> None:

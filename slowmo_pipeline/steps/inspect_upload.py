@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,7 @@ from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_settings, read_sidecar
 from slowmo_pipeline.steps.planning import timeline_of
 from slowmo_pipeline.steps.records import FORMATS, Registered, Source, parse_source
+from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.steps.video_ids import uploads_of
 from slowmo_pipeline.storage.base import Entry, Storage
 from slowmo_pipeline.storage.hashing import file_sha256
@@ -60,8 +63,9 @@ def inspect_upload(
 
     Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError, SettingsError or EncodeError.
     """
-    source, info, is_as_before = _found(storage, video_id, chosen=chosen, progress=progress)
-    if not is_as_before:
+    found = _found(storage, video_id, chosen=chosen, progress=progress)
+    source, info = found.source, found.info
+    if not found.is_as_before:
         require_encoder(
             info=info,
             frame_rate=timeline_of(info, source.settings).frame_rate,
@@ -72,6 +76,8 @@ def inspect_upload(
     keys = VideoKeys(video_id)
     write_record(storage, keys.info, info)
     write_record(storage, keys.source, source)
+    if found.seconds is not None:
+        note_stage(storage, video_id, "probe", of=source.sha256, seconds=found.seconds)
     return source, info
 
 
@@ -80,14 +86,22 @@ def probe_upload(storage: Storage, video_id: str, *, progress: Progress) -> Vide
 
     Raises UnknownVideoError, UnreadableVideoError, VideoTooLargeError or SettingsError.
     """
-    _, info, _ = _found(storage, video_id, chosen={}, progress=progress)
-    return info
+    return _found(storage, video_id, chosen={}, progress=progress).info
 
 
-def _found(
-    storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress
-) -> tuple[Source, VideoInfo, bool]:
-    """What an upload is and holds; with it, whether just this was stored by the last look."""
+@dataclass(frozen=True)
+class _Found:
+    """What an upload is and holds."""
+
+    source: Source
+    info: VideoInfo
+    is_as_before: bool
+    """Whether just this was stored by the last look."""
+    seconds: float | None
+    """What reading it took; None when it was not probed."""
+
+
+def _found(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progress: Progress) -> _Found:
     upload, before = _known(storage, video_id)
     entry, sidecar = storage.stat(upload), storage.stat(sidecar_key(upload))
     if entry is None:
@@ -101,6 +115,7 @@ def _found(
     if known and known.format < INFO_FORMAT and formats_before == FORMATS:
         known = None  # what the plan is to be made from was not looked for then
     looked_alike = before is not None and _looked_for(before.settings) == _looked_for(settings)
+    began, seconds = time.monotonic(), None
     if before and before.version == version and known and looked_alike:
         sha256, info = before.sha256, known
     else:
@@ -110,6 +125,7 @@ def _found(
                 info = known
             else:
                 info = probe_with(path, settings, progress)
+                seconds = time.monotonic() - began
         now = storage.stat(upload)
         if now is None or now.version != entry.version:
             raise UnreadableVideoError(f"The upload {upload} changed while it was read: run again once it is complete.")
@@ -123,7 +139,7 @@ def _found(
         reading=info.reading,
     )
     is_as_before = before is not None and (before.version, before.settings) == (version, settings) and info == known
-    return source, info, is_as_before
+    return _Found(source, info, is_as_before, seconds)
 
 
 def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:

@@ -25,6 +25,7 @@ from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.steps.chunk_states import ChunkStates, ChunkTracker
 from slowmo_pipeline.steps.pending_marker import Pending
 from slowmo_pipeline.steps.records import ActivePlan, is_finished
+from slowmo_pipeline.steps.stage_seconds import note_interpolated
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_if_whole, write_record
 from slowmo_pipeline.storage.keys import VideoKeys
@@ -89,6 +90,7 @@ class Interpolation:
             self._give_up_on_hopeless(state)
             if len(state.done) == len(self._plan.chunks):
                 self._take_over_marker()
+                note_interpolated(self._storage, self._active, self._tracker.stored, now=submitted > 0)
                 return Interpolated(True, submitted, len(self._plan.chunks))
             if not wait:
                 self._mark_pending()  # before as well: the sensor takes over from a run that dies while it submits

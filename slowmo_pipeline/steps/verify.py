@@ -1,6 +1,7 @@
 """Hold the final video against the plan: frame count, duration, and originals where they belong."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from slowmo_pipeline.planning.clock import frame_times
 from slowmo_pipeline.steps.inspect_upload import limits_of, unchanged_upload
 from slowmo_pipeline.steps.records import ActivePlan, Final
 from slowmo_pipeline.steps.samples import Place, sampled_places
+from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.info import VideoInfo
 from slowmo_pipeline.video.picture import RgbConverter
@@ -85,6 +87,7 @@ class Verified:
 
 def verify(storage: Storage, active: ActivePlan, final: Final) -> Verified:
     """Decode the final video once, and of the upload what the samples take."""
+    began = time.monotonic()
     places = sampled_places(active.plan)
     collected = _Collected({place.output for place in places}, active.info)
     with storage.local_file(final.key) as path:
@@ -95,6 +98,7 @@ def verify(storage: Storage, active: ActivePlan, final: Final) -> Verified:
         found.ticks, found.time_base, last_duration=found.last_duration_ticks, declared_rate=found.declared_rate
     )
     timeline = active.plan.timeline
+    note_stage(storage, active.video_id, "verify", of=final.sha256, seconds=time.monotonic() - began)
     return Verified(
         expected_frames=timeline.output_count,
         frames=found.frame_count,

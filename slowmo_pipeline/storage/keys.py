@@ -157,6 +157,11 @@ class VideoKeys:
         return f"{self.prefix}current.json"
 
     @property
+    def stages(self) -> str:
+        """How long each stage took."""
+        return f"{self.prefix}stages.json"
+
+    @property
     def pending(self) -> str:
         """Marker while a submitted plan is unfinished; the completion sensor lists only these."""
         return f"{PENDING}{self.video_id}.json"

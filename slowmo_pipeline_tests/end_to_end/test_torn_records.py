@@ -42,6 +42,7 @@ RECORDS: dict[str, Callable[[FolderStorage, str], str]] = {
     "source.json": lambda storage, video_id: VideoKeys(video_id).source,
     "info.json": lambda storage, video_id: VideoKeys(video_id).info,
     "current.json": lambda storage, video_id: VideoKeys(video_id).current,
+    "stages.json": lambda storage, video_id: VideoKeys(video_id).stages,
     "plan.json": lambda storage, video_id: _plan(storage, video_id).plan,
     "receipt": lambda storage, video_id: _results(storage, video_id).receipt(0),
     "result": lambda storage, video_id: _results(storage, video_id).result(0),

@@ -151,7 +151,7 @@ def test_cleaning_a_finished_video_keeps_how_it_was_made(storage: Storage) -> No
     final, keys = finish(storage, video_id), VideoKeys(video_id)
     noted(storage, video_id, Change(version="a", changed=1))
     entries = list(storage.list(keys.prefix))
-    kept = {keys.source, keys.requested, keys.info, keys.current, plan_keys(storage, video_id).plan}
+    kept = {keys.source, keys.requested, keys.info, keys.current, keys.stages, plan_keys(storage, video_id).plan}
 
     assert clean(storage, video_id) == sum(entry.size for entry in entries if entry.key not in kept) > 0
     assert keys_of(storage, video_id) == kept
@@ -171,7 +171,7 @@ def test_cleaning_an_unfinished_video_keeps_its_plan_in_force(storage: Storage) 
     freed = clean(storage, video_id)
 
     assert freed > 0
-    assert keys_of(storage, video_id) == {keys.source, keys.info, keys.current} | active
+    assert keys_of(storage, video_id) == {keys.source, keys.info, keys.current, keys.stages} | active
     assert status(storage, video_id).state == "1 of 4 chunks interpolated"
 
 

@@ -59,10 +59,11 @@ def test_keys() -> None:
     keys = VideoKeys("clip-12345678")
     results = keys.plan("0123456789abcdef").model("flow-1")
 
-    assert [keys.source, keys.info, keys.current, keys.pending, keys.final(".mp4"), *keys.finals] == [
+    assert [keys.source, keys.info, keys.current, keys.stages, keys.pending, keys.final(".mp4"), *keys.finals] == [
         "videos/clip-12345678/source.json",
         "videos/clip-12345678/info.json",
         "videos/clip-12345678/current.json",
+        "videos/clip-12345678/stages.json",
         "pending/clip-12345678.json",
         "final/clip-12345678.mp4",
         "final/clip-12345678.json",
