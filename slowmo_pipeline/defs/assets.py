@@ -194,9 +194,9 @@ def final_video(
     with errors_as_dagster_failure():
         opened = storage.open()
         active = storage.active_plan(context.partition_key)
-        # Before assembling, which may delete the receipts that tell it.
-        instance_type = made_on(opened, active)
         final, made = assemble(opened, active, progress=progress(context.log))
+        # Of a video of before, whose record does not tell it, the receipts may.
+        instance_type = final.instance_type if made else final.instance_type or made_on(opened, active)
         stages = seconds_by_stage(read_stages(opened, active.video_id), active.source, active.versions, final)
         report = write_report(opened, active, final, instance_type=instance_type)
     timeline = active.plan.timeline

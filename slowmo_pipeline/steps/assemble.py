@@ -12,6 +12,7 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.planning.plan import Chunk, Plan
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
+from slowmo_pipeline.steps.measured_speed import made_on
 from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of
 from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.storage.base import Storage
@@ -44,6 +45,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
 
     keys, began = VideoKeys(active.video_id), time.monotonic()
     _check_complete(storage, active.result_keys, plan)
+    instance_type = made_on(storage, active)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
     entry = unchanged_upload(storage, source)
@@ -64,6 +66,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
             filmstrip=base64.b64encode(filmstrip(merged.sample, info.headroom)).decode(),
             notes=(*info.notes, *left_out(info, source.settings.codec, _times(plan))),
             losses=(*info.losses, *lost, *unlabelled),
+            instance_type=instance_type,
         )
     write_record(storage, keys.finals[0], final)
     note_stage(storage, active.video_id, "encode", of=final.sha256, seconds=time.monotonic() - began)

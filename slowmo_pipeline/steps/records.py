@@ -117,6 +117,8 @@ class Final(Record):
     """Sentences on what is not as one might expect."""
     losses: Items[str] = ()
     """Sentences on frames or sound that were lost; earlier versions stored them among the notes."""
+    instance_type: str | None = None
+    """The SageMaker instance type that all new frames come from, where that is known; see `made_on`."""
 
 
 def read_registered(storage: Storage, video_id: str) -> Registered | None:
