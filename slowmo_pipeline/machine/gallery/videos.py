@@ -13,9 +13,9 @@ from slowmo_pipeline.errors import SlowmoError
 from slowmo_pipeline.machine.gallery.results import video_of
 from slowmo_pipeline.planning.plan import Plan
 from slowmo_pipeline.steps.records import (
+    ActiveVersions,
     Final,
     Source,
-    read_active_versions,
     read_final_record,
     read_known,
 )
@@ -136,8 +136,14 @@ class Videos:
         keys = VideoKeys(video.video_id)
         plan = self._plan(keys.plan(str(final.recipe["plan"])).plan)
         info = read_if_whole(self._storage, VideoInfo, keys.info, torn="Its size is not told.")
-        versions = read_active_versions(self._storage, video.video_id)
-        stages = read_stages(self._storage, video.video_id)
+        model_id = str(final.recipe["model_id"])
+        stages: Mapping[str, float] = {}
+        if source:
+            # Of the result that is there, whatever is in force by now.
+            made_with = ActiveVersions(
+                plan=str(final.recipe["plan"]), interpolator=source.settings.interpolator, model_id=model_id
+            )
+            stages = seconds_by_stage(read_stages(self._storage, video.video_id), source, made_with, final)
         seconds, price = sum(final.chunk_seconds), price_per_hour(final.instance_type or "")
         return Video(
             video.video_id,
@@ -154,8 +160,8 @@ class Videos:
             slowdown=plan.slowdown if plan else None,
             codec=source.settings.codec if source else None,
             interpolator=video.interpolator,
-            model=str(final.recipe["model_id"]),
-            stages=seconds_by_stage(stages, source, versions, final) if source and versions else {},
+            model=model_id,
+            stages=stages,
             endpoint_seconds=seconds,
             cost_usd=float(cost_of(seconds, price)) if price else None,
             notes=tuple(map(shown, final.notes)),
