@@ -70,6 +70,18 @@ def test_a_click_on_a_poster_plays_the_video_and_it_can_be_sought_in(gallery: Ga
     assert page.evaluate(SOUGHT) == [1.5, None]
 
 
+def test_a_report_leads_to_its_video(gallery: Gallery, page: Page) -> None:
+    """As it does from a folder: by the name of the file beside it."""
+    video_id = made(gallery.storage, "linked.mp4")
+    gallery.storage.write(VideoKeys(video_id).final(".mp4"), clip(48))
+    gallery.storage.write(VideoKeys(video_id).finals[1], f'<a href="{video_id}.mp4">result</a>'.encode())
+    page.goto(f"http://127.0.0.1:{gallery.port}/?text=linked")
+    page.click("text=Report")
+    page.click("text=result")
+    page.wait_for_selector("video")
+    assert page.evaluate(SOUGHT) == [1.5, None]
+
+
 def test_the_page_needs_nothing_that_its_policy_forbids_and_fits_a_telephone(gallery: Gallery, page: Page) -> None:
     made(gallery.storage, "a very long name " * 8 + "x" * 80 + ".mp4", notes=("word" * 60,))
     said: list[str] = []
