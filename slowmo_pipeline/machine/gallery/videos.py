@@ -101,9 +101,10 @@ class Videos:
         with self._looking:
             statuses = VideoStatuses(self._storage)
             served = repr(sorted((entry.key, entry.version) for entry in self._storage.list(ENDPOINTS)))
+            ids = statuses.video_ids
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                videos = list(pool.map(partial(self._video, statuses, served), statuses.video_ids))
-            self._read = {video_id: known for video_id, known in self._read.items() if video_id in statuses.video_ids}
+                videos = list(pool.map(partial(self._video, statuses, served), ids))
+            self._read = {video_id: self._read[video_id] for video_id in ids if video_id in self._read}
         return sorted(videos, key=lambda video: (video.made_at is not None, video.made_at), reverse=True)
 
     def _video(self, statuses: VideoStatuses, served: str, video_id: str) -> Video:
