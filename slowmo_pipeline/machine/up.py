@@ -40,8 +40,8 @@ def up(home: Home, *, ui: Site, gallery: Site, workers: int | None, endpoints: S
     """
     busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
     with locked(home, "up", busy=busy), _signals_stop():
-        _check_port(ui.port, "--port")
-        _check_port(gallery.port, "--gallery-port")
+        check_port(ui.port)
+        check_port(gallery.port, "--gallery-port")
         end_leftovers(home.root)  # two daemons on one instance would launch every run twice
         storage = open_storage(home.storage_url)
         storage.prepare_uploads()
@@ -107,8 +107,8 @@ def _is_open(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _check_port(port: int, option: str) -> None:
-    """Look before Dagster does: whatever serves the port already would be taken for our own."""
+def check_port(port: int, option: str = "--port") -> None:
+    """Look before Dagster does: whatever serves the port already would be taken for our own. Raises HomeError."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

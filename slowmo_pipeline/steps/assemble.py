@@ -44,8 +44,8 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
         return before, False
 
     keys, began = VideoKeys(active.video_id), time.monotonic()
-    _check_complete(storage, active.result_keys, plan)
     instance_type = made_on(storage, active)
+    _check_complete(storage, active.result_keys, plan)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
     entry = unchanged_upload(storage, source)
@@ -64,9 +64,9 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
             frame_count=plan.timeline.output_count,
             chunk_seconds=tuple(merged.seconds),
             filmstrip=base64.b64encode(filmstrip(merged.sample, info.headroom)).decode(),
+            instance_type=instance_type,
             notes=(*info.notes, *left_out(info, source.settings.codec, _times(plan))),
             losses=(*info.losses, *lost, *unlabelled),
-            instance_type=instance_type,
         )
     write_record(storage, keys.finals[0], final)
     note_stage(storage, active.video_id, "encode", of=final.sha256, seconds=time.monotonic() - began)

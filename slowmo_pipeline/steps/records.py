@@ -118,7 +118,7 @@ class Final(Record):
     losses: Items[str] = ()
     """Sentences on frames or sound that were lost; earlier versions stored them among the notes."""
     instance_type: str | None = None
-    """The SageMaker instance type that all new frames come from, where that is known; see `made_on`."""
+    """SageMaker's, if all results come from one of its endpoints and that is known."""
 
 
 def read_registered(storage: Storage, video_id: str) -> Registered | None:

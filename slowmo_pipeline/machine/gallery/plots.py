@@ -112,13 +112,9 @@ def _span(first: datetime, last: datetime) -> tuple[datetime, datetime]:
 
 
 def _moment(moment: datetime, span: timedelta) -> str:
-    return (
-        f"{moment:%H:%M}"
-        if span < timedelta(days=1)
-        else f"{moment.day} {moment:%b %H:%M}"
-        if span < timedelta(days=4)
-        else f"{moment.day} {moment:%b %Y}"
-    )
+    if span < timedelta(days=1):
+        return f"{moment:%H:%M}"
+    return f"{moment.day} {moment:%b %H:%M}" if span < timedelta(days=4) else f"{moment.day} {moment:%b %Y}"
 
 
 def _number(value: float) -> str:
