@@ -103,6 +103,13 @@ AllowedHosts = Annotated[
     ),
 ]
 
+AllowedGalleryHosts = Annotated[
+    list[str],
+    typer.Option(
+        "--allow-gallery-host", help="The same for the gallery: a host of its own, or its pages could drive the UI."
+    ),
+]
+
 
 @command(
     app,
@@ -114,7 +121,11 @@ AllowedHosts = Annotated[
 @with_interpolator_options
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's UI.")] = 3000,
+    gallery_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the gallery; unset: the one after --port.")
+    ] = None,
     allow_hosts: AllowedHosts = [],  # noqa: B006  # Typer reads it, and copies
+    allow_gallery_hosts: AllowedGalleryHosts = [],  # noqa: B006  # Typer reads it, and copies
     interpolators: Interpolators = ["flow"],  # noqa: B006  # Typer reads it, and copies
     *,
     chosen: Chosen,
@@ -122,18 +133,19 @@ def up(
 ) -> None:
     """Start the local endpoint and Dagster with its sensors on: drop files into the uploads folder and watch.
 
-    The UI answers browsers on this machine: http://127.0.0.1:3000 or http://localhost:3000. Pages of other sites can
-    neither read nor change anything. A tunnel or a proxy to it has a host of its own, which --allow-host lets in.
+    The UI answers browsers on this machine: http://127.0.0.1:3000 or http://localhost:3000. The gallery beside it, at
+    port 3001, shows all videos and changes nothing. Pages of other sites can neither read nor change anything. A tunnel
+    or a proxy has a host of its own, which --allow-host lets in.
     """
-    from slowmo_pipeline.machine.guard import parse_host
     from slowmo_pipeline.machine.local_endpoints import local_endpoints
+    from slowmo_pipeline.machine.sites import ui_and_gallery
     from slowmo_pipeline.machine.up import up as serve_all
 
     require_taken(interpolators, chosen)
     with usage():
-        hosts = [parse_host(host) for host in allow_hosts]
+        ui, gallery = ui_and_gallery(port, gallery_port, hosts=allow_hosts, gallery_hosts=allow_gallery_hosts)
         endpoints = local_endpoints(interpolators, chosen)
-    serve_all(current_home(), port=port, workers=workers, endpoints=endpoints, allowed_hosts=hosts)
+    serve_all(current_home(), ui=ui, gallery=gallery, workers=workers, endpoints=endpoints)
 
 
 @command(app, "slowmo upload a.mp4 b.mov", "slowmo upload *.mp4 --quiet > ids.txt", panel=_VIDEOS)

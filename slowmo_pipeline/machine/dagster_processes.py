@@ -1,6 +1,7 @@
-"""The processes of Dagster below `slowmo up`: code server, daemon and web server, started, watched, and ended.
+"""The processes below `slowmo up`: Dagster's code server, daemon and web server, and the gallery of what they make.
 
-As `dagster dev` starts them, but for the web server: Dagster's own can be driven by any web page.
+They are started, watched, and ended together; Dagster's as `dagster dev` starts them, but for the web server: Dagster's
+own can be driven by any web page.
 """
 
 import json
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from slowmo_pipeline.environment import Home, in_another_folder
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.machine.console import stderr
 from slowmo_pipeline.machine.orphans import MARK, guarded
+from slowmo_pipeline.machine.sites import Site
 
 LOCATION = "slowmo_pipeline"
 """The code location's name, on which the state of the sensors hangs: the one in workspace.yaml."""
@@ -29,19 +31,19 @@ _TELL_SECONDS = 30
 
 
 @contextmanager
-def dagster_processes(home: Home, *, port: int, allowed_hosts: Sequence[str]) -> Iterator["DagsterProcesses"]:
-    """Dagster's processes, started; they end with the block. Raises HomeError when one ends before it is ready."""
+def dagster_processes(home: Home, *, ui: Site, gallery: Site) -> Iterator["DagsterProcesses"]:
+    """The processes, started; they end with the block. Raises HomeError when one ends before it is ready."""
     with guarded(home.root) as private, home.dagster_log.open("wb") as log:
         processes = DagsterProcesses(home, private, log.fileno())
         try:
-            processes.start(port, allowed_hosts)
+            processes.start(ui, gallery)
             yield processes
         finally:
             processes.end()
 
 
 class DagsterProcesses:
-    """A code server, and what it serves: the daemon and the web server.
+    """A code server, and what it serves: the daemon and the web server; beside them the gallery.
 
     The code server listens on a socket in the folder `private`, where neither web pages nor other users reach it. The
     folder is new each time: runs are known by their server's address, and those of a server that is gone are dead.
@@ -53,7 +55,7 @@ class DagsterProcesses:
         self._log = log
         self._all: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, port: int, allowed_hosts: Sequence[str]) -> None:
+    def start(self, ui: Site, gallery: Site) -> None:
         """Start them; the two that ask the code server once it answers."""
         code = self._private / "code"
         server = {"location_name": LOCATION, "socket": str(code)}
@@ -66,15 +68,15 @@ class DagsterProcesses:
             *("--log-level", "warning", "--inject-env-vars-from-instance"),
         )
         self.wait_until(lambda: _is_listening(code))
+        self._start("gallery", *running("slowmo_pipeline.machine.gallery.server", *gallery.options))
         self._start(
             "daemon",
             *(sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)),
             *("--log-level", "warning"),
         )
-        allowed = [f"--allow-host={host}" for host in allowed_hosts]
         self._start(
             "web server",
-            *running("slowmo_pipeline.machine.webserver", "--port", str(port), "--workspace", str(workspace), *allowed),
+            *running("slowmo_pipeline.machine.webserver", *ui.options, "--workspace", str(workspace)),
         )
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
@@ -84,7 +86,7 @@ class DagsterProcesses:
             for name, process in self._all.items():
                 if process.poll() is not None:
                     raise HomeError(
-                        f"Dagster's {name} ended with status {process.returncode} before it served; "
+                        f"The {name} ended with status {process.returncode} before it served; "
                         f"{self._home.dagster_log} holds its last words."
                     )
             time.sleep(_LOOK_SECONDS)
@@ -103,7 +105,7 @@ class DagsterProcesses:
             return False
 
     def end(self) -> None:
-        """End the web server and the daemon, so that nothing new begins, then the code server.
+        """End the web server, the daemon and the gallery, so that nothing new begins, then the code server.
 
         That one is killed, and the process below it left to the guard together with its runs: asked to end, they would
         wait for each other.

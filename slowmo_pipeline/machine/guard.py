@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from slowmo_pipeline.errors import SettingsError
 
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
-_ADVICE = "For a tunnel or a proxy of yours, start `slowmo up` with --allow-host and the host that the browser shows."
+_ADVICE = "For a tunnel or a proxy of yours, start `slowmo up` with {option} and the host that the browser shows."
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,12 @@ class Guard:
     """An ASGI application that refuses what is not for the one behind it.
 
     `hosts` are what browsers may ask for, as `parse_host` gives them; a page of any of them counts as the UI's own.
+    `option` is that of `slowmo up` which adds to them.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], *, option: str = "--allow-host") -> None:
         self._app = app
+        self._advice = _ADVICE.format(option=option)
         self._served = ", ".join(hosts)
         self._origins = {origin for host in hosts for origin in _origins(host)}
         self._hosts = {*hosts, *(origin.partition("://")[2] for origin in self._origins)}
@@ -69,9 +71,9 @@ class Guard:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             asked = " and ".join(hosts) or "no host"
-            return 400, f"The request is for {asked}; this server is {self._served}. {_ADVICE}"
+            return 400, f"The request is for {asked}; this server is {self._served}. {self._advice}"
         if foreign := [origin for origin in origins if origin.lower() not in self._origins]:
-            return 403, f"The request comes from a page of {foreign[0]}; this server is {self._served}. {_ADVICE}"
+            return 403, f"The request comes from a page of {foreign[0]}; this server is {self._served}. {self._advice}"
         if scope["type"] == "websocket":
             return None
         if scope["method"] in ("GET", "HEAD"):

@@ -1,4 +1,4 @@
-"""`slowmo up`: the local endpoint and Dagster, started together, watched, and ended together."""
+"""`slowmo up`: the local endpoint, Dagster and the gallery, started together, watched, and ended together."""
 
 import http.client
 import json
@@ -17,6 +17,7 @@ from slowmo_pipeline.machine.dagster_processes import LOCATION, dagster_processe
 from slowmo_pipeline.machine.dead_runs import close_dead_runs
 from slowmo_pipeline.machine.home import locked, open_instance
 from slowmo_pipeline.machine.orphans import end_leftovers
+from slowmo_pipeline.machine.sites import Site
 from slowmo_pipeline.storage.keys import UPLOADS
 from slowmo_pipeline.storage.opening import open_storage
 
@@ -31,17 +32,16 @@ class _Stopped(Exception):  # noqa: N818  # no error: the user asked
     """SIGINT or SIGTERM came."""
 
 
-def up(
-    home: Home, *, port: int, workers: int | None, endpoints: Sequence[str], allowed_hosts: Sequence[str] = ()
-) -> None:
+def up(home: Home, *, ui: Site, gallery: Site, workers: int | None, endpoints: Sequence[str]) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    The UI answers browsers that ask for this machine, or for one of `allowed_hosts`. Raises HomeError when the home is
-    served already, the port is taken, or Dagster does not start or loses a part.
+    Dagster's UI and the gallery answer browsers that ask for this machine, or for what their sites allow. Raises
+    HomeError when the home is served already, a port is taken, or one of the processes does not start, or ends.
     """
     busy = f"`slowmo up` already runs for {home.root}: use that one, or end it first."
     with locked(home, "up", busy=busy), _signals_stop():
-        check_port(port)
+        check_port(ui.port)
+        check_port(gallery.port, "--gallery-port")
         end_leftovers(home.root)  # two daemons on one instance would launch every run twice
         storage = open_storage(home.storage_url)
         storage.prepare_uploads()
@@ -50,9 +50,11 @@ def up(
             instance = stack.enter_context(open_instance(home))
             endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers, endpoints))
             stderr.print(f"Endpoint   {endpoint.url}")
-            dagster = stack.enter_context(dagster_processes(home, port=port, allowed_hosts=allowed_hosts))
-            dagster.wait_until(lambda: _starts_upload_sensor(port))
-            stderr.print(f"Dagster    http://127.0.0.1:{port}   its log: {home.dagster_log}")
+            dagster = stack.enter_context(dagster_processes(home, ui=ui, gallery=gallery))
+            dagster.wait_until(lambda: _starts_upload_sensor(ui.port))
+            stderr.print(f"Dagster    {ui.url}   its log: {home.dagster_log}")
+            dagster.wait_until(lambda: _is_open(gallery.port))
+            stderr.print(f"Gallery    {gallery.url}   all videos, to look at")
             stderr.print(f"Uploads    {storage.display_path(UPLOADS.rstrip('/'))}   drop videos here; Ctrl-C ends")
             try:
                 while dagster.are_whole():
@@ -64,8 +66,8 @@ def up(
                 stderr.print("Ending; what is unfinished goes on at the next start.")
                 return
             raise HomeError(
-                f"A process of Dagster ended; {home.dagster_log} has its last words. Start `slowmo up` again: "
-                "it goes on."
+                f"A process of Dagster or the gallery ended; {home.dagster_log} has its last words. Start `slowmo up` "
+                "again: it goes on."
             )
 
 
@@ -100,14 +102,19 @@ class _EndpointInUse:
         )
 
 
-def check_port(port: int) -> None:
+def _is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def check_port(port: int, option: str = "--port") -> None:
     """Look before Dagster does: whatever serves the port already would be taken for our own. Raises HomeError."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
-            raise HomeError(f"127.0.0.1:{port} cannot be served: {error.strerror}. Choose another --port.") from error
+            raise HomeError(f"127.0.0.1:{port} cannot be served: {error.strerror}. Choose another {option}.") from error
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Where each video stands, as the stored objects tell."""
 
+import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from slowmo_pipeline.endpoint.record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError, UnknownVideoError
@@ -57,15 +60,20 @@ class VideoStatuses:
     def __init__(self, storage: Storage, *, only: str | None = None) -> None:
         """Lists everything stored, or what is stored of one video; and the final videos."""
         self._storage = storage
-        self._stored: dict[str, set[str]] = {}
+        self._stored: dict[str, dict[str, str]] = {}
+        """Versions by key, by video."""
         try:
             self._add_below(VideoKeys(only).prefix if only else VIDEOS)
         except StorageError:  # one folder cannot be read: each video is listed by itself, in of()
-            self._stored = {video_id: set() for video_id in storage.folders(VIDEOS)}
+            self._stored = {video_id: {} for video_id in storage.folders(VIDEOS)}
             self._is_listed = False
         else:
             self._is_listed = True
-        self._finals = {entry.key for entry in storage.list(FINALS)}
+        self.finals = {entry.key: entry for entry in storage.list(FINALS)}
+        """What lies beside the final videos, and these, by key."""
+        self._final_versions: defaultdict[str, list[str]] = defaultdict(list)
+        for entry in self.finals.values():
+            self._final_versions[PurePosixPath(entry.key).stem].append(entry.version)
         self._served_model_ids: dict[str, str | None] = {}
 
     @property
@@ -76,7 +84,14 @@ class VideoStatuses:
 
     def _add_below(self, prefix: str) -> None:
         for entry in self._storage.list(prefix):
-            self._stored.setdefault(video_id_below(entry.key), set()).add(entry.key)
+            self._stored.setdefault(video_id_below(entry.key), {})[entry.key] = entry.version
+
+    def version(self, video_id: str) -> str | None:
+        """Another one whenever anything of the video is; None where not all of it could be listed."""
+        if not self._is_listed:
+            return None
+        told = repr((sorted(self._stored.get(video_id, {}).items()), sorted(self._final_versions[video_id])))
+        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
     def of(self, video_id: str) -> VideoStatus:
         """Where a video stands. Raises UnknownVideoError for one that was never registered, and StorageError."""
@@ -92,7 +107,7 @@ class VideoStatuses:
             video_id,
             self._state(video_id, source, final, is_outdated=is_outdated) if source else "registered",
             result=final.key if final else None,
-            report=report if final and report in self._finals else None,
+            report=report if final and report in self.finals else None,
             notes=final.notes if final else (),
             losses=final.losses if final else (),
             settings=source.settings if source else None,
@@ -101,8 +116,8 @@ class VideoStatuses:
 
     def _final(self, video_id: str) -> Final | None:
         key = VideoKeys(video_id).finals[0]
-        final = read_final_record(self._storage, video_id) if key in self._finals else None
-        return final if final and final.key in self._finals else None
+        final = read_final_record(self._storage, video_id) if key in self.finals else None
+        return final if final and final.key in self.finals else None
 
     def _is_outdated(self, source: Source, final: Final) -> bool:
         interpolator = source.settings.interpolator
@@ -113,7 +128,7 @@ class VideoStatuses:
 
     def _state(self, video_id: str, source: Source, final: Final | None, *, is_outdated: bool) -> str:
         # What was registered after the listing is not in it.
-        plan, stored = VideoKeys(video_id).plan(source.plan), self._stored.get(video_id, set())
+        plan, stored = VideoKeys(video_id).plan(source.plan), self._stored.get(video_id, {})
         chunks = {key for key in stored if key.startswith(plan.chunks)}
         # Finishing a video deletes its chunks: any that are left mean that it is made anew, or was not tidied up.
         if final and not chunks and final.recipe == recipe_of(source, str(final.recipe["model_id"])):

@@ -61,6 +61,12 @@ class Storage(Protocol):
     def key_of(self, uri: str) -> str:
         """The key of an address below the root; anything outside raises StorageError."""
 
+    def browser_link(self, key: str, *, method: str, content_type: str) -> str | None:
+        """An address from which a browser gets the object for an hour, by GET or HEAD, as that type of content.
+
+        None in a folder. The address is a secret: whoever has it needs nothing else.
+        """
+
     def read(self, key: str) -> bytes:
         """The whole object."""
 

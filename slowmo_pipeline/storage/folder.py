@@ -63,6 +63,9 @@ class FolderStorage:
     def key_of(self, uri: str) -> str:
         return key_below(self.url, uri)
 
+    def browser_link(self, key: str, *, method: str, content_type: str) -> str | None:
+        return None
+
     def read(self, key: str) -> bytes:
         with self._errors(), self.local_file(key) as path:
             return path.read_bytes()

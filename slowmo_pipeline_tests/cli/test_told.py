@@ -82,6 +82,8 @@ def test_crf_belongs_to_the_codecs_that_have_one() -> None:
         ["endpoint", "deploy", "model.tar.gz", "--environment", "novalue"],
         ["run", "-odd.mp4"],
         ["up", "--port", "99999"],
+        ["up", "--port", "3000", "--gallery-port", "3000"],
+        ["up", "--allow-host", "ui.example", "--allow-gallery-host", "UI.example"],
         ["endpoint", "serve", "--port", "-5"],
         ["cost", "a.mp4", "--seconds-per-megapixel", "0"],
         ["model", "fetch", "nowhere", "--name", "a/b"],

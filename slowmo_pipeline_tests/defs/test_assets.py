@@ -248,6 +248,15 @@ def test_what_the_endpoint_spent_and_what_that_costs_is_reported(pipeline: TestP
     assert "USD (1.408 USD an hour in us-east-1, 2025-12)" in page
 
 
+@pytest.mark.usefixtures("deployed")
+def test_what_it_cost_is_told_again_when_nothing_else_tells_it_any_more(pipeline: TestPipeline) -> None:
+    video_id = pipeline.drop("forgotten.mp4")
+    first, again = (pipeline.run(video_id, keep_results=False) for _ in range(2))
+    assert not [entry for entry in pipeline.storage.list(VideoKeys(video_id).prefix) if "/receipts/" in entry.key]
+    costs = [materialized(result, "final_video")["estimated_cost_usd"] for result in (first, again)]
+    assert costs[0] == costs[1]
+
+
 def test_what_a_local_endpoint_made_costs_nothing(pipeline: TestPipeline) -> None:
     reported = materialized(pipeline.run(pipeline.drop("local.mp4")), "final_video")
     assert reported["endpoint_seconds"] > 0

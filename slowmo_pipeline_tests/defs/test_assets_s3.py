@@ -55,6 +55,17 @@ def test_a_plan_is_read_once_a_run(pipeline: TestPipeline, proxy: FaultProxy) ->
     assert asked == {"info.json": 4, "plan.json": 2, "source.json": 4}
 
 
+def test_times_of_stages_cost_five_writes_a_video(pipeline: TestPipeline, proxy: FaultProxy) -> None:
+    video_id = pipeline.drop("clip.mp4")
+    writes = []
+    for job, config in (("slow_motion", NOT_WAITING), ("finish_video", None), ("slow_motion", None)):
+        proxy.asked.clear()
+        assert pipeline.run(video_id, job=job, config=config).success
+        writes.append(len([each for each in proxy.asked if each.method == "PUT" and "/stages.json" in each.path]))
+
+    assert writes == [2, 3, 1], "probe and cut; interpolate, encode and verify; of what is finished, verify"
+
+
 def test_status_asks_for_two_small_objects_a_video_and_lists_once(pipeline: TestPipeline, proxy: FaultProxy) -> None:
     *finished, submitted = (pipeline.drop(f"{name}.mp4") for name in "abc")
     for video_id in (*finished, submitted):

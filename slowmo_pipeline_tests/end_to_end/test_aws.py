@@ -73,7 +73,8 @@ def slowmo_up(storage: Storage, operator: OperatorTopic, folder: Path) -> Iterat
         "SLOWMO_STORAGE": storage.url,
         "SLOWMO_OPERATOR_TOPIC": operator.arn,
     }
-    command = [str(SLOWMO), "up", "--port", str(free_port()), "--workers", "1"]
+    ports = ("--port", str(free_port()), "--gallery-port", str(free_port()))
+    command = [str(SLOWMO), "up", *ports, "--workers", "1"]
     with (
         out.open("wb") as stdout,
         err.open("wb") as stderr,

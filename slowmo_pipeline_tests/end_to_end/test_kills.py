@@ -21,6 +21,7 @@ VICTIMS_OF_UP = (
     "dagster code-server",
     "dagster api grpc",
     "slowmo_pipeline.machine.webserver",
+    "slowmo_pipeline.machine.gallery.server",
     "dagster._daemon",
     "serving.local.server",
     "serving.local.worker_main",

@@ -36,5 +36,5 @@ def test_they_are_waited_for_as_long_as_they_take_and_that_is_told(
 
 def test_one_that_ends_before_it_serves_is_told(processes: DagsterProcesses) -> None:
     processes._start("daemon", sys.executable, "-c", "raise SystemExit(3)")
-    with pytest.raises(HomeError, match="Dagster's daemon ended with status 3 before it served"):
+    with pytest.raises(HomeError, match="The daemon ended with status 3 before it served"):
         processes.wait_until(lambda: False)

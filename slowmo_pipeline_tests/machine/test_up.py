@@ -14,7 +14,7 @@ from dagster import DagsterRunStatus
 from slowmo_pipeline.machine.home import locked
 from slowmo_pipeline_tests.support.local_server import eventually
 from slowmo_pipeline_tests.support.places import REPOSITORY
-from slowmo_pipeline_tests.support.processes import Processes, drop, make_clip
+from slowmo_pipeline_tests.support.processes import Processes, drop, free_port, make_clip
 
 
 @pytest.fixture
@@ -45,6 +45,15 @@ def test_port_that_is_taken_ends_it_with_advice(processes: Processes) -> None:
         told = processes.call("up", "--port", str(taken.getsockname()[1]), "--workers", "1")
     assert told.status == 1
     assert "Address already in use. Choose another --port." in told.stderr
+
+
+def test_gallery_port_that_is_taken_ends_it_with_advice_of_its_own(processes: Processes) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = processes.call("up", "--port", str(free_port()), "--gallery-port", str(taken.getsockname()[1]))
+    assert told.status == 1
+    assert "Address already in use. Choose another --gallery-port." in told.stderr
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from slowmo_pipeline_tests.support.local_server import eventually
 from slowmo_pipeline_tests.support.processes import Command, Processes, command_line, free_port, kill
 
 PROXY = "ui.example"
+GALLERY_PROXY = "gallery.example"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class RunningUi:
     processes: Processes
     command: Command
     port: int
+    gallery_port: int
 
     def left(self) -> set[str]:
         return left(self.processes.home.dagster)
@@ -49,9 +51,10 @@ class RunningUi:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUi]:
-    port = free_port()
+    port, gallery_port = free_port(), free_port()
     with Processes(tmp_path_factory.mktemp("up")) as processes:
-        yield RunningUi(processes, processes.up(port, "--allow-host", PROXY), port)
+        hosts = ("--allow-host", PROXY, "--allow-gallery-host", GALLERY_PROXY)
+        yield RunningUi(processes, processes.up(port, *hosts, gallery_port=gallery_port), port, gallery_port)
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +104,33 @@ def test_websockets_of_the_ui_and_of_programs_are_answered(up: RunningUi, origin
     assert up.handshake(origin and origin.format(port=up.port)) == "connection_ack"
 
 
-def test_no_other_port_is_open_than_the_endpoints_which_looks_at_the_host(up: RunningUi) -> None:
+def test_no_other_port_is_open_than_the_gallerys_and_the_endpoints_which_look_at_the_host(up: RunningUi) -> None:
     endpoint = live_endpoint(up.processes.home.endpoint)
     assert endpoint is not None
     port = urlsplit(endpoint.url).port
     assert port is not None
-    assert listening(up.processes.alive()) == {("127.0.0.1", up.port), ("127.0.0.1", port)}
+    assert listening(up.processes.alive()) == {("127.0.0.1", each) for each in (up.port, up.gallery_port, port)}
     assert Request("GET", "/ping", hosts=("evil.example",)).status(port) == 400
+    assert Request("GET", "/", hosts=("evil.example",)).status(up.gallery_port) == 400
 
 
 def listening(processes: list[psutil.Process]) -> set[tuple[str, int]]:
     connections = [each for process in processes for each in process.net_connections("tcp")]
     return {(each.laddr.ip, each.laddr.port) for each in connections if each.status == psutil.CONN_LISTEN}
+
+
+def test_the_gallery_is_told_and_answers_at_its_own_port_and_to_its_own_proxy(up: RunningUi) -> None:
+    assert f"Gallery    http://127.0.0.1:{up.gallery_port} " in up.command.stderr
+    assert Request("GET", "/").status(up.gallery_port) == 200
+    assert Request("GET", "/", hosts=(GALLERY_PROXY,)).status(up.gallery_port) == 200
+    assert Request("GET", "/", hosts=(PROXY,)).status(up.gallery_port) == 400
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:{gallery_port}", f"https://{GALLERY_PROXY}"])
+def test_a_page_of_the_gallery_drives_no_dagster(up: RunningUi, origin: str) -> None:
+    page = (("Origin", origin.format(gallery_port=up.gallery_port)), ("Sec-Fetch-Site", "same-site"), JSON)
+    assert Request("POST", "/graphql", page, body("from-gallery")).status(up.port) == 403
+    assert "from-gallery" not in up.left()
 
 
 def test_the_code_server_is_nobody_elses(up: RunningUi) -> None:
@@ -129,5 +147,5 @@ def test_the_uploads_are_shown_as_a_path_to_type(up: RunningUi) -> None:
 def test_a_part_that_dies_ends_it_with_a_message(broken: RunningUi) -> None:
     told = broken.command.told()
     assert told.status == 1
-    assert "A process of Dagster ended" in told.stderr
+    assert "A process of Dagster or the gallery ended" in told.stderr
     eventually(lambda: not broken.processes.alive())

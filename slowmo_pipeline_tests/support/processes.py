@@ -140,9 +140,10 @@ class Processes:
         """Start `slowmo …` in a process forked for it."""
         return Forked(*arguments, env=self._environment)
 
-    def up(self, port: int | None = None, *options: str) -> Command:
+    def up(self, port: int | None = None, *options: str, gallery_port: int | None = None) -> Command:
         """Start `slowmo up` and wait until it takes uploads."""
-        command = self.start("up", "--port", str(port or free_port()), "--workers", "1", *options)
+        ports = ("--port", str(port or free_port()), "--gallery-port", str(gallery_port or free_port()))
+        command = self.start("up", *ports, "--workers", "1", *options)
         eventually(lambda: "Uploads" in command.stderr or command.process.poll() is not None)
         assert command.process.poll() is None, command.stderr
         return command

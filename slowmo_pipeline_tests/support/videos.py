@@ -59,12 +59,12 @@ def info_of(frames: int) -> VideoInfo:
     return changed(info, cut_scores=tuple(round(100 * score) for score in scorer.scores()))
 
 
-def looked(storage: Storage, video_id: str, *, frames: int = 9, **settings: Any) -> None:
+def looked(storage: Storage, video_id: str, *, frames: int = 9, key: str = UPLOAD, **settings: Any) -> None:
     """Leave what a look at a dropped video without sidecar leaves, without the processes that it starts."""
-    entry = storage.stat(UPLOAD)
+    entry = storage.stat(key)
     assert entry
     source = Source(
-        upload=UPLOAD,
+        upload=key,
         version=joint_version(entry, None),
         sidecar_version=None,
         sha256=hashlib.sha256(clip(frames)).hexdigest(),
@@ -80,11 +80,11 @@ def serve(storage: Storage, *, model_id: str = Fade.model_id, max_body_bytes: in
     write_json(storage, endpoint_key("flow"), {"model_id": model_id, "max_body_bytes": max_body_bytes})
 
 
-def drop_and_cut(storage: Storage, *, frames: int = 9, **settings: Any) -> tuple[str, Cut]:
+def drop_and_cut(storage: Storage, *, frames: int = 9, key: str = UPLOAD, **settings: Any) -> tuple[str, Cut]:
     """A video with a plan and chunks; its id and what cutting did."""
-    video_id = drop(storage, frames=frames)
+    video_id = drop(storage, frames=frames, key=key)
     serve(storage)
-    looked(storage, video_id, frames=frames, **settings)
+    looked(storage, video_id, frames=frames, key=key, **settings)
     return video_id, cut(storage, video_id, progress=quiet)
 
 
