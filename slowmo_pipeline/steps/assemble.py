@@ -179,7 +179,7 @@ def _neighbours(timeline: TimeLine, output: int) -> range:
 def previewed_outputs(timeline: TimeLine) -> range:
     """What a preview shows, around the middle of the slowest part."""
     step = math.ceil(timeline.frame_rate / _MOST_PREVIEWED_A_SECOND)
-    count = min(int(SECONDS * timeline.frame_rate), FRAMES * step, timeline.output_count)
+    count = min(max(int(SECONDS * timeline.frame_rate), 1), FRAMES * step, timeline.output_count)
     slowest = min(timeline.warp.segments, key=lambda segment: segment.begin_speed + segment.end_speed)
     middle = (slowest.output + slowest.duration / 2) * timeline.frame_rate
     first = min(max(int(middle) - count // 2, 0), timeline.output_count - count)

@@ -4,11 +4,17 @@ import base64
 import io
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from html.parser import HTMLParser
 
 import av
 import pytest
 
+from slowmo_pipeline.planning.clock import constant_rate
+from slowmo_pipeline.planning.timeline import TimeLine
+from slowmo_pipeline.planning.track import plain_track
+from slowmo_pipeline.planning.warp import even_warp
+from slowmo_pipeline.steps.assemble import previewed_outputs
 from slowmo_pipeline.steps.records import read_active_plan, read_final
 from slowmo_pipeline.steps.report import write_report
 from slowmo_pipeline.storage.keys import VideoKeys
@@ -107,3 +113,15 @@ def test_a_video_finished_before_there_were_previews_has_a_page(pipeline: TestPi
     assert pipeline.run(video_id).success
     page = page_of(pipeline, video_id)
     assert not {"video", "script"} & {tag for tag, _ in page.tags}
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 400), Fraction(24), Fraction(240), Fraction(1000)])
+def test_a_preview_is_short_at_any_rate(rate: Fraction) -> None:
+    timeline = TimeLine(
+        plain_track(constant_rate(rate, 5000)), even_warp(Fraction(1, 4), Fraction(0), 5000 / rate), rate
+    )
+    shown = previewed_outputs(timeline)
+    assert 1 <= len(shown) <= 300
+    assert len(shown) == 1 or len(shown) * shown.step / rate <= 15
+    assert rate / shown.step <= 60
+    assert shown.stop <= timeline.output_count

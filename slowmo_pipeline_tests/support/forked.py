@@ -69,6 +69,7 @@ for line in sys.stdin:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # taking TensorFlow apart takes seconds
+forked_probes.end()
 with suppress(ChildProcessError):  # the processor time of who was not waited for would count for nobody
     while True:
         os.wait()

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from slowmo_pipeline.video import probing
 
@@ -90,39 +89,48 @@ os._exit(status)
 """
 
 
+class _Forking:
+    """The process that has imported what a look needs, and ends with this one or before."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.address = str(Path(self._folder.name, "probes"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _FORKING, self.address],
+            # One arena and one thread, as those that are started anew have.
+            env={**os.environ, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+@cache
+def _forking() -> _Forking:
+    return _Forking()
+
+
 def use() -> None:
     """Let this process, and what it forks, look at uploads by forked processes."""
-    _address()
+    _forking()
     vars(probing)["running"] = forking
+
+
+def end() -> None:
+    """Wait for them, and use them no more."""
+    _forking().end()
 
 
 def forking(module: str, *arguments: str) -> list[str]:
     """The command that stands in for `child_python.running`, where that starts a look at an upload."""
     assert module == _MODULE
-    return [sys.executable, "-S", "-E", "-c", _CALLING, _address(), *arguments]
-
-
-@cache
-def _address() -> str:
-    folder = tempfile.TemporaryDirectory()
-    address = str(Path(folder.name, "probes"))
-    # One arena and one thread, as those that are started anew have.
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
-    parent = subprocess.Popen(
-        [sys.executable, "-c", _FORKING, address],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert parent.stdin is not None
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == b"ready\n"
-
-    def end(stdin: IO[bytes] = parent.stdin) -> None:
-        stdin.close()
-        parent.wait()
-        folder.cleanup()
-
-    atexit.register(end)
-    return address
+    return [sys.executable, "-S", "-E", "-c", _CALLING, _forking().address, *arguments]
