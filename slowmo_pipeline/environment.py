@@ -99,7 +99,7 @@ def ui_url() -> str | None:
 
 
 def gallery_url() -> str | None:
-    """Where people reach the gallery, for links in Dagster's UI: SLOWMO_GALLERY_URL, which `slowmo up` sets."""
+    """Where people reach the gallery, for links in Dagster's UI: SLOWMO_GALLERY_URL."""
     return os.environ.get("SLOWMO_GALLERY_URL") or None
 
 
