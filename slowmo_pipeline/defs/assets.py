@@ -68,7 +68,7 @@ def errors_as_dagster_failure() -> Iterator[None]:
     group_name=GROUP,
     kinds={"video"},
     code_version=INSPECTED,
-    description="**The upload, as it was dropped.** Every frame of it was decoded once, to learn what it holds; its "
+    description="The upload, as it was dropped. Every frame of it was decoded once, to learn what it holds; its "
     "settings were taken from the launchpad, from the file beside it, or from the defaults.",
 )
 def raw_video(
@@ -110,7 +110,7 @@ def raw_video(
     kinds={"video"},
     deps=[raw_video],
     code_version=PLANNED,
-    description="**The plan, and the frames that it needs.** Which moment each frame of the result shows, and where "
+    description="The plan, and the frames that it needs. Which moment each frame of the result shows, and where "
     "cuts and stills are held; the upload's frames in chunks, with the positions wanted between them. The chunks go "
     "once the video is finished.",
 )
@@ -158,8 +158,8 @@ def frame_chunks(
     deps=[frame_chunks, endpoint_of_videos],
     output_required=False,
     code_version=PLANNED,
-    description="**The new frames, made by the endpoint.** Chunks are submitted unless their results are there or on "
-    "the way. A run that does not wait ends before they are made; the sensor `completed_outputs` finishes the video.",
+    description="The new frames, made by the endpoint. Chunks are submitted unless their results are there or on "
+    "the way. A run that does not wait ends before they are made; the sensor completed_outputs finishes the video.",
 )
 def interpolated_chunks(
     context: dg.AssetExecutionContext,
@@ -210,7 +210,7 @@ def interpolated_chunks(
     kinds={"video"},
     deps=[interpolated_chunks],
     code_version=ENCODED,
-    description="**The slow-motion video, with its sound and a report.** `video` and `report` open them; numbers, such "
+    description="The slow-motion video, with its sound and a report. Its links open them; numbers, such "
     "as the seconds that each stage took, are plotted over all videos. The checks decode it, and hold it against the "
     "plan and the upload.",
 )

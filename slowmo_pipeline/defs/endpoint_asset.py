@@ -38,7 +38,7 @@ endpoint = dg.AssetSpec(
     partitions_def=videos,
     group_name=GROUP,
     kinds=KINDS,
-    description="**What makes the new frames of each video**, as last observed: a local process, or an endpoint of "
+    description="What makes the new frames of each video, as last observed: a local process, or an endpoint of "
     "Amazon SageMaker. Its data version is the id of the model: once that is another one, what was made before shows "
     "as out of date.",
 )
