@@ -57,7 +57,7 @@ class RunningUi:
         return left(self.processes.home.dagster)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUi]:
     folder, port = tmp_path_factory.mktemp("up"), free_port()
     with Processes(folder) as processes:
@@ -69,7 +69,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUi]:
         yield RunningUi(processes, command, port)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     assert chromium, "The test needs Chromium: `apt-get install chromium`."
