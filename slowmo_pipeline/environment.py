@@ -98,6 +98,11 @@ def ui_url() -> str | None:
     return os.environ.get("SLOWMO_UI_URL") or None
 
 
+def gallery_url() -> str | None:
+    """Where people reach the gallery, for links in Dagster's UI: SLOWMO_GALLERY_URL."""
+    return os.environ.get("SLOWMO_GALLERY_URL") or None
+
+
 def gpu_required() -> bool:
     """Whether FILM must not fall back to the CPU: SLOWMO_REQUIRE_GPU, which a deployment on GPUs sets to 1."""
     return _is_on(REQUIRE_GPU)

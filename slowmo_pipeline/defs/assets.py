@@ -9,9 +9,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
+from slowmo_pipeline.defs.code_versions import ENCODED, INSPECTED, PLANNED, made_by
 from slowmo_pipeline.defs.endpoint_asset import GROUP, KINDS, made_with
 from slowmo_pipeline.defs.endpoint_asset import endpoint as endpoint_of_videos
 from slowmo_pipeline.defs.evaluations import evaluation, undecodable
+from slowmo_pipeline.defs.links import places
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.defs.resources import PipelineStorage, ProgressFor, SageMakerAsyncEndpoint
 from slowmo_pipeline.defs.setting_fields import config_fields
@@ -28,7 +30,6 @@ from slowmo_pipeline.steps.interpolate import Interpolation
 from slowmo_pipeline.steps.planning import CUT, JUMP, replaced_duplicates
 from slowmo_pipeline.steps.stage_seconds import read_stages, seconds_by_stage
 from slowmo_pipeline.steps.strip import kinds_of
-from slowmo_pipeline.storage.base import Storage
 
 TABLE_ROWS = 200
 """Dagster's UI grows slow beyond."""
@@ -62,14 +63,21 @@ def errors_as_dagster_failure() -> Iterator[None]:
         raise dg.Failure(description=str(error), allow_retries=False) from None
 
 
-@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"})
+@dg.asset(
+    partitions_def=videos,
+    group_name=GROUP,
+    kinds={"video"},
+    code_version=INSPECTED,
+    description="The upload, as it was dropped. Every frame of it was decoded once, to learn what it holds; its "
+    "settings were taken from the launchpad, from the file beside it, or from the defaults.",
+)
 def raw_video(
     context: dg.AssetExecutionContext,
     config: RawVideoConfig,
     storage: PipelineStorage,
     progress: dg.ResourceParam[ProgressFor],
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckEvaluation]:
-    """The upload: what it holds, and the settings in force."""
+    """Look at the upload, and settle the settings in force."""
     chosen = {name: value for name, value in config.model_dump().items() if value is not None}
     video_id = context.partition_key
     with errors_as_dagster_failure():
@@ -92,14 +100,24 @@ def raw_video(
             "settings": source.settings.model_dump(mode="json"),
         },
         data_version=dg.DataVersion(f"{source.sha256[:16]}-{source.settings.version}"),
+        tags=made_by(info.format),
     )
 
 
-@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"}, deps=[raw_video])
+@dg.asset(
+    partitions_def=videos,
+    group_name=GROUP,
+    kinds={"video"},
+    deps=[raw_video],
+    code_version=PLANNED,
+    description="The plan, and the frames that it needs. Which moment each frame of the result shows, and where "
+    "cuts and stills are held; the upload's frames in chunks, with the positions wanted between them. The chunks go "
+    "once the video is finished.",
+)
 def frame_chunks(
     context: dg.AssetExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> dg.MaterializeResult[None]:
-    """The plan, and the frames cut into chunks with the positions wanted between them."""
+    """Plan the video, and cut what is missing of its chunks."""
     with errors_as_dagster_failure():
         done = cut(storage.open(), context.partition_key, progress=progress(context.log))
     storage.activate(done.active)
@@ -129,6 +147,7 @@ def frame_chunks(
             "chunk_table": _table(chunk_table(plan)),
         },
         data_version=dg.DataVersion(versions.plan),
+        tags=made_by(done.active.source.formats),
     )
 
 
@@ -138,6 +157,9 @@ def frame_chunks(
     kinds=KINDS,
     deps=[frame_chunks, endpoint_of_videos],
     output_required=False,
+    code_version=PLANNED,
+    description="The new frames, made by the endpoint. Chunks are submitted unless their results are there or on "
+    "the way. A run that does not wait ends before they are made; the sensor completed_outputs finishes the video.",
 )
 def interpolated_chunks(
     context: dg.AssetExecutionContext,
@@ -146,7 +168,7 @@ def interpolated_chunks(
     endpoint: SageMakerAsyncEndpoint,
     progress: dg.ResourceParam[ProgressFor],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """The new frames, made by the endpoint. Submits only what is neither there nor under way."""
+    """Submit what is neither there nor under way, and wait for the results if told to."""
     with errors_as_dagster_failure():
         opened = storage.open()
         active = storage.active_plan(context.partition_key)
@@ -178,15 +200,24 @@ def interpolated_chunks(
             "new_frames": active.plan.new_frame_count,
         },
         data_version=dg.DataVersion(f"{active.versions.plan}-{active.versions.model_id}"),
-        tags=made_with(context, opened, active.versions),
+        tags={**made_with(context, opened, active.versions), **made_by(active.source.formats)},
     )
 
 
-@dg.asset(partitions_def=videos, group_name=GROUP, kinds={"video"}, deps=[interpolated_chunks])
+@dg.asset(
+    partitions_def=videos,
+    group_name=GROUP,
+    kinds={"video"},
+    deps=[interpolated_chunks],
+    code_version=ENCODED,
+    description="The slow-motion video, with its sound and a report. Its links open them; numbers, such "
+    "as the seconds that each stage took, are plotted over all videos. The checks decode it, and hold it against the "
+    "plan and the upload.",
+)
 def final_video(
     context: dg.AssetExecutionContext, storage: PipelineStorage, progress: dg.ResourceParam[ProgressFor]
 ) -> dg.MaterializeResult[None]:
-    """The slow-motion video, with its sound and a report."""
+    """Put the frames in order, encode them, make the sound and the report."""
     # pandas takes half a second to import: not before there is something to report.
     from slowmo_pipeline.steps.report import chunk_frame, write_report
 
@@ -200,8 +231,7 @@ def final_video(
     seconds = sum(final.chunk_seconds)
     return dg.MaterializeResult(
         metadata={
-            "path": _place(opened, final.key),
-            "report": _place(opened, report),
+            **places(opened, video=final.key, report=report),
             "preview": dg.MetadataValue.md(f"![frames](data:image/jpeg;base64,{final.filmstrip})\n\n{CAPTION}"),
             "bytes": final.bytes,
             "frames": final.frame_count,
@@ -217,6 +247,7 @@ def final_video(
             "chunk_table": _table(chunk_frame(active, final).to_dict("records")),
         },
         data_version=dg.DataVersion(final.sha256[:16]),
+        tags=made_by(active.source.formats),
     )
 
 
@@ -240,8 +271,3 @@ def _table(rows: Sequence[Mapping[Any, Any]]) -> dg.TableMetadataValue | str:
     if not rows:
         return "No new frames are needed."
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows[:TABLE_ROWS]])
-
-
-def _place(storage: Storage, key: str) -> dg.MetadataValue[Any]:
-    place = storage.display_path(key)
-    return dg.MetadataValue.url(place) if "://" in place else dg.MetadataValue.path(place)

@@ -38,7 +38,9 @@ endpoint = dg.AssetSpec(
     partitions_def=videos,
     group_name=GROUP,
     kinds=KINDS,
-    description="What makes the new frames of each video, as last observed. Its data version is the id of the model.",
+    description="What makes the new frames of each video, as last observed: a local process, or an endpoint of "
+    "Amazon SageMaker. Its data version is the id of the model: once that is another one, what was made before shows "
+    "as out of date.",
 )
 
 

@@ -23,6 +23,7 @@ from slowmo_pipeline.defs.video_sensors import Look, completed_outputs, look_at_
 from slowmo_pipeline.environment import operator_topic, ui_url
 from slowmo_pipeline.errors import StorageError
 from slowmo_pipeline.notifications import MAX_REASON, Notice, notify
+from slowmo_pipeline.steps.records import read_final_record
 from slowmo_pipeline.storage.keys import VideoKeys
 
 EVENTS_A_TICK = 50
@@ -40,11 +41,11 @@ Noticed = tuple[int, Notice | None]
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells the topic SLOWMO_OPERATOR_TOPIC of every finished video.",
 )
-def finished_videos(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def finished_videos(context: dg.SensorEvaluationContext, storage: PipelineStorage) -> dg.SkipReason:
     """Tell of every final video that was made since the last tick."""
     instance = context.instance
     newest = instance.fetch_materializations(final_video.key, limit=1).records
-    return _tell(context, newest, lambda after: _finished(instance, after))
+    return _tell(context, newest, lambda after: _finished(instance, storage, after))
 
 
 @dg.sensor(
@@ -86,29 +87,33 @@ def _tell(
     return dg.SkipReason(f"Messages sent: {told}.")
 
 
-def _finished(instance: dg.DagsterInstance, after: int) -> Iterator[Noticed]:
+def _finished(instance: dg.DagsterInstance, storage: PipelineStorage, after: int) -> Iterator[Noticed]:
     made = dg.AssetRecordsFilter(final_video.key, after_storage_id=after)
     for record in instance.fetch_materializations(made, limit=EVENTS_A_TICK, ascending=True).records:
-        yield record.storage_id, _finished_notice(instance, record)
+        yield record.storage_id, _finished_notice(instance, storage, record)
 
 
-def _finished_notice(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> Notice | None:
+def _finished_notice(
+    instance: dg.DagsterInstance, storage: PipelineStorage, record: dg.EventLogRecord
+) -> Notice | None:
     event, video_id = record.asset_materialization, record.partition_key
-    if event is None or video_id is None or "path" not in event.metadata:
+    if event is None or video_id is None or "report" not in event.metadata:
         return None  # somebody reported it by hand
     version = _data_version(event)
     earlier = dg.AssetRecordsFilter(final_video.key, asset_partitions=[video_id], before_storage_id=record.storage_id)
     before = instance.fetch_materializations(earlier, limit=1).records
     if before and before[0].asset_materialization and _data_version(before[0].asset_materialization) == version:
         return None  # run again, and found to be finished
+    opened = storage.open()
+    final = read_final_record(opened, video_id)
     return Notice(
         id=f"{video_id}:finished:{version}",
         video_id=video_id,
         state="finished",
         run_id=record.run_id,
         run_url=_run_url(record.run_id),
-        video=str(event.metadata["path"].value),
-        report=str(event.metadata["report"].value),
+        video=opened.display_path(final.key) if final else None,
+        report=opened.display_path(VideoKeys(video_id).finals[1]),
         notes=tuple(note for name in ("losses", "notes") for note in _notes(event.metadata.get(name))),
     )
 

@@ -57,7 +57,7 @@ class SageMakerAsyncEndpoint(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How asynchronous endpoints are reached.
 
     Which one a video uses is its setting `interpolator`; whether that is one of Amazon SageMaker or the local one of
-    SLOWMO_HOME, the storage tells (see `endpoint_record.EndpointRecord`).
+    SLOWMO_HOME, the storage tells.
     """
 
     timeout_seconds: int = Field(default=3600, ge=1, le=3600, description="Longest processing of one chunk.")

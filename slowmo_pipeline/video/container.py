@@ -98,7 +98,8 @@ def open_video(path: Path, *, max_pixels: int) -> Iterator[OpenVideo]:
             raise _too_many_streams(path.name) from error
         raise UnreadableVideoError(
             f"{path.name} is not a video that can be read: it is of another kind, damaged, or cut off (an MP4 that "
-            "was not finished has no index). MP4, MOV, MKV, WebM, TS, AVI and the like are read."
+            "was not finished has no index). Put a whole one in its place; MP4, MOV, MKV, WebM, TS, AVI and the like "
+            "are read."
         ) from error
     with container:
         if len(container.streams) > MAX_STREAMS:

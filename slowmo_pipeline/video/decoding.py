@@ -161,7 +161,7 @@ def _pictures(video: OpenVideo, losses: Losses, packets: Packets) -> Iterator[Vi
             if isinstance(error, MemoryError):
                 raise UnreadableVideoError(
                     f"{video.name}: its decoder was refused memory. A picture is larger than the header says, or this "
-                    "machine has none left."
+                    "machine has none left: run again with more memory, or convert it to H.264 first."
                 ) from error
             losses.damaged_packets += 1
             continue

@@ -204,9 +204,10 @@ def _too_few(part: Part, count: int, limits: Limits) -> Exception:
         return VideoTooLargeError(
             f"{name} holds {found}, but claims {claimed}; the setting max_frames allows {limits.max_frames}."
         )
+    longer = "Put a longer clip in its place."
     if part.asked != WHOLE:
-        found = f"{found} in the part that is asked for"
-    reason = f"{name} holds {found}: there is nothing to put new frames between."
+        found, longer = f"{found} in the part that is asked for", "Ask for a longer one."
+    reason = f"{name} holds {found}: there is nothing to put new frames between. {longer}"
     return UnreadableVideoError(" ".join((reason, *part.losses.notes())))
 
 

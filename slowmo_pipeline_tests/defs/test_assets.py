@@ -263,6 +263,17 @@ def test_what_a_local_endpoint_made_costs_nothing(pipeline: TestPipeline) -> Non
     assert "estimated_cost_usd" not in reported
 
 
+def test_links_lead_to_the_gallery_where_there_is_one(pipeline: TestPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    video_id = pipeline.drop("linked.mp4")
+    alone = materialized(pipeline.run(video_id), "final_video")
+    monkeypatch.setenv("SLOWMO_GALLERY_URL", "http://gallery.example:3001/")
+    beside = materialized(pipeline.run(video_id), "final_video")
+
+    assert alone["video"] == alone["path"] == beside["path"] == str(pipeline.final_path(video_id))
+    assert beside["video"] == f"http://gallery.example:3001/final/{video_id}.mp4"
+    assert beside["report"] == f"http://gallery.example:3001/final/{video_id}.html"
+
+
 def test_the_report_names_what_the_video_was_made_from(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("report.mp4")
     assert pipeline.run(video_id).success
@@ -335,4 +346,9 @@ def test_the_same_pipeline_runs_over_s3(s3_url: str, tmp_path: Path) -> None:
         result = pipeline.run(video_id, codec="ffv1")
         assert result.success
         assert pipeline.final_numbers(video_id, ".mkv")[::4] == [0, 1, 2, 3, 4, 5]
-        assert materialized(result, "final_video")["path"].startswith(s3_url)
+        told = materialized(result, "final_video")
+    assert [told[name] for name in ("video", "report")] == [
+        f"https://console.aws.amazon.com/s3/object/{s3_url.removeprefix('s3://').replace('/', '?prefix=', 1)}/{key}"
+        for key in (VideoKeys(video_id).final(".mkv"), VideoKeys(video_id).finals[1])
+    ]
+    assert not [value for value in told.values() if str(value).startswith("s3://")]

@@ -76,6 +76,7 @@ def test_a_damaged_upload_fails_its_check_with_the_reason(ui: DagsterUi, unreada
     assert latest["status"] == "FAILED"
     assert latest["evaluation"]["severity"] == "ERROR"
     assert latest["evaluation"]["description"].startswith("unreadable.mp4 ")
+    assert "Put a whole one in its place" in latest["evaluation"]["description"]
 
 
 def test_a_good_video_whose_upload_is_replaced_by_a_damaged_one_fails(pipeline: TestPipeline, ui: DagsterUi) -> None:

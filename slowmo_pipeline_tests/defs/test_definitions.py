@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,15 @@ def test_all_assets_share_the_partitions_of_videos() -> None:
     definitions = [asset.partitions_def for asset in defs.resolve_all_asset_specs()]
     assert len(definitions) == 5
     assert all(isinstance(found, dg.DynamicPartitionsDefinition) and found.name == "videos" for found in definitions)
+
+
+def test_all_that_people_see_says_what_it_is_in_plain_sentences() -> None:
+    """Dagster's lists show marks of Markdown as they are."""
+    checks = [spec for check in defs.asset_checks or [] for spec in check.check_specs]
+    seen = [*defs.resolve_all_asset_specs(), *checks, *(defs.jobs or []), *(defs.sensors or [])]
+    assert len(seen) > 15
+    told = [each.description or "" for each in seen]
+    assert [text for text in told if not re.fullmatch(r"[A-Z][^*`]+[.]", text)] == []
 
 
 def test_every_setting_can_be_given_in_the_launchpad() -> None:

@@ -95,6 +95,23 @@ def test_a_finished_video_is_told_with_its_place(
     assert message["run_url"] == f"https://dagster.example/runs/{run.run_id}"
 
 
+def test_its_place_is_told_whatever_its_page_links_to(
+    topic: OperatorTopic, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLOWMO_GALLERY_URL", "http://127.0.0.1:3001")
+    with fade_pipeline(tmp_path, storage_url=s3_url) as pipeline:
+        daemon = Daemon(pipeline.instance, finished_videos)
+        daemon.tick()
+        video_id = pipeline.drop("bucket.mp4")
+        pipeline.run(video_id)
+        daemon.tick()
+    [message] = topic.told()
+    assert (message["video"], message["report"]) == (
+        f"{s3_url}/final/{video_id}.mp4",
+        f"{s3_url}/final/{video_id}.html",
+    )
+
+
 def test_it_is_told_once_however_often_it_is_run(
     pipeline: TestPipeline, topic: OperatorTopic, finished: Daemon
 ) -> None:

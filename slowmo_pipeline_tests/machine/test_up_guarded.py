@@ -1,4 +1,4 @@
-"""The UI of a real `slowmo up` and clients that send what web pages of others would; browsers are in test_browser."""
+"""The UI of a real `slowmo up` and clients that send what web pages of others would; browsers are in `browser`."""
 
 import json
 import socket
