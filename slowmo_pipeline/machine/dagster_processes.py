@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from slowmo_pipeline.child_python import running
-from slowmo_pipeline.environment import Home, in_another_folder
+from slowmo_pipeline.environment import Home, gallery_url, in_another_folder
 from slowmo_pipeline.errors import HomeError
 from slowmo_pipeline.machine.console import stderr
 from slowmo_pipeline.machine.orphans import MARK, guarded
@@ -34,7 +34,7 @@ _TELL_SECONDS = 30
 def dagster_processes(home: Home, *, ui: Site, gallery: Site) -> Iterator["DagsterProcesses"]:
     """The processes, started; they end with the block. Raises HomeError when one ends before it is ready."""
     with guarded(home.root) as private, home.dagster_log.open("wb") as log:
-        processes = DagsterProcesses(home, private, log.fileno())
+        processes = DagsterProcesses(home, private, log.fileno(), gallery_url() or gallery.url)
         try:
             processes.start(ui, gallery)
             yield processes
@@ -49,10 +49,11 @@ class DagsterProcesses:
     folder is new each time: runs are known by their server's address, and those of a server that is gone are dead.
     """
 
-    def __init__(self, home: Home, private: Path, log: int) -> None:
+    def __init__(self, home: Home, private: Path, log: int, links_to: str) -> None:
         self._home = home
         self._private = private
         self._log = log
+        self._links_to = links_to
         self._all: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, ui: Site, gallery: Site) -> None:
@@ -132,6 +133,7 @@ class DagsterProcesses:
                 "DAGSTER_HOME": str(self._home.dagster),
                 "SLOWMO_HOME": str(self._home.root),
                 "SLOWMO_STORAGE": self._home.storage_url,
+                "SLOWMO_GALLERY_URL": self._links_to,
                 # Where the process below the code server listens.
                 "TMPDIR": str(self._private),
                 MARK: str(self._home.root),

@@ -20,7 +20,7 @@ from slowmo_pipeline.machine.dagster_processes import DagsterProcesses
 def processes(tmp_path: Path) -> DagsterProcesses:
     home = Home(tmp_path)
     home.dagster.mkdir()
-    return DagsterProcesses(home, private=tmp_path, log=sys.__stderr__.fileno())  # type: ignore[union-attr]  # it is open
+    return DagsterProcesses(home, private=tmp_path, log=sys.__stderr__.fileno(), links_to="")  # type: ignore[union-attr]  # it is open
 
 
 def test_they_are_waited_for_as_long_as_they_take_and_that_is_told(
