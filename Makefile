@@ -27,7 +27,7 @@ test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow
 
 test-browser: $(VENV)/dev-installed
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser slowmo_pipeline_tests/machine
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
