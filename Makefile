@@ -29,7 +29,7 @@ test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow
 
 test-browser: $(VENV)/dev-installed
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser slowmo_pipeline_tests/machine
 
 test-wheel: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m wheel slowmo_pipeline_tests/test_wheel.py
