@@ -15,8 +15,9 @@ from slowmo_pipeline.cli.endpoint import endpoint_app
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
+from slowmo_pipeline.cli.options import Clips, ImageRate, image_rate_of
 from slowmo_pipeline.cli.plan import plan
-from slowmo_pipeline.cli.run import Clips, run
+from slowmo_pipeline.cli.run import run
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, StorageError, UnknownVideoError, UsageError, usage
@@ -92,22 +93,27 @@ def up(
 
 
 @app.command()
-def upload(clips: Clips) -> None:
-    """Copy files to the uploads, each with its settings file if there is one; prints the video ids.
+def upload(clips: Clips, image_rate: ImageRate = None) -> None:
+    """Copy clips to the uploads, each with its settings file if there is one; prints the video ids.
 
-    A file that fails does not stop the others; the exit code is 1 then.
+    A folder of images becomes one lossless file, named after the folder. A clip that fails does not stop the others;
+    the exit code is 1 then.
     """
     from slowmo_pipeline.machine.console import Failures, shown_progress
+    from slowmo_pipeline.steps.clips import named
     from slowmo_pipeline.steps.upload import upload_clip
     from slowmo_pipeline.steps.video_ids import video_id_for
     from slowmo_pipeline.storage.opening import open_storage
 
+    clips = [named(clip) for clip in clips]
+    with usage():
+        rate = image_rate_of(image_rate, clips)
     storage = open_storage(current_home().storage_url)
     failures = Failures()
     for clip in clips:
         with failures.told(clip.name):
             with shown_progress(clip.name) as progress:
-                key = upload_clip(storage, clip, progress, with_sidecar=True)
+                key = upload_clip(storage, clip, progress, with_sidecar=True, image_rate=rate)
             print(video_id_for(storage, key), flush=True)
     failures.end(len(clips))
 

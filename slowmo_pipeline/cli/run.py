@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
-from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
+from slowmo_pipeline.cli.options import CLIPS, GivenLimits, ImageRate, image_rate_of, with_video_settings
 from slowmo_pipeline.cli.plan import print_plans
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
@@ -23,15 +24,11 @@ if TYPE_CHECKING:
     from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.storage.base import Storage
 
-_CLIPS = typer.Argument(help="Video files.", show_default=False, readable=False)
-Clips = Annotated[list[Path], _CLIPS]
-"""Whether each can be read is told of each, while the others go on."""
-
 
 @with_interpolator_options
 @with_video_settings()
 def run(
-    clips: Annotated[list[Path] | None, _CLIPS] = None,
+    clips: Annotated[list[Path] | None, CLIPS] = None,
     *,
     output: Annotated[
         str | None,
@@ -54,12 +51,13 @@ def run(
             help="Instead of clips: make anew what an older model made than is served now, each with its settings.",
         ),
     ] = False,
+    image_rate: ImageRate = None,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
     chosen: Chosen,
     workers: Workers = None,
     **given: object,
 ) -> None:
-    """Make slow motion of video files, and print where the results lie.
+    """Make slow motion of video files and of folders of images, and print where the results lie.
 
     What was lost on the way, and what else is worth knowing of a result, goes to stderr.
 
@@ -69,15 +67,17 @@ def run(
     """
     from slowmo_pipeline.machine.console import Failures
     from slowmo_pipeline.machine.destination import Output
+    from slowmo_pipeline.steps.clips import named, require_clip
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of
-    from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.storage.opening import open_storage
 
+    clips = [named(clip) for clip in clips or ()]
     with usage():
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
-        copies = None if output is None else Output(output, tuple(clips or ()), overwrite)
+        rate = image_rate_of(image_rate, clips)
+        copies = None if output is None else Output(output, tuple(clips), overwrite)
     if outdated and dry_run:
         raise UsageError(
             "--dry-run tells what would be made of clips: `slowmo status --outdated` lists what is outdated."
@@ -87,20 +87,20 @@ def run(
     if not (outdated or clips):
         raise UsageError("Give a video file, or --outdated.")
     if dry_run:
-        print_plans(clips or (), given)
+        print_plans(clips, given, rate)
         return
     storage, failures = open_storage(current_home().storage_url), Failures()
     needed = Needed(storage, chosen)
     tasks = _outdated(storage, needed, failures) if outdated else []
     common = defaults(storage)
-    for clip in clips or ():
+    for clip in clips:
         with failures.told(clip.name):
-            file_size(clip)
+            require_clip(clip)
             settings = settings_of(clip, defaults=common, options=given)
             place = copies.of(clip, codec=settings.codec) if copies else None
             with usage() if "interpolator" in given else nullcontext():
                 needed.add(settings.interpolator)
-            tasks.append(_of_clip(clip, settings, place))
+            tasks.append(_of_clip(clip, settings, place, rate))
     count = len(tasks) + failures.count
     not_whole = make_all(storage, tasks, needed.served(), failures, workers=workers, copies=copies) if tasks else 0
     failures.end(count)
@@ -108,9 +108,9 @@ def run(
         raise typer.Exit(EXIT_NOT_WHOLE)
 
 
-def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None) -> Task:
+def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None, image_rate: Fraction) -> Task:
     def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
-        return pipeline.run_clip(clip, settings, progress)
+        return pipeline.run_clip(clip, settings, progress, image_rate=image_rate)
 
     return Task(clip.name, make, place)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slowmo_pipeline.errors import StorageError, UsageError
+from slowmo_pipeline.steps.clips import stem_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.disk_errors import require_replaceable
 from slowmo_pipeline.video.writer import CODECS
@@ -37,8 +38,8 @@ class Output:
         Makes the folder when it is missing. Raises StorageError unless the result may be written there.
         """
         suffix = CODECS[codec].suffix
-        path = Path(self.text, clip.stem + suffix) if self._is_folder else Path(self.text)
-        if self._is_folder and sum(each.stem == clip.stem for each in self.clips) > 1:
+        path = Path(self.text, stem_of(clip) + suffix) if self._is_folder else Path(self.text)
+        if self._is_folder and sum(stem_of(each) == stem_of(clip) for each in self.clips) > 1:
             raise StorageError(f"{path} would be the result of several clips: run them one by one.")
         self._require_free(path)
         if path.suffix.lower() != suffix:
