@@ -12,6 +12,7 @@ import typer
 from slowmo_pipeline.cli.compare import compare
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
+from slowmo_pipeline.cli.frames import frames
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
@@ -55,6 +56,7 @@ app.command()(run)
 app.command()(plan)
 app.command()(cost)
 app.command()(compare)
+app.command()(frames)
 
 OneVideo = Annotated[str | None, typer.Argument(help="A video id; without it, all videos.", show_default=False)]
 AllowedHosts = Annotated[

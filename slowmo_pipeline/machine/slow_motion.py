@@ -19,6 +19,7 @@ from slowmo_pipeline.machine.local_endpoints import local_endpoints
 from slowmo_pipeline.machine.run import open_pipeline
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings
 from slowmo_pipeline.steps.clips import IMAGE_RATE, named, parse_image_rate, require_clip
+from slowmo_pipeline.steps.frame_files import write_frames as write
 from slowmo_pipeline.steps.inspect_upload import defaults
 from slowmo_pipeline.steps.upload import settings_of
 from slowmo_pipeline.storage.opening import open_storage
@@ -51,6 +52,8 @@ class Result:
     """Sentences on frames or sound that were lost, and on checks that failed."""
     report: str
     """Where its report lies, an HTML page."""
+    video: str
+    """Its id, by which `write_frames` and the command line know it."""
 
 
 def slow_motion(
@@ -103,7 +106,21 @@ def slow_motion(
         notes=outcome.notes,
         losses=outcome.grave,
         report=storage.display_path(outcome.report),
+        video=outcome.video_id,
     )
+
+
+def write_frames(
+    video: str, folder: str | os.PathLike[str], *, overwrite: bool = False, on_progress: OnProgress | None = None
+) -> Path:
+    """Write the frames of a finished video to a folder as PNG, as `slowmo frames` does; returns its path.
+
+    `video` is its id, `Result.video`. Raises SlowmoError, whose message names the next step.
+    """
+    storage = open_storage(current_home().storage_url)
+    place = Path(folder)
+    write(storage, video, place, overwrite=overwrite, progress=_Listener(on_progress))
+    return place
 
 
 @contextmanager
