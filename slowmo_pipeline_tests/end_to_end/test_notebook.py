@@ -16,9 +16,12 @@ from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.storage.keys import FAILURES
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline.video.reader import probe
+from slowmo_pipeline_tests.support.aws_stage import aws_stage
+from slowmo_pipeline_tests.support.local_server import LocalServer
 from slowmo_pipeline_tests.support.notebook import executed
 from slowmo_pipeline_tests.support.pipeline import LIMITS
 from slowmo_pipeline_tests.support.places import REPOSITORY
+from slowmo_pipeline_tests.support.sagemaker_server import Stage as Deployment
 
 NOTEBOOK = REPOSITORY / "examples" / "slow_motion.ipynb"
 FRAMES = 10
@@ -82,3 +85,29 @@ def test_what_is_stored_shows_a_filmstrip_and_little_else() -> None:
     assert NOTEBOOK.stat().st_size < 300_000
     assert str(Path.home()) not in NOTEBOOK.read_text()
     assert "/tmp" not in NOTEBOOK.read_text()
+
+
+ON_AWS = """
+import os
+
+ON_AWS = True
+INTERPOLATOR, ENDPOINT = "flow", "slowmo-flow"
+ROLE, IMAGE = "arn:aws:iam::123456789012:role/slowmo", "123456789012.dkr.ecr.us-east-1.amazonaws.com/slowmo-film:latest"
+"""
+AT_SAGEMAKER = "--endpoint=slowmo-flow=slowmo_pipeline.interpolation.flow.interpolator:FlowInterpolator"
+
+
+@pytest.mark.slow
+def test_one_cell_takes_it_to_aws(tmp_path: Path) -> None:
+    with aws_stage() as stage:
+        storage = stage.storage("notebook")
+        deployment = Deployment(storage, tmp_path, stage.script)
+        with LocalServer(tmp_path / "state", storage, AT_SAGEMAKER, "--open") as runtime:
+            stage.runtime.target = runtime.url
+            before = deployment.everything()
+            environment = {"SLOWMO_HOME": str(tmp_path / "home"), "SLOWMO_STORAGE": storage.url}
+            executed(NOTEBOOK, environment, changes={"where": ON_AWS})
+            assert deployment.everything() == before
+        paths = [asked.path for asked in stage.runtime.forwarded]
+        assert paths[0] == "/endpoints/slowmo-flow/async-invocations"
+        assert len([*storage.list("notebook/slow_frames/")]) == 4 * (FRAMES - 1) + 1
