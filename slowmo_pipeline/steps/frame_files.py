@@ -16,6 +16,7 @@ from slowmo_pipeline.steps.records import read_finished
 from slowmo_pipeline.steps.verify import result_limits
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.disk_errors import FULL, replacing
+from slowmo_pipeline.video.png_colour import with_colour
 from slowmo_pipeline.video.reader import probe, read_frames
 
 _NAME = re.compile(r"frame-[0-9]{7,}\.png")
@@ -41,11 +42,12 @@ def write_frames(storage: Storage, video_id: str, folder: Path, *, overwrite: bo
         aside = _begun(folder, of=final.sha256)
         there = {path.name for path in aside.iterdir()}
         with storage.local_file(final.key) as result:
-            info = probe(result, limits=result_limits(active))
+            # Of what is blacker than black or whiter than white, an image shows black and white.
+            info = probe(result, limits=result_limits(active)).model_copy(update={"headroom": "none"})
             missing = {number for number in range(info.frame_count) if frame_name(number) not in there}
             for number, frame in read_frames(result, info, only=missing):
                 with replacing(aside / frame_name(number)) as file:
-                    file.write_bytes(encode_png(frame))
+                    file.write_bytes(with_colour(encode_png(frame), info.colour))
                 progress("frames", number + 1, info.frame_count, "frames")
         (aside / _MARK).unlink()
         for path in before:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,13 @@ import pytest
 from slowmo_pipeline import write_frames as write_by_id
 from slowmo_pipeline.errors import DiskFullError, StorageError, UnknownVideoError
 from slowmo_pipeline.steps.frame_files import write_frames
+from slowmo_pipeline.video.image_folder import images_in, write_images
+from slowmo_pipeline.video.info import Colour
+from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.support.disks import resize, small_disk
 from slowmo_pipeline_tests.support.forked import slowmo
-from slowmo_pipeline_tests.support.media import grey_numbers, write_clip
-from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline
+from slowmo_pipeline_tests.support.media import BT709, grey_numbers, write_clip, write_planes
+from slowmo_pipeline_tests.support.pipeline import LIMITS, TestPipeline, fade_pipeline
 from slowmo_pipeline_tests.support.videos import quiet
 
 
@@ -57,6 +61,34 @@ def test_deep_results_stay_deep(pipeline: TestPipeline, tmp_path: Path) -> None:
     assert pipeline.run(video_id, codec="ffv1").success
     frames = read(write_by_id(video_id, tmp_path / "out"))
     assert [frame[0, 0].tolist() for frame in frames[::4]] == [[value, 20001, 40000] for value in (3, 1003, 2003)]
+
+
+def test_black_is_black_where_the_result_has_headroom(pipeline: TestPipeline, tmp_path: Path) -> None:
+    luma = np.repeat([16, 235, 250], 32)[np.newaxis].repeat(64, axis=0)
+    clip = write_planes(
+        tmp_path / "bright.mkv", [luma, 128, 128], pixel_format="yuv444p", colour=BT709, size=(96, 64), count=3
+    )
+    pipeline.storage.upload(clip, "uploads/bright.mkv")
+    video_id = pipeline.add("uploads/bright.mkv")
+    assert pipeline.run(video_id, codec="ffv1").success
+    frame = read(write_by_id(video_id, tmp_path / "out"))[0]
+    assert frame[32, 16::32].tolist() == [[0] * 3, [255] * 3, [255] * 3]
+
+
+def test_an_image_tells_its_colours_and_takes_them_along(pipeline: TestPipeline, tmp_path: Path) -> None:
+    pq = Colour(matrix="bt2020nc", range="tv", primaries="bt2020", transfer="smpte2084")
+    frames = [np.full((48, 64, 3), 100, np.uint8)] * 3
+    clip = write_clip(tmp_path / "hdr.mkv", frames, codec="ffv1", pixel_format="yuv444p", colour=pq)
+    pipeline.storage.upload(clip, "uploads/hdr.mkv")
+    video_id = pipeline.add("uploads/hdr.mkv")
+    assert pipeline.run(video_id).success
+    images = write_by_id(video_id, tmp_path / "out")
+    with av.open(str(images / "frame-0000000.png")) as png:
+        picture = next(png.decode(video=0))
+    assert (picture.color_primaries, picture.color_trc) == (9, 16)
+    write_images(images_in(images), tmp_path / "again.mkv", rate=Fraction(25), progress=quiet)
+    again = probe(tmp_path / "again.mkv", limits=LIMITS).colour
+    assert (again.primaries, again.transfer) == ("bt2020", "smpte2084")
 
 
 def test_cut_off_it_goes_on_where_it_was(pipeline: TestPipeline, video: str, tmp_path: Path) -> None:
