@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.fresh_process import forget_peak_memory, in_fresh_process, peak_memory
 from slowmo_pipeline.endpoint.record import EndpointRecord, write_served
 from slowmo_pipeline.interpolation.catalog import spec_of
+from slowmo_pipeline.progress import Quiet
 from slowmo_pipeline.serving.handler import handle
 from slowmo_pipeline.serving.local.worker_main import run
 from slowmo_pipeline.steps.assemble import assemble
@@ -65,9 +66,9 @@ def prepared(folder: str, slowdown: int) -> str:
     command = [ffmpeg_binary(), "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-qp", "0"]
     subprocess.run([*command, str(clip)], check=True)
     write_served(storage, "flow", EndpointRecord(model_id=spec_of("flow").make().model_id, max_body_bytes=10**9))
-    video_id = register(storage, upload_clip(storage, clip, _unseen, with_sidecar=False))
-    inspect_upload(storage, video_id, chosen={"slowdown": slowdown}, progress=_unseen)
-    cut(storage, video_id, progress=_unseen)
+    video_id = register(storage, upload_clip(storage, clip, Quiet(), with_sidecar=False))
+    inspect_upload(storage, video_id, chosen={"slowdown": slowdown}, progress=Quiet())
+    cut(storage, video_id, progress=Quiet())
     return video_id
 
 
@@ -118,7 +119,7 @@ def assembled(folder: str, video_id: str) -> float:
     """Assembly: results and originals into the final video."""
     forget_peak_memory()
     storage = FolderStorage(Path(folder))
-    assemble(storage, read_active_plan(storage, video_id), progress=_unseen)
+    assemble(storage, read_active_plan(storage, video_id), progress=Quiet())
     return peak_memory()
 
 
@@ -129,10 +130,6 @@ def _answers(port: int) -> bool:
         return client.getresponse().status == 200
     except ConnectionError:
         return False
-
-
-def _unseen(stage: str, done: int, total: int, unit: str) -> None:
-    """Progress that nobody is shown."""
 
 
 if __name__ == "__main__":

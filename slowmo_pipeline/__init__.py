@@ -14,6 +14,7 @@ _PUBLIC = {
     "SlowMotionSettings": "slowmo_pipeline.settings",
     "SlowmoError": "slowmo_pipeline.errors",
     "slow_motion": "slowmo_pipeline.machine.slow_motion",
+    "write_frames": "slowmo_pipeline.machine.slow_motion",
 }
 
 __all__ = list(_PUBLIC)

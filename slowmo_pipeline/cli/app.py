@@ -12,13 +12,15 @@ from slowmo_pipeline.cli.compare import compare
 from slowmo_pipeline.cli.completion import video_ids
 from slowmo_pipeline.cli.cost import cost
 from slowmo_pipeline.cli.endpoint import endpoint_app
+from slowmo_pipeline.cli.frames import frames
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Interpolators, Workers, require_taken
 from slowmo_pipeline.cli.model import model_app
 from slowmo_pipeline.cli.one_by_one import OneVideo, told_on_stderr
+from slowmo_pipeline.cli.options import Clips, ImageRate, image_rate_of
 from slowmo_pipeline.cli.plan import plan
 from slowmo_pipeline.cli.registering import command
-from slowmo_pipeline.cli.run import Clips, run
+from slowmo_pipeline.cli.run import run
 from slowmo_pipeline.cli.status import status
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
@@ -70,6 +72,7 @@ command(
     "slowmo run clip.mp4 --slowdown 5/2 --frame-rate 60 --output slow.mp4",
     'slowmo run clip.mp4 --from 3.2 --to 7 --speed "4-5:1/8" --beside',
     "slowmo run a.mp4 b.mov --codec prores --output results/ --quiet",
+    "slowmo run shots/0042 --image-rate 24",
     "slowmo run clip.mp4 --interpolator film --json",
     "slowmo run --outdated",
     panel=_MATTER,
@@ -94,6 +97,11 @@ command(
     "slowmo compare clip-0123456789abcdef --output both.mp4 --overwrite",
     panel=_VIDEOS,
 )(compare)
+command(
+    app,
+    "slowmo frames clip-0123456789abcdef --output frames/",
+    panel=_VIDEOS,
+)(frames)
 
 AllowedHosts = Annotated[
     list[str],
@@ -149,22 +157,27 @@ def up(
 
 
 @command(app, "slowmo upload a.mp4 b.mov", "slowmo upload *.mp4 --quiet > ids.txt", panel=_VIDEOS)
-def upload(clips: Clips, quiet: Quietly = False, as_json: AsJson = False) -> None:
-    """Copy files to the uploads, each with its settings file if there is one; prints the video ids.
+def upload(clips: Clips, image_rate: ImageRate = None, quiet: Quietly = False, as_json: AsJson = False) -> None:
+    """Copy clips to the uploads, each with its settings file if there is one; prints the video ids.
 
-    A file that fails does not stop the others; the exit code is 1 then.
+    A folder of images becomes one lossless file, named after the folder. A clip that fails does not stop the others;
+    the exit code is 1 then.
     """
     from slowmo_pipeline.machine.telling import Failures
+    from slowmo_pipeline.steps.clips import named
     from slowmo_pipeline.steps.upload import upload_clip
     from slowmo_pipeline.steps.video_ids import video_id_for
     from slowmo_pipeline.storage.opening import open_storage
 
+    clips = [named(clip) for clip in clips]
+    with usage():
+        rate = image_rate_of(image_rate, clips)
     with telling(as_json=as_json, quiet=quiet) as teller:
         storage, failures = open_storage(current_home().storage_url), Failures(teller)
         for clip in clips:
             with failures.told(str(clip)):
                 with teller.progress(str(clip)) as progress:
-                    key = upload_clip(storage, clip, progress, with_sidecar=True)
+                    key = upload_clip(storage, clip, progress, with_sidecar=True, image_rate=rate)
                 teller.uploaded(str(clip), video_id_for(storage, key))
         failures.end(len(clips))
 

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
+from slowmo_pipeline.cli.options import Clips, GivenLimits, ImageRate, image_rate_of, with_video_settings
 from slowmo_pipeline.cli.plan import look_at
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
@@ -26,7 +27,7 @@ _HEADER = ("clip", "new frames", "megapixels", "endpoint seconds", "instance hou
 
 @with_video_settings(*PACE)
 def cost(
-    clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
+    clips: Clips,
     *,
     instance_type: Annotated[str, typer.Option(help="What the endpoint runs on.")] = _DEPLOYED["instance_type"].default,
     interpolator: Annotated[str, typer.Option(help="The endpoint whose speed was measured.")] = _INTERPOLATOR,
@@ -36,6 +37,7 @@ def cost(
             help="Seconds for a million pixels of new frames; unset: measured on the videos that the endpoint finished."
         ),
     ] = None,
+    image_rate: ImageRate = None,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
     prices: Annotated[
         Path | None, typer.Option(help="A price table (JSON) to use instead of the one that comes with this program.")
@@ -62,13 +64,14 @@ def cost(
         usd_per_hour = known_price(instance_type, table)
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
+        rate = image_rate_of(image_rate, clips)
     storage = open_storage(current_home().storage_url)
     common = defaults(storage)
     speed, measurement = _speed(seconds_per_megapixel, storage, interpolator, instance_type)
     estimates: list[tuple[str, Estimate]] = []
     for clip in clips:
         try:
-            estimates.append((clip.name, _estimate(clip, common, given, speed, usd_per_hour)))
+            estimates.append((clip.name, _estimate(storage, clip, common, given, rate, speed, usd_per_hour)))
         except SlowmoError as error:
             print(f"{clip.name}: {error}", file=sys.stderr)
     if estimates:
@@ -109,12 +112,18 @@ def _speed(given: float | None, storage: "Storage", interpolator: str, instance_
 
 
 def _estimate(
-    clip: Path, common: Mapping[str, object], options: Mapping[str, object], speed: float, usd_per_hour: Decimal
+    storage: "Storage",
+    clip: Path,
+    common: Mapping[str, object],
+    options: Mapping[str, object],
+    image_rate: Fraction,
+    speed: float,
+    usd_per_hour: Decimal,
 ) -> "Estimate":
     from slowmo_pipeline.endpoint.prices import estimate
     from slowmo_pipeline.steps.planning import plan_of
 
-    settings, info = look_at(clip, common, options, decode=True)
+    settings, info = look_at(storage, clip, common, options, image_rate, decode=True)
     return estimate(
         new_frames=plan_of(info, settings).new_frame_count,
         width=info.width,

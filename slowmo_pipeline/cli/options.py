@@ -1,7 +1,9 @@
 """Options of commands that are settings: name, type, default, bounds and meaning come from where the setting stands."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from functools import wraps
 from keyword import iskeyword
 from pathlib import Path
@@ -11,6 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from slowmo_pipeline.cli.completion import values_of
+from slowmo_pipeline.errors import SettingsError
 from slowmo_pipeline.settings import FIELDS, LIMITS, meaning, plain_type
 
 GivenLimits = Annotated[
@@ -21,6 +24,26 @@ GivenLimits = Annotated[
         f"{', '.join(LIMITS)}.",
     ),
 ]
+
+CLIPS = typer.Argument(help="Video files, and folders of images.", show_default=False, readable=False)
+Clips = Annotated[list[Path], CLIPS]
+"""Whether each can be read is told of each, while the others go on."""
+
+ImageRate = Annotated[
+    str | None,
+    typer.Option("--image-rate", help="Images a second of folders of images; unset: 25.", show_default=False),
+]
+
+
+def image_rate_of(given: str | None, clips: Sequence[Path]) -> Fraction:
+    """The rate for these clips. Raises SettingsError for a bad one, or one that no clip is made with."""
+    from slowmo_pipeline.steps.clips import IMAGE_RATE, parse_image_rate
+
+    if given is None:
+        return IMAGE_RATE
+    if not any(map(os.path.isdir, clips)):
+        raise SettingsError("--image-rate is for folders of images: a video has its own rate.")
+    return parse_image_rate(given)
 
 
 def with_settings(

@@ -1,25 +1,26 @@
 """`slowmo plan`: what clips would become and take, before anything is spent."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
+from slowmo_pipeline.cli.options import Clips, GivenLimits, ImageRate, image_rate_of, with_video_settings
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import usage
 from slowmo_pipeline.settings import SlowMotionSettings, parse_limits, parse_settings
 
 if TYPE_CHECKING:
+    from slowmo_pipeline.storage.base import Storage
     from slowmo_pipeline.video.info import VideoInfo
 
 
 @with_video_settings()
 def plan(
-    clips: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False, readable=False)],
+    clips: Clips,
     *,
+    image_rate: ImageRate = None,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
     **given: object,
 ) -> None:
@@ -31,10 +32,11 @@ def plan(
     with usage():
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
-    print_plans(clips, given)
+        rate = image_rate_of(image_rate, clips)
+    print_plans(clips, given, rate)
 
 
-def print_plans(clips: Sequence[Path], given: Mapping[str, object]) -> None:
+def print_plans(clips: Sequence[Path], given: Mapping[str, object], image_rate: Fraction) -> None:
     """Print the outline of each clip."""
     from slowmo_pipeline.machine.telling import Failures
     from slowmo_pipeline.steps.inspect_upload import defaults
@@ -45,22 +47,29 @@ def print_plans(clips: Sequence[Path], given: Mapping[str, object]) -> None:
     common = defaults(storage)
     for clip in clips:
         with failures.told(clip.name):
-            settings, info = look_at(clip, common, given, decode=False)
+            settings, info = look_at(storage, clip, common, given, image_rate, decode=False)
             found = outline(storage, info, settings)
             print_columns([("clip", str(clip)), *found.lines()])
     failures.end(len(clips))
 
 
 def look_at(
-    clip: Path, common: Mapping[str, object], options: Mapping[str, object], *, decode: bool
+    storage: "Storage",
+    clip: Path,
+    common: Mapping[str, object],
+    options: Mapping[str, object],
+    image_rate: Fraction,
+    *,
+    decode: bool,
 ) -> "tuple[SlowMotionSettings, VideoInfo]":
-    """The settings of a local file, and what probing finds for them; see `probe_with`."""
+    """The settings of a local clip, and what probing finds for them; see `probe_with`."""
     from slowmo_pipeline.machine.console import shown_progress
+    from slowmo_pipeline.steps.clips import as_file, named, require_clip
     from slowmo_pipeline.steps.inspect_upload import probe_with
     from slowmo_pipeline.steps.upload import settings_of
-    from slowmo_pipeline.storage.disk_errors import file_size
 
-    file_size(clip)
+    clip = named(clip)
+    require_clip(clip)
     settings = settings_of(clip, defaults=common, options=options)
-    with shown_progress(clip.name) as progress:
-        return settings, probe_with(clip, settings, progress, decode=decode)
+    with shown_progress(clip.name) as progress, as_file(storage, clip, image_rate, progress) as file:
+        return settings, probe_with(file, settings, progress, decode=decode)

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
-from slowmo_pipeline.cli.options import GivenLimits, with_video_settings
+from slowmo_pipeline.cli.options import CLIPS, GivenLimits, ImageRate, image_rate_of, with_video_settings
 from slowmo_pipeline.cli.plan import print_plans
 from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
@@ -25,15 +26,11 @@ if TYPE_CHECKING:
     from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.storage.base import Storage
 
-_CLIPS = typer.Argument(help="Video files.", show_default=False, readable=False)
-Clips = Annotated[list[Path], _CLIPS]
-"""Whether each can be read is told of each, while the others go on."""
-
 
 @with_interpolator_options
 @with_video_settings()
 def run(
-    clips: Annotated[list[Path] | None, _CLIPS] = None,
+    clips: Annotated[list[Path] | None, CLIPS] = None,
     *,
     output: Annotated[
         str | None,
@@ -62,6 +59,7 @@ def run(
             help="Instead of clips: make anew what an older model made than is served now, each with its settings.",
         ),
     ] = False,
+    image_rate: ImageRate = None,
     quiet: Quietly = False,
     as_json: AsJson = False,
     limits: GivenLimits = [],  # noqa: B006  # Typer reads it, and copies
@@ -69,7 +67,7 @@ def run(
     workers: Workers = None,
     **given: object,
 ) -> None:
-    """Make slow motion of video files, and print where the results lie.
+    """Make slow motion of video files and of folders of images, and print where the results lie.
 
     What was lost on the way, and what else is worth knowing of a result, goes to stderr.
 
@@ -78,15 +76,17 @@ def run(
     clips; options win over both.
     """
     from slowmo_pipeline.machine.telling import Failures
+    from slowmo_pipeline.steps.clips import named, require_clip
     from slowmo_pipeline.steps.inspect_upload import defaults
     from slowmo_pipeline.steps.upload import settings_of
-    from slowmo_pipeline.storage.disk_errors import file_size
     from slowmo_pipeline.storage.opening import open_storage
 
+    clips = [named(clip) for clip in clips or ()]
     with usage():
         given |= parse_limits(limits)
         parse_settings(given, origin="The options")
-        copies = _copies(tuple(clips or ()), output=output, beside=beside, overwrite=overwrite)
+        rate = image_rate_of(image_rate, clips)
+        copies = _copies(tuple(clips), output=output, beside=beside, overwrite=overwrite)
     if outdated and dry_run:
         raise UsageError(
             "--dry-run tells what would be made of clips: `slowmo status --outdated` lists what is outdated."
@@ -98,21 +98,21 @@ def run(
     if dry_run and as_json:
         raise UsageError("--dry-run makes nothing of which there are events: leave out --json.")
     if dry_run:
-        print_plans(clips or (), given)
+        print_plans(clips, given, rate)
         return
     with telling(as_json=as_json, quiet=quiet) as teller:
         storage, failures = open_storage(current_home().storage_url), Failures(teller)
         needed = Needed(storage, chosen)
         tasks = _outdated(storage, needed, failures) if outdated else []
         common = defaults(storage)
-        for clip in clips or ():
+        for clip in clips:
             with failures.told(str(clip)):
-                file_size(clip)
+                require_clip(clip)
                 settings = settings_of(clip, defaults=common, options=given)
                 place = copies.of(clip, settings) if copies else None
                 with usage() if "interpolator" in given else nullcontext():
                     needed.add(settings.interpolator)
-                tasks.append(_of_clip(clip, settings, place))
+                tasks.append(_of_clip(clip, settings, place, rate))
         count, not_whole = len(tasks) + failures.count, 0
         if tasks:
             served = needed.served()
@@ -132,9 +132,9 @@ def _copies(clips: tuple[Path, ...], *, output: str | None, beside: bool, overwr
     return Beside(clips, overwrite) if beside else None
 
 
-def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None) -> Task:
+def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None, image_rate: Fraction) -> Task:
     def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
-        return pipeline.run_clip(clip, settings, progress)
+        return pipeline.run_clip(clip, settings, progress, image_rate=image_rate)
 
     return Task(str(clip), make, place)
 

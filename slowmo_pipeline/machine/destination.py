@@ -9,6 +9,7 @@ from typing import ClassVar
 from slowmo_pipeline.errors import StorageError, UsageError
 from slowmo_pipeline.machine.telling_names import telling_ending
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.clips import stem_of
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.disk_errors import require_replaceable
 from slowmo_pipeline.video.writer import CODECS
@@ -94,10 +95,10 @@ class Output(Copies):
         return self.text.endswith(os.sep) or os.path.isdir(self.text)
 
     def _path(self, clip: Path, settings: SlowMotionSettings, suffix: str) -> Path:
-        return Path(self.text, clip.stem + suffix) if self._is_folder else Path(self.text)
+        return Path(self.text, stem_of(clip) + suffix) if self._is_folder else Path(self.text)
 
     def _may_share(self, clip: Path, other: Path) -> bool:
-        return self._is_folder and clip.stem == other.stem
+        return self._is_folder and stem_of(clip) == stem_of(other)
 
 
 class Beside(Copies):
@@ -106,7 +107,7 @@ class Beside(Copies):
     elsewhere = "Put the result elsewhere with --output"
 
     def _path(self, clip: Path, settings: SlowMotionSettings, suffix: str) -> Path:
-        return clip.with_name(clip.stem + telling_ending(settings) + suffix)
+        return clip.with_name(stem_of(clip) + telling_ending(settings) + suffix)
 
     def _may_share(self, clip: Path, other: Path) -> bool:
-        return clip.absolute().with_suffix("") == other.absolute().with_suffix("")
+        return clip.absolute().with_name(stem_of(clip)) == other.absolute().with_name(stem_of(other))

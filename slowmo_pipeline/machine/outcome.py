@@ -14,6 +14,7 @@ from slowmo_pipeline.storage.keys import VideoKeys
 class Outcome:
     """A finished video."""
 
+    video_id: str
     key: str
     """Of the final video."""
     report: str
@@ -37,6 +38,7 @@ def outcome_of(storage: Storage, video_id: str, *, failed_checks: tuple[str, ...
     active = read_active_plan(storage, video_id)
     failed = (f"The check {name} failed: `slowmo up` shows what it found." for name in failed_checks)
     return Outcome(
+        video_id=video_id,
         key=final.key,
         report=VideoKeys(video_id).finals[1],
         frames=final.frame_count,

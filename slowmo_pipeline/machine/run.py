@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from slowmo_pipeline.machine.home import locked, open_instance
 from slowmo_pipeline.machine.outcome import Outcome, outcome_of
 from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.settings import SlowMotionSettings
+from slowmo_pipeline.steps.clips import IMAGE_RATE
 from slowmo_pipeline.steps.upload import register, upload_clip
 from slowmo_pipeline.storage.base import Storage
 
@@ -42,11 +44,13 @@ class Pipeline:
     instance: dg.DagsterInstance
     storage: Storage
 
-    def run_clip(self, clip: Path, settings: SlowMotionSettings, progress: RunProgress) -> Outcome:
-        """Upload a file, make it a partition and run it."""
+    def run_clip(
+        self, clip: Path, settings: SlowMotionSettings, progress: RunProgress, *, image_rate: Fraction = IMAGE_RATE
+    ) -> Outcome:
+        """Upload a file or a folder of images, make it a partition and run it."""
         # All of them spelled out: the same call makes the same video, whatever was run before.
         values = {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
-        upload = upload_clip(self.storage, clip, progress, with_sidecar=False)
+        upload = upload_clip(self.storage, clip, progress, with_sidecar=False, image_rate=image_rate)
         video_id = register(self.storage, upload)
         self.instance.add_dynamic_partitions(str(videos.name), [video_id])
         return self.run(video_id, values, progress)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from slowmo_pipeline.machine.destination import Output
 from slowmo_pipeline.machine.local_endpoints import local_endpoints
 from slowmo_pipeline.machine.run import open_pipeline
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings
+from slowmo_pipeline.steps.clips import IMAGE_RATE, named, parse_image_rate, require_clip
+from slowmo_pipeline.steps.frame_files import write_frames as write
 from slowmo_pipeline.steps.inspect_upload import defaults
 from slowmo_pipeline.steps.upload import settings_of
-from slowmo_pipeline.storage.disk_errors import file_size
 from slowmo_pipeline.storage.opening import open_storage
 
 # As libraries do: whoever calls decides where log records go, and Python prints none of its own accord.
@@ -50,6 +52,8 @@ class Result:
     """Sentences on frames or sound that were lost, and on checks that failed."""
     report: str
     """Where its report lies, an HTML page."""
+    video: str
+    """Its id, by which `write_frames` and the command line know it."""
 
 
 def slow_motion(
@@ -58,13 +62,16 @@ def slow_motion(
     *,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    image_rate: Fraction | float | str | None = None,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Result:
-    """Make the slow motion of a video file, as `slowmo run` does, and return once it is finished.
+    """Make the slow motion of a video file or a folder of images, as `slowmo run` does; returns once it is finished.
 
     `options` are settings by name, such as `slowdown=4` or `codec="prores"`. They win over those set in
     `settings`, then come CLIP.slowmo.json beside the clip and the storage's settings.json.
+
+    A folder of images, in the order of their names, plays `image_rate` of them a second: 24 or "24000/1001"; unset: 25.
 
     `output` is a file or a folder for a copy of the result. A folder gets it under the clip's name, and an existing
     file is replaced only with `overwrite`. SLOWMO_HOME and SLOWMO_STORAGE say where the work lives. What an earlier
@@ -77,18 +84,19 @@ def slow_motion(
     Raises SlowmoError, whose message names the next step: SettingsError for a bad value, StorageError for a clip that
     cannot be read or an output that cannot be written, RunFailedError for what went wrong on the way.
     """
-    home, source = current_home(), Path(clip)
+    home, source = current_home(), named(Path(clip))
+    rate = IMAGE_RATE if image_rate is None else parse_image_rate(image_rate)
     given = settings.model_dump(mode="json", exclude_unset=True) if settings else {}
     given = overlaid(given, options)
     parse_settings(given, origin="The options")
     place = None if output is None else Output((source,), overwrite, os.fspath(output))
-    file_size(source)
+    require_clip(source)
     storage = open_storage(home.storage_url)
     chosen = settings_of(source, defaults=defaults(storage), options=given)
     path = place.of(source, chosen) if place else None
     local_specs = [] if is_deployed(storage, chosen.interpolator) else local_endpoints([chosen.interpolator])
     with _TURN, _no_running_loop(), _handlers_kept(), open_pipeline(home, storage, endpoints=local_specs) as pipeline:
-        outcome = pipeline.run_clip(source, chosen, _Listener(on_progress))
+        outcome = pipeline.run_clip(source, chosen, _Listener(on_progress), image_rate=rate)
     if place and path:
         place.deliver(storage, outcome.key, path)
     return Result(
@@ -98,7 +106,21 @@ def slow_motion(
         notes=outcome.notes,
         losses=outcome.grave,
         report=storage.display_path(outcome.report),
+        video=outcome.video_id,
     )
+
+
+def write_frames(
+    video: str, folder: str | os.PathLike[str], *, overwrite: bool = False, on_progress: OnProgress | None = None
+) -> Path:
+    """Write the frames of a finished video to a folder as PNG, as `slowmo frames` does; returns its path.
+
+    `video` is its id, `Result.video`. Raises SlowmoError, whose message names the next step.
+    """
+    storage = open_storage(current_home().storage_url)
+    place = Path(folder)
+    write(storage, video, place, overwrite=overwrite, progress=_Listener(on_progress))
+    return place
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from slowmo_pipeline.errors import UnknownVideoError, UnreadableVideoError
+from slowmo_pipeline.errors import UnreadableVideoError
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
-from slowmo_pipeline.steps.records import read_active_plan, read_final
+from slowmo_pipeline.steps.records import read_finished
 from slowmo_pipeline.steps.verify import result_limits
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.video.labelled import Labelled
@@ -24,9 +24,7 @@ def compare(storage: Storage, video_id: str, path: Path, *, progress: Progress) 
 
     Raises UnknownVideoError for a video that is not finished, or whose upload is not the one that was looked at.
     """
-    active, final = read_active_plan(storage, video_id), read_final(storage, video_id)
-    if final is None or final.recipe != active.recipe:
-        raise UnknownVideoError(f"The video {video_id} is not finished: `slowmo status` tells where it stands.")
+    active, final = read_finished(storage, video_id)
     info, timeline = active.info, active.plan.timeline
     entry = unchanged_upload(storage, active.source)
     with storage.local_upload(entry) as upload, storage.local_file(final.key) as result:

@@ -189,6 +189,14 @@ def read_active_plan(storage: Storage, video_id: str) -> ActivePlan:
     return ActivePlan(video_id, source, info, versions, plan)
 
 
+def read_finished(storage: Storage, video_id: str) -> tuple[ActivePlan, Final]:
+    """A video with its plan and its result. Raises UnknownVideoError unless it is finished, and DamagedRecordError."""
+    active, final = read_active_plan(storage, video_id), read_final(storage, video_id)
+    if final is None or final.recipe != active.recipe:
+        raise UnknownVideoError(f"The video {video_id} is not finished: `slowmo status` tells where it stands.")
+    return active, final
+
+
 @contextmanager
 def _made_anew_by(asset: str) -> Iterator[None]:
     """Add to the error for a torn record which asset to materialise, since that writes it anew."""

@@ -1,14 +1,16 @@
-"""From a local file to a registered upload."""
+"""From a local file, or a folder of images, to a registered upload."""
 
 import logging
 import os
 import stat
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, StorageError, VideoIdTakenError
-from slowmo_pipeline.progress import Progress
+from slowmo_pipeline.progress import RunProgress
 from slowmo_pipeline.settings import SlowMotionSettings, overlaid, parse_settings, read_sidecar
+from slowmo_pipeline.steps.clips import IMAGE_RATE, as_file, named
 from slowmo_pipeline.steps.inspect_upload import MAX_SETTINGS_BYTES
 from slowmo_pipeline.steps.records import Registered, read_registered
 from slowmo_pipeline.steps.video_ids import video_id_for
@@ -17,27 +19,37 @@ from slowmo_pipeline.storage.disk_errors import ABSENT, file_size
 from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
 from slowmo_pipeline.storage.keys import SIDECAR_SUFFIX, VideoKeys, sidecar_key, upload_key
+from slowmo_pipeline.video.image_folder import images_in, images_sha256
 
 logger = logging.getLogger(__name__)
 
 
-def upload_clip(storage: Storage, path: Path, progress: Progress, *, with_sidecar: bool) -> str:
+def upload_clip(
+    storage: Storage, path: Path, progress: RunProgress, *, with_sidecar: bool, image_rate: Fraction = IMAGE_RATE
+) -> str:
     """Copy a file to the uploads, unless the same content is there under its name; returns the key.
 
+    A folder of images becomes one lossless file of `image_rate` images a second, named after the folder.
+
     With `with_sidecar`, the settings file beside it goes first, so that no sensor sees the clip without its settings.
-    Raises StorageError when `path` is no file, cannot be read, or has a name that no storage takes, and SettingsError
-    for a settings file that no run would take.
+    Raises StorageError when `path` is neither, cannot be read, or has a name that no storage takes, SettingsError for a
+    settings file that no run would take, and UnreadableVideoError for images that make no video.
     """
-    size = file_size(path)
+    path, is_folder = named(path), os.path.isdir(path)
+    size = None if is_folder else file_size(path)
     if not path.name.isprintable():
         raise StorageError(f"{str(path)!r} cannot be stored under that name. Rename it, to clip{path.suffix} say.")
-    key = upload_key(path.name, sha256=file_sha256(path, progress))
+    if is_folder:
+        key = upload_key(f"{path.name}.mkv", sha256=images_sha256(images_in(path), image_rate, progress))
+    else:
+        key = upload_key(path.name, sha256=file_sha256(path, progress))
     if with_sidecar and (settings := _beside(path)) is not None:
         parse_settings(read_sidecar(settings, origin=str(sidecar_of(path))), origin=str(sidecar_of(path)))
         storage.upload(sidecar_of(path), sidecar_key(key))
     entry = storage.stat(key)
-    if entry is None or entry.size != size:
-        storage.upload(path, key)
+    if entry is None or size not in (None, entry.size):
+        with as_file(storage, path, image_rate, progress) as file:
+            storage.upload(file, key)
     return key
 
 

@@ -50,8 +50,6 @@ def file_size(path: Path) -> int:
         if error.errno in ABSENT:
             raise StorageError(f"{path} is not a file. {_WILDCARD if _is_pattern(path) else _GIVE}") from error
         raise StorageError(f"{path} cannot be looked at: {error.strerror}. Let this user read its folder.") from error
-    if stat.S_ISDIR(found.st_mode):
-        raise StorageError(f"{path} is not a file, but a folder. Give the videos in it, {path / '*.mp4'} say.")
     if not stat.S_ISREG(found.st_mode):
         raise StorageError(f"{path} is not a file. {_GIVE}")
     return found.st_size

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
@@ -43,8 +43,10 @@ UPRIGHT = Orientation(0, False)
 def side_data_of(picture: VideoFrame) -> dict[str, bytes] | None:
     """What comes with a picture, by PyAV's names; None where PyAV stumbles over a kind that is younger than itself."""
     try:
-        # PyAV's hints take it for a mapping from names; what it yields is the data.
-        return {data.type.name: bytes(data) for data in cast("Iterable[SideData]", picture.side_data)}
+        # Not picture.side_data: a picture that holds its side data, which hold it, stays until Python looks for cycles,
+        # and a hundred pictures wait. PyAV's hints take it for a mapping from names; what it yields is the data.
+        found = SideDataContainer(picture)  # type: ignore[call-arg]  # forgotten in PyAV's hints
+        return {data.type.name: bytes(data) for data in cast("Iterable[SideData]", found)}
     except ValueError:
         return None
 

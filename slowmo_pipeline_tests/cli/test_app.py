@@ -129,7 +129,7 @@ def clips(tmp_path: Path) -> dict[str, str]:
         "secret.mp4": "secret.mp4.slowmo.json cannot be read: Permission denied",
         "locked.mp4": "locked.mp4 cannot be read: Permission denied",
         "memory.mp4": "memory.mp4 cannot be read: Input/output error",
-        "a folder.mp4": "a folder.mp4 is not a file",
+        "a folder.mp4": "a folder.mp4 is a folder without images",
         "x" * 300: "is not a file",
     }
 

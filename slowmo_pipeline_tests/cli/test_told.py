@@ -106,7 +106,8 @@ def test_a_mistake_in_the_command_exits_with_2(
 def test_a_pattern_that_matched_nothing_and_a_folder_are_told_as_such(pipeline: TestPipeline, tmp_path: Path) -> None:
     done = slowmo("run", tmp_path / "*.mov", tmp_path)
     assert "A shell puts in what a pattern matches: it found nothing." in done.stderr
-    assert "but a folder. Give the videos in it" in done.stderr
+    assert "is a folder without images" in done.stderr
+    assert "Of videos give each" in done.stderr
 
 
 def test_the_version_is_that_of_the_package() -> None:

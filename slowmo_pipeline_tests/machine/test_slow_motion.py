@@ -35,7 +35,7 @@ def test_a_clip_becomes_slow_motion(clip: Path, tmp_path: Path) -> None:
     heard: list[tuple[str, int, int, str]] = []
     made = slow_motion(clip, slowdown=4, output=tmp_path / "slow.mp4", on_progress=lambda *told: heard.append(told))
 
-    assert made == Result(str(tmp_path / "slow.mp4"), 24, 0.96, (), (), made.report)
+    assert made == Result(str(tmp_path / "slow.mp4"), 24, 0.96, (), (), made.report, made.video)
     numbers = grey_numbers(frame for _, frame in read_frames(Path(made.path), probe(Path(made.path), limits=LIMITS)))
     assert numbers[::4] == [0, 1, 2, 3, 4, 5]
     assert "<html" in Path(made.report).read_text()

@@ -74,9 +74,9 @@ def test_sidecar_stays_when_not_asked_for(storage: Storage, file: Path) -> None:
     assert storage.stat(sidecar_key(key)) is None
 
 
-@pytest.mark.parametrize("name", ["missing.mp4", "."])
-def test_what_is_no_file_is_refused(folder: Storage, tmp_path: Path, name: str) -> None:
-    with pytest.raises(StorageError, match="is not a file"):
+@pytest.mark.parametrize(("name", "told"), [("missing.mp4", "is not a file"), (".", "is a folder without images")])
+def test_what_is_no_clip_is_refused(folder: Storage, tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(StorageError, match=told):
         upload_clip(folder, tmp_path / name, quiet, with_sidecar=True)
 
 
