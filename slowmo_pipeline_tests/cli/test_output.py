@@ -141,9 +141,9 @@ import sys
 from pathlib import Path
 from slowmo_pipeline.machine import run as running
 run_clip = running.Pipeline.run_clip
-def slow(*given):
+def slow(*given, **named):
     Path({str(place)!r}).write_text("first")
-    return run_clip(*given)
+    return run_clip(*given, **named)
 running.Pipeline.run_clip = slow
 sys.argv = {command!r}
 from slowmo_pipeline.cli.app import main
