@@ -85,6 +85,8 @@ class Output(Copies):
     elsewhere = "Choose another --output"
 
     def __post_init__(self) -> None:  # noqa: D105
+        if not self.text:
+            raise UsageError("--output names nothing: give a file, or a folder with a slash at its end.")
         if len(self.clips) > 1 and not self._is_folder:
             raise UsageError(
                 f"--output {self.text} names one file: give one clip, or a folder with a slash at its end, {self.text}/"

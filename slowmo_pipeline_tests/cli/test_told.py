@@ -74,6 +74,7 @@ def test_crf_belongs_to_the_codecs_that_have_one() -> None:
         ["run", "a.mp4", "--limit", "max_cats=3"],
         ["run", "a.mp4", "--interpolator", "nobody's"],
         ["run", "a.mp4", "b.mp4", "--output", "c.mp4"],
+        ["run", "a.mp4", "--output", ""],
         ["run", "a.mp4", "--no-such-option"],
         ["up", "--interpolator", "magic"],
         ["up", "--model", "film"],
