@@ -4,6 +4,7 @@ The sample clip goes through `slowmo up`; what Dagster's UI and the report then 
 """
 
 import base64
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,9 +23,11 @@ from slowmo_pipeline_tests.support.processes import Processes, drop, free_port
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 CLIP = REPOSITORY / "examples" / "big_buck_bunny.mp4"
+RAMPED = "ramped.mp4"
+"""The same clip under another name, slowed in its middle."""
 FRAME = 40
 """Of the clip: something moves there."""
-_QUALITY = 85
+_QUALITY = 80
 _MARGIN = 24
 _PATIENCE_MILLISECONDS = 120_000
 
@@ -33,17 +36,21 @@ def main() -> None:
     """Make all pictures anew."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
-        port = free_port()
-        processes.up(port)
-        drop(CLIP, processes.uploads / CLIP.name)
-        eventually(processes.finals)
+        port, gallery_port = free_port(), free_port()
+        processes.up(port, gallery_port=gallery_port)
+        settings = {"speed": "0-1:1, 1-2:1/8, 2-:1", "ease": 1}
+        (processes.uploads / f"{RAMPED}.slowmo.json").write_text(json.dumps(settings))
+        for name in (CLIP.name, RAMPED):
+            drop(CLIP, processes.uploads / name)
+        eventually(lambda: len(processes.finals()) == 2)
         eventually(lambda: all(run.is_finished for run in processes.runs()))
-        [final] = [processes.storage / name for name in processes.finals()]
+        slowed, ramped = (processes.storage / name for name in sorted(processes.finals()))
         with a_page() as page:
-            between(page, final)
-            report(page, final.with_suffix(".html"))
+            between(page, slowed)
+            report(page, ramped.with_suffix(".html"))
+            gallery(page, f"http://127.0.0.1:{gallery_port}")
             lineage(page, f"http://127.0.0.1:{port}")
-            partition(page, f"http://127.0.0.1:{port}", final.stem)
+            partition(page, f"http://127.0.0.1:{port}", slowed.stem)
 
 
 @contextmanager
@@ -96,8 +103,16 @@ def report(page: Page, path: Path) -> None:
     """The report's first screen."""
     page.set_viewport_size({"width": 1024, "height": 860})
     page.goto(path.as_uri())
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("document.querySelector('video').currentTime > 5")
     save(page.screenshot(), "report")
+
+
+def gallery(page: Page, address: str) -> None:
+    """All videos."""
+    page.set_viewport_size({"width": 1100, "height": 760})
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    save(page.screenshot(), "gallery")
 
 
 def lineage(page: Page, ui: str) -> None:
