@@ -206,8 +206,8 @@ def test_an_ffmpeg_that_dies_midway_is_an_error_and_no_hang(tmp_path: Path) -> N
     def frames() -> Iterator[Frame]:
         for number, frame in enumerate(grey_frames(200, width=640, height=480)):
             if number == 3:
-                for child in psutil.Process().children():
-                    child.kill()
+                [encoder] = (each for each in psutil.Process().children() if "ffmpeg" in each.name())
+                encoder.kill()
             yield frame
 
     with pytest.raises(EncoderKilledError, match="ended by SIGKILL"):
