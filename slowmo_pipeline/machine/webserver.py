@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 
 import dagster as dg
-import uvicorn
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.log import configure_loggers
@@ -15,12 +14,10 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX_OVERFLOW, DEFAULT_POOL_RECYCLE
 from dagster_webserver.version import __version__
 
-from slowmo_pipeline.machine.guard import Guard, loopback
+from slowmo_pipeline.machine.guarded_server import serve_guarded
 
 _POLL_MILLISECONDS = 2000
 """How often the UI asks for what has changed of assets: the default of `dagster dev`."""
-_GRACE_SECONDS = 2
-"""For answers under way at the end; pages keep connections open for ever."""
 
 
 def main() -> None:
@@ -39,12 +36,4 @@ def main() -> None:
     ):
         instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
         app = create_app_from_workspace_process_context(context, live_data_poll_rate=_POLL_MILLISECONDS)
-        uvicorn.run(
-            Guard(app, [*loopback(options.port), *options.allow_host]),
-            host="127.0.0.1",
-            port=options.port,
-            lifespan="off",
-            log_level="warning",
-            proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
+        serve_guarded(app, port=options.port, allowed_hosts=options.allow_host, option="--allow-host")

@@ -5,7 +5,6 @@ import io
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from html.parser import HTMLParser
 
 import av
 import pytest
@@ -18,32 +17,14 @@ from slowmo_pipeline.steps.assemble import previewed_outputs
 from slowmo_pipeline.steps.records import read_active_plan, read_final
 from slowmo_pipeline.steps.report import write_report
 from slowmo_pipeline.storage.keys import VideoKeys
+from slowmo_pipeline_tests.support.html_page import HtmlPage
 from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline
 
 HOSTILE = '<img src="x" onerror="alert(1)"> {{ 7*7 }} & co.mp4'
 
 
-class Page(HTMLParser):
-    """What stands in a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def addresses(self) -> list[str]:
-        return [value for _, found in self.tags for name in ("src", "href") if (value := found.get(name)) is not None]
+def addresses(page: HtmlPage) -> list[str]:
+    return [value for _, found in page.elements for name in ("src", "href") if (value := found.get(name)) is not None]
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +33,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]
         yield pipeline
 
 
-def page_of(pipeline: TestPipeline, video_id: str) -> Page:
-    return Page(pipeline.storage.read(VideoKeys(video_id).finals[1]).decode())
+def page_of(pipeline: TestPipeline, video_id: str) -> HtmlPage:
+    return HtmlPage(pipeline.storage.read(VideoKeys(video_id).finals[1]).decode())
 
 
 def levels(data: str) -> list[tuple[int, int]]:
@@ -66,7 +47,7 @@ def levels(data: str) -> list[tuple[int, int]]:
 def test_the_clip_slowed_by_repeating_stands_beside_the_result(pipeline: TestPipeline) -> None:
     video_id = pipeline.drop("beside.mp4")
     assert pipeline.run(video_id).success
-    [video] = [found["src"] for tag, found in page_of(pipeline, video_id).tags if tag == "video"]
+    [video] = [found["src"] for tag, found in page_of(pipeline, video_id).elements if tag == "video"]
     assert video is not None
     pairs = levels(video.removeprefix("data:video/mp4;base64,"))
     sources, results = zip(*pairs, strict=True)
@@ -80,7 +61,7 @@ def test_the_page_asks_nobody_for_anything_but_the_result(pipeline: TestPipeline
     video_id = pipeline.drop("alone.mp4")
     assert pipeline.run(video_id).success
     page = page_of(pipeline, video_id)
-    assert [address for address in page.addresses() if not address.startswith("data:")] == [f"{video_id}.mp4"]
+    assert [address for address in addresses(page) if not address.startswith("data:")] == [f"{video_id}.mp4"]
     assert not re.search(r"https?://|url\(|@import", page.text)
 
 
@@ -89,7 +70,7 @@ def test_a_name_is_only_a_name(pipeline: TestPipeline) -> None:
     assert pipeline.run(video_id).success
     page = page_of(pipeline, video_id)
     assert HOSTILE in page.text
-    assert not [found for _, found in page.tags if any(name.startswith("on") for name in found)]
+    assert not [found for _, found in page.elements if any(name.startswith("on") for name in found)]
 
 
 def test_stages_and_checks_are_told_when_they_are_known(pipeline: TestPipeline) -> None:
@@ -112,7 +93,7 @@ def test_a_video_finished_before_there_were_previews_has_a_page(pipeline: TestPi
     pipeline.storage.delete([VideoKeys(video_id).preview])
     assert pipeline.run(video_id).success
     page = page_of(pipeline, video_id)
-    assert not {"video", "script"} & {tag for tag, _ in page.tags}
+    assert not {"video", "script"} & {tag for tag, _ in page.elements}
 
 
 @pytest.mark.parametrize("rate", [Fraction(1, 400), Fraction(24), Fraction(240), Fraction(1000)])

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pandas as pd
@@ -15,6 +14,7 @@ from slowmo_pipeline.machine.gallery.videos import shown
 from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline.storage.opening import open_storage
 from slowmo_pipeline_tests.support.gallery import Gallery, made, serving
+from slowmo_pipeline_tests.support.html_page import HtmlPage
 from slowmo_pipeline_tests.support.videos import drop, drop_and_cut, serve
 
 HOSTILE = [
@@ -51,25 +51,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
         yield gallery
 
 
-class Page(HTMLParser):
-    """What a browser makes of a page: its elements with their attributes, and its texts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data.strip())
-
-
 @pytest.fixture(scope="module")
-def page(gallery: Gallery) -> Page:
-    return Page(gallery.ask("/").text)
+def page(gallery: Gallery) -> HtmlPage:
+    return HtmlPage(gallery.ask("/").text)
 
 
 def names(gallery: Gallery, question: str) -> list[str]:
@@ -79,12 +63,12 @@ def names(gallery: Gallery, question: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_is_a_text(page: Page, name: str) -> None:
+def test_a_hostile_name_is_a_text(page: HtmlPage, name: str) -> None:
     assert shown(name) in page.texts
     assert f"about {shown(name)}" in page.texts
 
 
-def test_nothing_on_the_page_runs(page: Page) -> None:
+def test_nothing_on_the_page_runs(page: HtmlPage) -> None:
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "iframe", "object", "embed", "style", "base"}
     assert not [
@@ -92,19 +76,19 @@ def test_nothing_on_the_page_runs(page: Page) -> None:
     ]
 
 
-def test_every_address_on_the_page_is_the_gallerys_own_and_answers(gallery: Gallery, page: Page) -> None:
+def test_every_address_on_the_page_is_the_gallerys_own_and_answers(gallery: Gallery, page: HtmlPage) -> None:
     found = {attributes.get(name) for _, attributes in page.elements for name in ("href", "src", "action")} - {None}
     addresses = {address for address in found if address and not address.startswith("#")}
     assert len(addresses) > len(HOSTILE)
     assert {gallery.ask(address).status for address in addresses} == {200}
 
 
-def test_each_state_is_told_and_one_torn_record_hides_no_other(page: Page) -> None:
+def test_each_state_is_told_and_one_torn_record_hides_no_other(page: HtmlPage) -> None:
     assert {"finished", "registered", "0 of 1 chunks interpolated", "unreadable"} <= {*page.texts}
     assert any("source.json is damaged" in text for text in page.texts)
 
 
-def test_seconds_and_cost_are_told(page: Page) -> None:
+def test_seconds_and_cost_are_told(page: HtmlPage) -> None:
     assert {"5.0", "10.0", "$1.4080", "probe 2.0"} <= {*page.texts}
 
 
@@ -135,7 +119,7 @@ def test_a_question_that_means_nothing_is_none(gallery: Gallery, question: str) 
 
 def test_what_is_looked_for_is_shown_as_a_text(gallery: Gallery) -> None:
     asked = '"><script>alert(1)</script>'
-    page = Page(gallery.ask(f"/?text={quote(asked)}").text)
+    page = HtmlPage(gallery.ask(f"/?text={quote(asked)}").text)
     assert ("script", {}) not in page.elements
     [field] = [attributes for tag, attributes in page.elements if tag == "input"]
     assert field["value"] == asked
@@ -166,10 +150,10 @@ def test_a_video_that_another_model_is_served_for_is_told_at_the_next_look(galle
     before = gallery.storage.read(endpoint_key("flow"))
     serve(gallery.storage, model_id="fade-2")
     try:
-        assert "finished, with an older model" in Page(gallery.ask("/?text=cheap").text).texts
+        assert "finished, with an older model" in HtmlPage(gallery.ask("/?text=cheap").text).texts
     finally:
         gallery.storage.write(endpoint_key("flow"), before)
-    assert "finished" in Page(gallery.ask("/?text=cheap").text).texts
+    assert "finished" in HtmlPage(gallery.ask("/?text=cheap").text).texts
 
 
 def test_an_empty_storage_says_how_to_begin(tmp_path_factory: pytest.TempPathFactory) -> None:
