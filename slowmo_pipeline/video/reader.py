@@ -1,6 +1,7 @@
 """Reading: what a video holds (probe) and its frames (read_frames), by one loop, so that both count the same."""
 
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -62,9 +63,8 @@ def _pictures(video: OpenVideo, info: VideoInfo, changed: UnreadableVideoError) 
     first_tick = info.fields.first_tick if info.fields else info.ticks[0]
     first_frame, start = (info.part.first_frame, info.part.start) if info.part else (0, ())
     found = pictures_from(video, first_frame=first_frame, start=start, tick=first_tick)
-    for number, (tick, _, picture) in enumerate(found):
-        if number == info.picture_count and info.part is not None:
-            return
+    # What follows a part is no change; what follows a whole clip is, and is seen.
+    for number, (tick, _, picture) in enumerate(islice(found, info.picture_count if info.part else None)):
         # Frames made of fields have times of their own.
         if info.fields is None and info.ticks[number : number + 1] != (tick,):
             raise changed
