@@ -2,8 +2,6 @@
 
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.support.film_models import TINY, random_film
-from slowmo_pipeline_tests.support.forked import FILM, slowmo
+from slowmo_pipeline_tests.support.forked import FILM, Forked, slowmo
 from slowmo_pipeline_tests.support.media import grey_frames, write_clip
 from slowmo_pipeline_tests.support.pipeline import LIMITS, TestPipeline, fade_pipeline
 
@@ -135,9 +133,7 @@ def test_a_file_that_came_meanwhile_stays_and_the_result_is_named(
     """Two commands for one place: both find it free."""
     second = write_clip(tmp_path / "second.mp4", grey_frames(5))
     place = tmp_path / "out.mp4"
-    command = ["slowmo", "run", str(second), "--output", str(place)]
     program = f"""
-import sys
 from pathlib import Path
 from slowmo_pipeline.machine import run as running
 run_clip = running.Pipeline.run_clip
@@ -145,11 +141,10 @@ def slow(*given, **named):
     Path({str(place)!r}).write_text("first")
     return run_clip(*given, **named)
 running.Pipeline.run_clip = slow
-sys.argv = {command!r}
 from slowmo_pipeline.cli.app import main
 main()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = Forked("run", second, "--output", place, program=program).end()
     assert done.returncode == 1
     assert place.read_text() == "first"
     [path] = [line.rpartition("The result is ")[2].rstrip(".") for line in done.stderr.splitlines() if "exists" in line]

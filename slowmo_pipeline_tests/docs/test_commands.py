@@ -3,8 +3,6 @@
 import configparser
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import takewhile
@@ -16,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from slowmo_pipeline.cli.app import app
+from slowmo_pipeline_tests.support.forked import Forked
 from slowmo_pipeline_tests.support.media import grey_frames, write_clip
 from slowmo_pipeline_tests.support.pages import DOCS, commands, fenced
 from slowmo_pipeline_tests.support.pipeline import fade_pipeline
@@ -103,7 +102,7 @@ def test_an_example_runs_and_prints_where_the_result_lies(example: str, tmp_path
     (tmp_path / "clips").mkdir()
     for name in ("clip.mp4", "clips/a.mp4"):
         write_clip(tmp_path / name, grey_frames(6))
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = Forked(program=f"import os; os.chdir({str(tmp_path)!r})\n{example}").end()
 
     assert (done.returncode, done.stderr) == (0, "")
     [*_, path] = re.findall(r"^\S+\.(?:mp4|mov)\b", done.stdout, re.MULTILINE)
