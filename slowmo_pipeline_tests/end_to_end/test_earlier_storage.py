@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.steps.records import read_active_plan, read_final, read_info, read_source
 from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
-from slowmo_pipeline.storage.keys import VideoKeys
+from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.support.earlier_storage import CONSTANT, UNDER_WAY, VARIABLE, unpack_earlier_storage
 from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline, materialized
 from slowmo_pipeline_tests.support.stored import read_json, root_of
@@ -21,11 +21,22 @@ SLOWDOWNS = {CONSTANT: "4", VARIABLE: "5/2"}
 finished = pytest.mark.parametrize("video_id", [CONSTANT, VARIABLE])
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPipeline]:
+    """A home whose endpoint runs as long as these tests."""
+    with fade_pipeline(tmp_path_factory.mktemp("home")) as served:
+        yield served
+
+
 @pytest.fixture
-def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestPipeline]:
-    unpack_earlier_storage(tmp_path)
+def pipeline(served: TestPipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestPipeline]:
+    """Its storage as it was left, and an instance that knows nothing else."""
+    storage = served.storage
+    storage.delete([entry.key for entry in storage.list("") if entry.key != endpoint_key("flow")])
+    unpack_earlier_storage(root_of(storage).parent)
     monkeypatch.setattr("slowmo_pipeline.planning.plan.MAX_CHUNK_INTERVALS", 2)
-    with fade_pipeline(tmp_path) as pipeline:
+    with dg.DagsterInstance.ephemeral() as instance:
+        pipeline = TestPipeline(instance, storage)
         for upload in ("constant.mp4", "variable.mkv", "under way.mp4"):
             video_id = register(pipeline.storage, f"uploads/{upload}")
             pipeline.instance.add_dynamic_partitions(str(videos.name), [video_id])
