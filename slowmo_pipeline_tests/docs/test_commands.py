@@ -98,11 +98,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_runs_and_prints_where_the_result_lies(example: str, tmp_path: Path) -> None:
+def test_an_example_runs_and_prints_where_the_result_lies(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "clips").mkdir()
     for name in ("clip.mp4", "clips/a.mp4"):
         write_clip(tmp_path / name, grey_frames(6))
-    done = Forked(program=f"import os; os.chdir({str(tmp_path)!r})\n{example}").end()
+    done = Forked(program=example).end()
 
     assert (done.returncode, done.stderr) == (0, "")
     [*_, path] = re.findall(r"^\S+\.(?:mp4|mov)\b", done.stdout, re.MULTILINE)

@@ -1,7 +1,7 @@
 """`slowmo …` in a process of its own that need not import everything anew: it is forked from one that has.
 
-The whole of `main` runs, with its own arguments, environment, umask, streams and exit code. What a fresh start of
-Python adds is in cli/test_app.py and in all tests that use `processes.py`.
+The whole of `main` runs, with its own arguments, environment, umask, streams and exit code, in the working directory
+of the test. What a fresh start of Python adds is in cli/test_app.py and in all tests that use `processes.py`.
 """
 
 import atexit
@@ -53,6 +53,7 @@ for line in sys.stdin:
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
     os.environ.clear()
     os.environ.update(call["environment"])
+    os.chdir(call["working_directory"])
     os.umask(call["umask"])
     sys.argv = ["slowmo", *call["arguments"]]
     status = 0
@@ -103,6 +104,7 @@ class Forked:
             "arguments": self._words,
             "program": program,
             "environment": {**(os.environ if env is None else env)},
+            "working_directory": os.getcwd(),
             "umask": umask,
             "streams": [str(self._out), str(self._err)],
             "end": str(end),
