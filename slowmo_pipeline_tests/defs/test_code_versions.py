@@ -9,8 +9,6 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from slowmo_pipeline.definitions import defs
-from slowmo_pipeline.defs.partitions import videos
-from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline_tests.support.dagster_ui import ASSETS
 from slowmo_pipeline_tests.support.earlier_storage import CONSTANT, unpack_earlier_storage
 from slowmo_pipeline_tests.support.pipeline import TestPipeline, fade_pipeline
@@ -23,8 +21,7 @@ def pipeline(tmp_path: Path) -> Iterator[TestPipeline]:
     """With the finished video of formats 1 that version 0.1.0 left."""
     unpack_earlier_storage(tmp_path)
     with fade_pipeline(tmp_path) as pipeline:
-        register(pipeline.storage, "uploads/constant.mp4")
-        pipeline.instance.add_dynamic_partitions(str(videos.name), [CONSTANT])
+        pipeline.add("uploads/constant.mp4")
         yield pipeline
 
 

@@ -7,9 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from slowmo_pipeline.defs.partitions import videos
 from slowmo_pipeline.steps.records import read_active_plan, read_final, read_info, read_source
-from slowmo_pipeline.steps.upload import register
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import VideoKeys, endpoint_key
 from slowmo_pipeline_tests.support.earlier_storage import CONSTANT, UNDER_WAY, VARIABLE, unpack_earlier_storage
@@ -38,8 +36,7 @@ def pipeline(served: TestPipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with dg.DagsterInstance.ephemeral() as instance:
         pipeline = TestPipeline(instance, storage)
         for upload in ("constant.mp4", "variable.mkv", "under way.mp4"):
-            video_id = register(pipeline.storage, f"uploads/{upload}")
-            pipeline.instance.add_dynamic_partitions(str(videos.name), [video_id])
+            pipeline.add(f"uploads/{upload}")
         yield pipeline
 
 
