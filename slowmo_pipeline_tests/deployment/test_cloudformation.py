@@ -277,6 +277,7 @@ def as_pipeline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [on_bucket]}),
     )
     answer = stack.client("sts").assume_role(RoleArn=stack.outputs["PipelineRoleArn"], RoleSessionName="pipeline")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials that a test before had
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.address)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", answer["Credentials"]["AccessKeyId"])
