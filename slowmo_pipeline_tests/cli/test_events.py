@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slowmo_pipeline.machine.events import ForPrograms
 from slowmo_pipeline.video.reader import probe
 from slowmo_pipeline_tests.support.forked import slowmo
 from slowmo_pipeline_tests.support.media import cut_off, damaged, grey_frames, noise, write_clip
@@ -89,6 +90,21 @@ def test_every_stage_is_told_from_where_it_begins_to_where_it_ends(pipeline: Tes
     last = {each["stage"]: each for each in progress}
     assert {each["seconds_left"] for each in last.values() if each["total"]} == {0}
     assert (last["encode"]["done"], last["encode"]["total"], last["encode"]["unit"]) == (24, 24, "frames")
+
+
+def test_an_end_is_told_once_however_often_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clip and its copy are both read; what waits for results asks again and again."""
+    monkeypatch.setattr("slowmo_pipeline.machine.events._EVERY_SECONDS", 0)
+    with ForPrograms().progress("clip.mp4") as told:
+        for done in (0, 2, 2, 4, 4, 4):
+            told("interpolate", done, 4, "chunks")
+        for done in (1, 2, 1, 2):
+            told("read", done, 2, "bytes")
+
+    progress = [(event["stage"], event["done"]) for event in events_of(capsys.readouterr().out)]
+    assert progress == [("interpolate", done) for done in (0, 2, 2, 4)] + [("read", done) for done in (1, 2, 1, 2)]
 
 
 def test_losses_and_failures_are_events_and_the_exit_codes_stay(pipeline: TestPipeline, tmp_path: Path) -> None:
