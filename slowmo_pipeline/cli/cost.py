@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slowmo_pipeline.cli.options import Clips, GivenLimits, ImageRate, image_rate_of, with_video_settings
+from slowmo_pipeline.cli.options import Clips, GivenLimits, ImageRate, image_rate_of, with_limits, with_video_settings
 from slowmo_pipeline.cli.plan import look_at
 from slowmo_pipeline.deployment.settings import DeploymentSettings
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import SlowmoError, usage
-from slowmo_pipeline.settings import PACE, parse_limits, parse_settings
+from slowmo_pipeline.settings import PACE
 
 if TYPE_CHECKING:
     from slowmo_pipeline.endpoint.prices import Estimate
@@ -62,8 +62,7 @@ def cost(
             check_speed(seconds_per_megapixel)
         table = read_prices(prices) if prices else packaged_prices()
         usd_per_hour = known_price(instance_type, table)
-        given |= parse_limits(limits)
-        parse_settings(given, origin="The options")
+        given = with_limits(given, limits)
         rate = image_rate_of(image_rate, clips)
     storage = open_storage(current_home().storage_url)
     common = defaults(storage)

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from slowmo_pipeline.cli.completion import values_of
 from slowmo_pipeline.errors import SettingsError
-from slowmo_pipeline.settings import FIELDS, LIMITS, meaning, plain_type
+from slowmo_pipeline.settings import FIELDS, LIMITS, meaning, parse_limits, parse_settings, plain_type
 
 GivenLimits = Annotated[
     list[str],
@@ -44,6 +44,13 @@ def image_rate_of(given: str | None, clips: Sequence[Path]) -> Fraction:
     if not any(map(os.path.isdir, clips)):
         raise SettingsError("--image-rate is for folders of images: a video has its own rate.")
     return parse_image_rate(given)
+
+
+def with_limits(given: Mapping[str, object], limits: Sequence[str]) -> dict[str, object]:
+    """The settings that were given as options, and those of `--limit`. Raises SettingsError for a bad one."""
+    options = {**given, **parse_limits(limits)}
+    parse_settings(options, origin="The options")
+    return options
 
 
 def with_settings(

@@ -5,11 +5,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slowmo_pipeline.cli.options import Clips, GivenLimits, ImageRate, image_rate_of, with_video_settings
+from slowmo_pipeline.cli.options import Clips, GivenLimits, ImageRate, image_rate_of, with_limits, with_video_settings
 from slowmo_pipeline.cli.tables import print_columns
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import usage
-from slowmo_pipeline.settings import SlowMotionSettings, parse_limits, parse_settings
+from slowmo_pipeline.settings import SlowMotionSettings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.storage.base import Storage
@@ -30,8 +30,7 @@ def plan(
     run`. A clip that fails does not stop the others; the exit code is 1 then.
     """
     with usage():
-        given |= parse_limits(limits)
-        parse_settings(given, origin="The options")
+        given = with_limits(given, limits)
         rate = image_rate_of(image_rate, clips)
     print_plans(clips, given, rate)
 

@@ -11,12 +11,12 @@ import typer
 from slowmo_pipeline.cli.interpolator_options import Chosen, with_interpolator_options
 from slowmo_pipeline.cli.local import Workers
 from slowmo_pipeline.cli.making import EXIT_NOT_WHOLE, Needed, Task, make_all
-from slowmo_pipeline.cli.options import CLIPS, GivenLimits, ImageRate, image_rate_of, with_video_settings
+from slowmo_pipeline.cli.options import CLIPS, GivenLimits, ImageRate, image_rate_of, with_limits, with_video_settings
 from slowmo_pipeline.cli.plan import print_plans
 from slowmo_pipeline.cli.telling import AsJson, Quietly, telling
 from slowmo_pipeline.environment import current_home
 from slowmo_pipeline.errors import UsageError, usage
-from slowmo_pipeline.settings import SlowMotionSettings, parse_limits, parse_settings
+from slowmo_pipeline.settings import SlowMotionSettings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.machine.destination import Copies
@@ -83,8 +83,7 @@ def run(
 
     clips = [named(clip) for clip in clips or ()]
     with usage():
-        given |= parse_limits(limits)
-        parse_settings(given, origin="The options")
+        given = with_limits(given, limits)
         rate = image_rate_of(image_rate, clips)
         copies = _copies(tuple(clips), output=output, beside=beside, overwrite=overwrite)
     if outdated and dry_run:
