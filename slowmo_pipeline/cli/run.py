@@ -20,10 +20,7 @@ from slowmo_pipeline.settings import SlowMotionSettings
 
 if TYPE_CHECKING:
     from slowmo_pipeline.machine.destination import Copies
-    from slowmo_pipeline.machine.outcome import Outcome
-    from slowmo_pipeline.machine.run import Pipeline
     from slowmo_pipeline.machine.telling import Failures
-    from slowmo_pipeline.progress import RunProgress
     from slowmo_pipeline.storage.base import Storage
 
 
@@ -132,17 +129,15 @@ def _copies(clips: tuple[Path, ...], *, output: str | None, beside: bool, overwr
 
 
 def _of_clip(clip: Path, settings: SlowMotionSettings, place: Path | None, image_rate: Fraction) -> Task:
-    def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
-        return pipeline.run_clip(clip, settings, progress, image_rate=image_rate)
-
-    return Task(str(clip), make, place)
+    return Task(
+        str(clip),
+        lambda pipeline, progress: pipeline.run_clip(clip, settings, progress, image_rate=image_rate),
+        place,
+    )
 
 
 def _made_anew(video_id: str) -> Task:
-    def make(pipeline: "Pipeline", progress: "RunProgress") -> "Outcome":
-        return pipeline.run_again(video_id, progress)
-
-    return Task(video_id, make)
+    return Task(video_id, lambda pipeline, progress: pipeline.run_again(video_id, progress))
 
 
 def _outdated(storage: "Storage", needed: Needed, failures: "Failures") -> list[Task]:
