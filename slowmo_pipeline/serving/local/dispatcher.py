@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import TypeVar
 
 from slowmo_pipeline.errors import EndpointError, HomeError, StorageError
@@ -100,10 +101,7 @@ class Dispatcher:
                 await worker.kill()
 
     async def _new_worker(self, place: int) -> Worker:
-        async def start() -> Worker:
-            return await self._start_worker(place)
-
-        return await self._patiently(start, place, (EndpointError, OSError))
+        return await self._patiently(partial(self._start_worker, place), place, (EndpointError, OSError))
 
     async def _process(self, request: Request, worker: Worker, place: int) -> None:
         started = time.monotonic()
@@ -180,9 +178,7 @@ class Dispatcher:
         return False
 
     async def _store_failure(self, request: Request, failure: Failure, place: int) -> None:
-        async def store() -> None:
-            await asyncio.to_thread(self._storage.write, request.failure_key, failure.body())
-
+        store = partial(asyncio.to_thread, self._storage.write, request.failure_key, failure.body())
         try:
             await self._patiently(store, place, (StorageError,))
         except StorageError as error:
