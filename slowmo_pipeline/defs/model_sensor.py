@@ -116,17 +116,14 @@ def served_models(context: dg.SensorEvaluationContext, storage: PipelineStorage)
     else:
         cursor, after = ModelCursor(told=cursor.told), ""
     finished = sorted(_finished(opened).intersection(observed))
+    config = dg.RunConfig(ops={compare_models.name: FinishedVideos(videos=finished)})
     return dg.SensorResult(
         asset_events=events,
         # Without a run key: going back to a model is one more change.
-        run_requests=[dg.RunRequest(run_config=_of(finished))] if finished else [],
+        run_requests=[dg.RunRequest(run_config=config)] if finished else [],
         skip_reason=None if finished else f"Observed the endpoint of {len(observed)} videos.",
         cursor=cursor.model_copy(update={"after": after}).dump(),
     )
-
-
-def _of(video_ids: list[str]) -> dg.RunConfig:
-    return dg.RunConfig(ops={compare_models.name: FinishedVideos(videos=video_ids)})
 
 
 def _finished(storage: Storage) -> set[str]:
