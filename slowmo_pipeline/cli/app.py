@@ -296,9 +296,6 @@ def main() -> None:
     try:
         _hint_at_dashes(sys.argv[1:])
         app()
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
     except SlowmoError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
