@@ -153,7 +153,7 @@ def write_chunk(
 
     `returned` are the numbers of outputs that come back, without steps; None: all of them. The encoded images are held
     until the last: the document before them has their checksums.
-    Raises ChunkFormatError, before anything is written, if a rule of the format is broken (chunkconfig.py).
+    Raises ChunkFormatError, before anything is written, if a rule of the format is broken (documents.py).
     """
     encoded = _Encoder(_CHUNK_STEM, image_format)
     members = [encoded.member(number, frame) for number, frame in frames]
@@ -179,7 +179,7 @@ def write_result(
     `frames` may be made as they are taken: each is written before the next one, and `seconds` is asked for the time
     spent after the last. Then the document before them is written, in room that was left for it: so `file`, which is
     seekable, is the only place that holds the result whole.
-    Raises ChunkFormatError if a rule of the format is broken (chunkconfig.py); what was written is no result then.
+    Raises ChunkFormatError if a rule of the format is broken (documents.py); what was written is no result then.
     """
     encoded = _Encoder(_RESULT_STEM, image_format)
     tar = TarWriter(file)

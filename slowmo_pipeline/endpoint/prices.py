@@ -2,7 +2,7 @@
 
     new frames x pixels of each  ->  megapixels x seconds a megapixel  ->  endpoint seconds x price an hour  ->  dollars
 
-A speed is never assumed: it is measured (steps/speed.py) or given.
+A speed is never assumed: it is measured (steps/measured_speed.py) or given.
 """
 
 import math

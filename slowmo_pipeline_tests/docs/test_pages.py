@@ -59,6 +59,19 @@ def test_an_address_elsewhere_is_a_whole_one(page: Path) -> None:
         assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", address.netloc), target
 
 
+USERS_OWN = {"queue.py", "gql.py"}
+"""Modules in the folder in which somebody works."""
+
+
+def test_modules_are_named_by_where_they_are() -> None:
+    code = [path for folder in ("slowmo_pipeline", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")]
+    there = [f"/{path.relative_to(REPOSITORY).as_posix()}" for path in code]
+    for path in (*PAGES, *code):
+        for name in {*re.findall(r"(?<![\w./-])[\w/]+\.py\b", path.read_text())} - USERS_OWN:
+            known = (REPOSITORY / name).is_file() or any(module.endswith(f"/{name}") for module in there)
+            assert known, f"{name_of(path)} names {name}"
+
+
 @pytest.mark.parametrize("text", fenced(DOCS / "chunks.md", "json"))
 def test_a_document_on_the_page_of_the_format_is_read_by_the_code(text: str) -> None:
     kind = ResultConfig if "model_id" in json.loads(text) else ChunkConfig
