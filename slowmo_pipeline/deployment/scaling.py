@@ -13,7 +13,7 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.settings import DeploymentSettings, require_order
-from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies
+from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies, scalable
 from slowmo_pipeline.errors import EndpointError
 
 METRICS = "AWS/SageMaker"
@@ -56,9 +56,7 @@ def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Report) -> None:
     # Tags are only for a new target.
     tags: dict[str, Any] = {} if before else {"Tags": {names.tag["Key"]: names.tag["Value"]}}
     aws.application_autoscaling.register_scalable_target(
-        ServiceNamespace=NAMESPACE,
-        ResourceId=names.scalable,
-        ScalableDimension=DIMENSION,
+        **scalable(names),
         MinCapacity=wanted.min_instances,
         MaxCapacity=wanted.max_instances,
         **tags,
@@ -86,20 +84,13 @@ def remove_scaling(aws: Aws, names: Names, told: Report) -> None:
     """Remove policies, alarm and bounds; the instances that there are stay."""
     # AWS lists them in any order.
     for policy in sorted(policies(aws, names), key=lambda name: name != names.backlog_policy):
-        aws.application_autoscaling.delete_scaling_policy(
-            PolicyName=policy,
-            ServiceNamespace=NAMESPACE,
-            ResourceId=names.scalable,
-            ScalableDimension=DIMENSION,
-        )
+        aws.application_autoscaling.delete_scaling_policy(PolicyName=policy, **scalable(names))
         told(f"deleted scaling policy {policy}")
     if _alarm(aws, names):
         aws.cloudwatch.delete_alarms(AlarmNames=[names.wake_alarm])
         told(f"deleted alarm {names.wake_alarm}")
     if bounds(aws, names):
-        aws.application_autoscaling.deregister_scalable_target(
-            ServiceNamespace=NAMESPACE, ResourceId=names.scalable, ScalableDimension=DIMENSION
-        )
+        aws.application_autoscaling.deregister_scalable_target(**scalable(names))
         told(f"ended scaling of {names.endpoint}")
 
 
@@ -144,9 +135,7 @@ def _ensure_policy(aws: Aws, names: Names, name: str, content: dict[str, Any], t
         return str(found["PolicyARN"])
     put = aws.application_autoscaling.put_scaling_policy(
         PolicyName=name,
-        ServiceNamespace=NAMESPACE,
-        ResourceId=names.scalable,
-        ScalableDimension=DIMENSION,
+        **scalable(names),
         **content,
     )
     told(f"put scaling policy {name}")

@@ -6,7 +6,7 @@ endpoint that runs on, or starts all the same, and never falls asleep.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from botocore.config import Config
 
@@ -17,21 +17,21 @@ from slowmo_pipeline.endpoint.sagemaker import describe
 from slowmo_pipeline.errors import EndpointError, SlowmoError
 from slowmo_pipeline.storage.patience import AWS_LOOK
 
-if TYPE_CHECKING:
-    from mypy_boto3_application_autoscaling.literals import ScalableDimensionType, ServiceNamespaceType
-
-NAMESPACE: "ServiceNamespaceType" = "sagemaker"
-DIMENSION: "ScalableDimensionType" = "sagemaker:variant:DesiredInstanceCount"
+NAMESPACE: Final = "sagemaker"
+DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 """What Application Auto Scaling changes of an endpoint."""
 
 _WITHOUT_INSTANCES = {"Failed", "Deleting"}
 
 
+def scalable(names: Names) -> dict[str, Any]:
+    """What requests to Application Auto Scaling call the number of an endpoint's instances."""
+    return {"ServiceNamespace": NAMESPACE, "ResourceId": names.scalable, "ScalableDimension": DIMENSION}
+
+
 def policies(aws: Aws, names: Names) -> dict[str, Mapping[str, Any]]:
     """The endpoint's scaling policies by name. There is none without bounds: AWS deletes both together."""
-    found = aws.application_autoscaling.describe_scaling_policies(
-        ServiceNamespace=NAMESPACE, ResourceId=names.scalable, ScalableDimension=DIMENSION
-    )["ScalingPolicies"]
+    found = aws.application_autoscaling.describe_scaling_policies(**scalable(names))["ScalingPolicies"]
     return {policy["PolicyName"]: policy for policy in found}
 
 

@@ -27,8 +27,7 @@ FORMATS: Literal[2] = 2
 
 def _known_settings(value: object) -> object:
     """Stored settings without those that a later version may have stored."""
-    known = FIELDS
-    return {name: each for name, each in value.items() if name in known} if isinstance(value, dict) else value
+    return {name: each for name, each in value.items() if name in FIELDS} if isinstance(value, dict) else value
 
 
 class Registered(Record):

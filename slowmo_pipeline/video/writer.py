@@ -28,16 +28,16 @@ class Codec:
     """The container's file suffix."""
     pixel_formats: Mapping[int, str]
     """ffmpeg's pixel format for frames of 8 and of 16 bits a sample."""
-    even_sizes: bool
-    """Whether its chroma is halved, so that width and height must be even."""
-    full_range: bool
-    """Whether it can say that its numbers use the full range; if not, they never do."""
-    default_crf: int | None
-    """Quality where none is asked for; None if the codec has no such knob."""
     options: Mapping[str, str]
     """ffmpeg's options of the encoder."""
     sound: Mapping[str, str]
     """ffmpeg's options of the sound beside it."""
+    even_sizes: bool = True
+    """Whether its chroma is halved, so that width and height must be even."""
+    full_range: bool = True
+    """Whether it can say that its numbers use the full range; if not, they never do."""
+    default_crf: int | None = None
+    """Quality where none is asked for; None if the codec has no such knob."""
     hdr_options: tuple[str, str, str] | None = None
     """How mastering display and light level are told: ffmpeg's option, and the names inside of it; None if not."""
 
@@ -61,8 +61,6 @@ CODECS: Mapping[str, Codec] = {
     "h264": Codec(
         suffix=".mp4",
         pixel_formats={8: "yuv420p", 16: "yuv420p10le"},
-        even_sizes=True,
-        full_range=True,
         default_crf=18,
         options={"c:v": "libx264", "preset": "medium", "rc-lookahead": _LOOKAHEAD},
         sound=_AAC,
@@ -71,8 +69,6 @@ CODECS: Mapping[str, Codec] = {
     "h265": Codec(
         suffix=".mp4",
         pixel_formats={8: "yuv420p", 16: "yuv420p10le"},
-        even_sizes=True,
-        full_range=True,
         default_crf=20,
         # hvc1: Apple's players refuse the muxer's own choice, hev1.
         options={"c:v": "libx265", "preset": "medium", "tag:v": "hvc1"},
@@ -82,9 +78,7 @@ CODECS: Mapping[str, Codec] = {
     "prores": Codec(
         suffix=".mov",
         pixel_formats={8: "yuv422p10le", 16: "yuv422p10le"},
-        even_sizes=True,
         full_range=False,
-        default_crf=None,
         options={"c:v": "prores_ks", "profile:v": "hq"},
         sound={"c:a": "pcm_s16le"},
     ),
@@ -92,8 +86,6 @@ CODECS: Mapping[str, Codec] = {
         suffix=".mkv",
         pixel_formats={8: "bgr0", 16: "gbrp16le"},
         even_sizes=False,
-        full_range=True,
-        default_crf=None,
         options={"c:v": "ffv1", "level": "3", "g": "1", "slicecrc": "1"},
         sound={"c:a": "flac"},
     ),
