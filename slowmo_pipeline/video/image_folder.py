@@ -9,7 +9,7 @@ from pathlib import Path
 from slowmo_pipeline.errors import StorageError, UnreadableVideoError
 from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.progress import RunProgress
-from slowmo_pipeline.video.info import VideoInfo
+from slowmo_pipeline.video.info import info_of_frames
 from slowmo_pipeline.video.still import Still, read_still
 from slowmo_pipeline.video.writer import encode
 
@@ -61,7 +61,8 @@ def write_images(images: Sequence[Path], path: Path, *, rate: Fraction, progress
     Raises UnreadableVideoError that names the first image which cannot be read, or is not like the first one.
     """
     first = read_still(images[0])
-    info = _info_of(first, rate, count=len(images))
+    shape = FrameShape.of(first.frame)
+    info = info_of_frames(shape, rate=rate, count=len(images), source_bits=first.bits, colour=first.colour)
     encode(path, _frames(images, first, progress), info=info, frame_rate=rate, codec="ffv1", crf=None, threads=_THREADS)
 
 
@@ -79,30 +80,3 @@ def _frames(images: Sequence[Path], first: Still, progress: RunProgress) -> Iter
         progress("images", number, len(images), "images")
     if has_alpha:
         progress.note("The images' alpha channel is dropped.")
-
-
-def _info_of(first: Still, rate: Fraction, *, count: int) -> VideoInfo:
-    shape = FrameShape.of(first.frame)
-    return VideoInfo.model_validate(
-        {
-            "width": shape.width,
-            "height": shape.height,
-            "depth": shape.depth,
-            "source_bits": first.bits,
-            "pixel_format": "rgb24" if shape.depth == 8 else "rgb48le",
-            "sample_aspect_ratio": "1",
-            "rotation": 0,
-            "mirrored": False,
-            "colour": first.colour,
-            "time_base": str(1 / rate),
-            "ticks": tuple(range(count)),
-            "last_duration_ticks": 1,
-            "declared_rate": str(rate),
-            "codec": "images",
-            "container": "images",
-            "has_sound": False,
-            "creation_time": None,
-            "notes": (),
-            "losses": (),
-        }
-    )

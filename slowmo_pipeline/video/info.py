@@ -4,7 +4,7 @@ import hashlib
 import re
 from datetime import datetime
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, Strict
 
@@ -13,6 +13,9 @@ from slowmo_pipeline.video.colour import Headroom
 from slowmo_pipeline.video.fields.cadence import group_at
 from slowmo_pipeline.video.fields.record import Fields
 from slowmo_pipeline.video.ticks import runs_of_steps
+
+if TYPE_CHECKING:  # it needs NumPy
+    from slowmo_pipeline.frames import FrameShape
 
 INFO_FORMAT: Literal[2] = 2
 """Raised whenever probing finds more, or something else."""
@@ -275,3 +278,28 @@ class VideoInfo(Record):
     def first_frame_time(self) -> Fraction:
         """Seconds on the container's clock, which the sound shares."""
         return self.stretches[0].container_tick * self.time_base
+
+
+def info_of_frames(shape: "FrameShape", *, rate: Fraction, count: int, source_bits: int, colour: Colour) -> VideoInfo:
+    """What is told of frames that come from no video: upright, of square pixels, so many a second."""
+    return VideoInfo(
+        width=shape.width,
+        height=shape.height,
+        depth=8 if shape.depth == 8 else 16,
+        source_bits=source_bits,
+        pixel_format="rgb24" if shape.depth == 8 else "rgb48le",
+        sample_aspect_ratio=Fraction(1),
+        rotation=0,
+        mirrored=False,
+        colour=colour,
+        time_base=1 / rate,
+        ticks=tuple(range(count)),
+        last_duration_ticks=1,
+        declared_rate=rate,
+        codec="images",
+        container="images",
+        has_sound=False,
+        creation_time=None,
+        notes=(),
+        losses=(),
+    )
