@@ -26,7 +26,7 @@ from slowmo_pipeline.video.fields.cadence import are_whole, group_at
 from slowmo_pipeline.video.fields.times import Times, is_pulled_down
 from slowmo_pipeline.video.fields.watch import Watch
 from slowmo_pipeline.video.metadata import Metadata
-from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told, part_record
+from slowmo_pipeline.video.part import WHOLE, Asked, Part, frames_told
 from slowmo_pipeline.video.sound_streams import sound_notes
 from slowmo_pipeline.video.starts import NoStartError
 from slowmo_pipeline.video.ticks import runs_of_steps
@@ -109,7 +109,10 @@ def examine(
     found = arranged(video.name, pictures, watch, interlaced, lambda: _seen(again(), on_picture))
     _check_length(video.name, found.times.ticks, found.times.time_base, limits)
     if shows_frames and found.runs is not None and not are_whole(found.runs):
-        deque(_seen(_frames(found, again()), on_picture), maxlen=0)
+        from slowmo_pipeline.video.fields.frames import frames_of  # NumPy
+
+        frames = frames_of(again(), found.runs, top_first=found.top_first)
+        deque(_seen(frames, on_picture), maxlen=0)
     return {
         **_description(video, appearance, metadata),
         **_times(found, pictures, clock if len(clock) > 1 or shift else [], part.record()),
@@ -123,12 +126,6 @@ def _seen(pictures: Iterable[VideoFrame], on_picture: Callable[[int, VideoFrame]
         if on_picture is not None:
             on_picture(number, picture)
         yield picture
-
-
-def _frames(found: Arrangement, pictures: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-    from slowmo_pipeline.video.fields.frames import frames_of  # NumPy
-
-    yield from frames_of(pictures, found.runs or (), top_first=found.top_first)
 
 
 def _times(
@@ -175,22 +172,18 @@ def survey(
     found = next(timed_pictures(again, Losses()), None)
     if found is None or (found.picture.interlaced_frame and interlaced != "keep"):
         raise NoStartError
-    ticks, last_duration, first_frame, clip_tick, usual_gap = frames_told(video, asked, found)
+    ticks, last_duration, part = frames_told(video, asked, found)
     if len(ticks) < 2:
         raise NoStartError
-    declared_rate = _declared_rate(video)
-    if interlaced != "keep" and is_pulled_down(Times(ticks, time_base(video), last_duration or None, declared_rate)):
+    pictures = Times(ticks, time_base(video), last_duration or None, _declared_rate(video))
+    if interlaced != "keep" and is_pulled_down(pictures):
         raise NoStartError
     _check_length(video.name, ticks, time_base(video), limits)
     appearance, metadata = Appearance(video, found.picture), Metadata(video, ticks[0] * time_base(video))
     appearance.see(0, found.picture)
     return {
         **_description(video, appearance, metadata),
-        "time_base": str(time_base(video)),
-        "ticks": runs_of_steps(ticks),
-        "last_duration_ticks": last_duration or None,
-        "declared_rate": str(declared_rate) if declared_rate else None,
-        "part": part_record(asked, first_frame=first_frame, clip_tick=clip_tick, usual_gap=usual_gap),
+        **_times(Arrangement(pictures), pictures, [], part),
         "notes": [*_notes(video, appearance, metadata), *([KEPT] if found.picture.interlaced_frame else [])],
         "losses": [],
     }

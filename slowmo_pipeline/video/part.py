@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 from av.video.frame import VideoFrame
@@ -112,7 +111,7 @@ class Part:
 
     def record(self) -> dict[str, object] | None:
         """What is known of it then, as the JSON of a `ClipPart`."""
-        return part_record(
+        return _part_record(
             self.asked,
             first_frame=self.first_frame,
             clip_tick=self.clip_tick,
@@ -158,7 +157,7 @@ class Part:
             )
 
 
-def part_record(
+def _part_record(
     asked: Asked, *, first_frame: int, clip_tick: int, usual_gap: int, start: Sequence[int] = ()
 ) -> dict[str, object] | None:
     """The JSON of a `ClipPart`; None for all of a clip."""
@@ -191,24 +190,11 @@ def pictures_from(video: OpenVideo, *, first_frame: int, start: Sequence[int], t
     return islice(timed_pictures(video, Losses()), first_frame, None)
 
 
-class Told(NamedTuple):
-    """The frames of a part, as packets tell them."""
-
-    ticks: list[int]
-    last_duration: int
-    """Ticks for which the last one is shown; 0 where nothing tells."""
-    first_frame: int
-    """Number in the clip of the first one."""
-    clip_tick: int
-    """The tick of the clip's first frame."""
-    usual_gap: int
-    """Ticks between most neighbouring frames of the clip."""
-
-
-def frames_told(video: OpenVideo, asked: Asked, first: TimedPicture) -> Told:
+def frames_told(video: OpenVideo, asked: Asked, first: TimedPicture) -> tuple[list[int], int, dict[str, object] | None]:
     """What packets alone tell of a part, but for the first picture that decodes.
 
-    Raises NoStartError where they do not tell it surely.
+    The ticks of its frames, for how many ticks the last one is shown, 0 where nothing tells, and the JSON of a
+    `ClipPart`. Raises NoStartError where they do not tell it surely.
     """
     if not tells_times(video.demuxer):
         raise NoStartError
@@ -218,7 +204,8 @@ def frames_told(video: OpenVideo, asked: Asked, first: TimedPicture) -> Told:
     begin = 0 if asked.begin is None else _frame_at(ticks, asked.begin, base)
     end = len(ticks) if asked.end is None else _first_from(ticks, asked.end, base) + 1
     last_duration = shown[-1][1] if end >= len(ticks) else ticks[end] - ticks[end - 1]
-    return Told(ticks[begin:end], last_duration, begin, ticks[0], _usual_gap(ticks))
+    part = _part_record(asked, first_frame=begin, clip_tick=ticks[0], usual_gap=_usual_gap(ticks))
+    return ticks[begin:end], last_duration, part
 
 
 def seek_frame(path: Path, asked: Asked, *, max_pixels: int) -> SoughtFrame | None:
