@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -16,7 +17,6 @@ from slowmo_pipeline.video.container import OpenVideo
 from slowmo_pipeline.video.cuts import CUT_THRESHOLD, CutScorer
 from slowmo_pipeline.video.duplicates import repeated_frames
 from slowmo_pipeline.video.examination import Limits, examine, open_within, survey
-from slowmo_pipeline.video.fields.arrangement import Handling
 from slowmo_pipeline.video.memory import MemoryCeiling
 from slowmo_pipeline.video.part import Asked, Part, seek_frame
 from slowmo_pipeline.video.starts import NoStartError
@@ -58,7 +58,12 @@ def main() -> None:
             ceiling.hold()
             pixels = video.stream.width * video.stream.height
             ceiling.lift(_BYTES_PER_PIXEL * pixels + _BYTES_PER_FRAME * limits.max_frames)
-            info = decoded(video) if told["decode"] else _survey(video, path, asked, limits, told["interlaced"])
+            info = None
+            if told["decode"]:
+                info = decoded(video)
+            else:
+                with suppress(NoStartError), open_within(path, limits) as again:
+                    info = survey(video, again, asked, limits, interlaced=told["interlaced"])
         if info is None:  # the packets that told too little are read
             with open_within(path, limits) as video:
                 info = decoded(video)
@@ -67,16 +72,6 @@ def main() -> None:
         found = {"refused": {"error": type(error).__name__, "message": str(error)}}
     ceiling.hold()
     print(json.dumps(found), flush=True)
-
-
-def _survey(
-    video: OpenVideo, path: Path, asked: Asked, limits: Limits, interlaced: Handling
-) -> dict[str, object] | None:
-    try:
-        with open_within(path, limits) as again:
-            return survey(video, again, asked, limits, interlaced=interlaced)
-    except NoStartError:
-        return None
 
 
 def _end_with_parent() -> None:
