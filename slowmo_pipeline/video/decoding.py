@@ -116,8 +116,15 @@ def _container_times(video: OpenVideo, losses: Losses, packets: Packets) -> Iter
     number = 0
     delay: int | None = None
     previous: int | None = None
-    begun = _FirstTime(packets)
-    for picture in _pictures(video, losses, begun):
+    first: int | None = None
+
+    def noted() -> Iterator["Packet[VideoStream] | None"]:
+        nonlocal first
+        for packet in packets:
+            first = packet.dts if first is None and packet is not None else first
+            yield packet
+
+    for picture in _pictures(video, losses, noted()):
         if is_numbered(video):
             tick: int | None = number
         elif video.demuxer in _WITH_DECODING_TIMES:
@@ -126,7 +133,7 @@ def _container_times(video: OpenVideo, losses: Losses, packets: Packets) -> Iter
             if picture.dts is None:
                 tick = None if previous is None else previous + 1
             else:
-                delay = picture.dts - begun.time if delay is None else delay
+                delay = picture.dts - (first or 0) if delay is None else delay
                 tick = picture.dts - delay
         else:
             tick = picture.pts
@@ -136,21 +143,6 @@ def _container_times(video: OpenVideo, losses: Losses, packets: Packets) -> Iter
             continue
         previous = tick
         yield tick, picture
-
-
-class _FirstTime:
-    """Packets, and the first decoding time among them."""
-
-    def __init__(self, packets: Packets) -> None:
-        self._packets = packets
-        self.time = 0
-
-    def __iter__(self) -> Iterator["Packet[VideoStream] | None"]:
-        seen = False
-        for packet in self._packets:
-            if not seen and packet is not None and packet.dts is not None:
-                self.time, seen = packet.dts, True
-            yield packet
 
 
 def _pictures(video: OpenVideo, losses: Losses, packets: Packets) -> Iterator[VideoFrame]:
