@@ -26,7 +26,7 @@ class Changes:
 
     def __init__(self, name: str, first: VideoFrame) -> None:
         self._name = name
-        self.first = first
+        self._first = first
         self._size = (first.width, first.height)
         self._tags = tags_of(first)
         self._orientation = orientation_of(first)
@@ -66,7 +66,10 @@ class Changes:
         # H.264 and H.265 say it at some pictures only, and it holds for those that follow.
         if orientation not in (UPRIGHT, self._orientation):
             self._refuse("rotation ", _told(self._orientation), _told(orientation), number)
-        self._follow_format(number, picture)
+        before, now = self._first.format.name, picture.format.name
+        self._formats.setdefault(now, picture.format)
+        if now != before:
+            self._note("pixel format", before, now, number, "all are read in the depth of the deepest.")
         tags = tags_of(picture)
         if not converts(tags["matrix"], picture.format):
             raise UnreadableVideoError(
@@ -74,13 +77,6 @@ class Changes:
             )
         if tags != self._tags:
             self._follow_tags(number, picture, tags)
-
-    def _follow_format(self, number: int, picture: VideoFrame) -> None:
-        before, now = self.first.format.name, picture.format.name
-        if now not in self._formats:
-            self._formats[now] = picture.format
-        if now != before:
-            self._note("pixel format", before, now, number, "all are read in the depth of the deepest.")
 
     def _follow_tags(self, number: int, picture: VideoFrame, tags: dict[str, str | None]) -> None:
         for name, alike in (("primaries", USUAL_PRIMARIES), ("transfer", USUAL_TRANSFERS)):
@@ -90,9 +86,9 @@ class Changes:
         if self._tags["primaries"] != tags["primaries"]:
             self._note("primaries", self._tags["primaries"], tags["primaries"], number, "all are told as the first's.")
         each = "each frame is read by its own."
-        if scaler_matrix(picture) != scaler_matrix(self.first):
+        if scaler_matrix(picture) != scaler_matrix(self._first):
             self._note("matrix", self._tags["matrix"], tags["matrix"], number, each)
-        if is_full_range(picture) != is_full_range(self.first):
+        if is_full_range(picture) != is_full_range(self._first):
             self._note("range", self._tags["range"], tags["range"], number, each)
 
     def _note(self, what: str, before: str | None, now: str | None, number: int, done: str) -> None:

@@ -4,11 +4,12 @@ Anybody may have written it: what is kept is short and plain, the rest is told a
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TypeVar
 
-from av.stream import Disposition, Stream
+from av.stream import Disposition
 
 from slowmo_pipeline.video.container import OpenVideo
 
@@ -39,7 +40,7 @@ class Metadata:
     def __init__(self, video: OpenVideo, first_frame_time: Fraction) -> None:
         self._video = video
         self._first_frame_time = first_frame_time
-        self._left_out: dict[str, int] = {}
+        self._left_out: Counter[str] = Counter()
         self._tags = self._bounded("tags", _MOST_TAGS, self._find_tags)
         self._chapters = self._bounded("chapters", _MOST_CHAPTERS, self._find_chapters)
         self._subtitles = list(self._find_subtitles())
@@ -71,13 +72,13 @@ class Metadata:
             if _is_plain(value) and _NAME.fullmatch(plain):
                 yield [plain, value]
             else:
-                self._leave_out("tags that are too long or hold control characters")
+                self._left_out["tags that are too long or hold control characters"] += 1
 
     def _find_chapters(self) -> Iterator[dict[str, object]]:
         for chapter in self._video.container.chapters():
             title = str(chapter["metadata"].get("title", ""))
             if not _is_plain(title):
-                self._leave_out("titles of chapters that are too long or hold control characters")
+                self._left_out["titles of chapters that are too long or hold control characters"] += 1
                 title = ""
             tick = chapter["time_base"] or Fraction(0)
             start, end = self._moment(chapter["start"] * tick), self._moment(chapter["end"] * tick)
@@ -87,10 +88,10 @@ class Metadata:
         for stream in self._video.container.streams.subtitles:
             context = stream.codec_context
             if context is None or not context.codec.text_sub:
-                self._leave_out("subtitle streams that are pictures")
+                self._left_out["subtitle streams that are pictures"] += 1
                 continue
             if context.name in ("ass", "ssa"):
-                self._leave_out("styles of subtitles, whose text is kept")
+                self._left_out["styles of subtitles, whose text is kept"] += 1
             language = stream.language if _LANGUAGE.fullmatch(stream.language or "") else None
             is_forced = bool(stream.disposition & Disposition.forced)
             yield {"stream": stream.index, "language": language, "is_forced": is_forced}
@@ -101,14 +102,14 @@ class Metadata:
             if (time_code := told.get("timecode", told.get("TIMECODE"))) is not None:
                 if _TIME_CODE.fullmatch(time_code):
                     return time_code
-                self._leave_out("time codes that make no sense")
+                self._left_out["time codes that make no sense"] += 1
         return None
 
     def _count_other_streams(self) -> None:
         streams = self._video.container.streams
         data = [stream for stream in streams.data if "timecode" not in stream.metadata]
         # In MOV and MP4 a track of text holds the chapters.
-        tracks_of_chapters = 1 if self._chapters and any(map(_is_text_track, data)) else 0
+        tracks_of_chapters = 1 if self._chapters and any(stream.name == "bin_data" for stream in data) else 0
         for what, count in (
             ("data streams", len(data) - tracks_of_chapters),
             ("attached files", len(streams.attachments)),
@@ -126,9 +127,6 @@ class Metadata:
             self._left_out[f"{what} beyond the first {most}"] = len(found) - most
         return found[:most]
 
-    def _leave_out(self, what: str) -> None:
-        self._left_out[what] = self._left_out.get(what, 0) + 1
-
 
 def _plain_name(name: str) -> str:
     """A name in small letters as ffmpeg's muxers spell it: Apple's cameras put a prefix in front."""
@@ -140,7 +138,3 @@ def _plain_name(name: str) -> str:
 
 def _is_plain(text: str) -> bool:
     return len(text) <= MOST_CHARACTERS and not _NOT_PLAIN.search(text)
-
-
-def _is_text_track(stream: Stream) -> bool:
-    return stream.name == "bin_data"
