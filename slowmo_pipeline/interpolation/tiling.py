@@ -237,10 +237,6 @@ class Tiling:
         ]
         return np.pad(inside, [*padding, (0, 0)], mode="edge")
 
-    def canvas(self, channels: int) -> "Canvas":
-        """Return an empty canvas of the frame's size."""
-        return Canvas(self, channels)
-
 
 class Canvas:
     """Joins what was made of the tiles, one at a time and in any order; each can be forgotten once it is added."""

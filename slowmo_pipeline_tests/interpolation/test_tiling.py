@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.interpolation.flow.interpolator import FlowInterpolator
-from slowmo_pipeline.interpolation.tiling import OVERLAP, Made, Side, Tiling
+from slowmo_pipeline.interpolation.tiling import OVERLAP, Canvas, Made, Side, Tiling
 
 
 @st.composite
@@ -44,7 +44,7 @@ def chain(tiling: Tiling) -> Iterator[Tiling]:
 
 @given(tilings())
 def test_weights_sum_to_one_at_every_pixel(tiling: Tiling) -> None:
-    canvas = tiling.canvas(1)
+    canvas = Canvas(tiling, 1)
 
     for tile in tiling.tiles:
         canvas.add(tile, np.ones((tiling.tile_height, tiling.tile_width, 1), np.float32))
@@ -64,7 +64,7 @@ def test_no_more_than_two_tiles_mix_along_a_side(tiling: Tiling) -> None:
 @given(tilings(), st.integers(0, 1000))
 def test_tiles_that_differ_meet_in_a_slope_without_a_step(tiling: Tiling, seed: int) -> None:
     offsets = np.random.default_rng(seed).random(len(tiling.tiles)).astype(np.float32)
-    canvas = tiling.canvas(1)
+    canvas = Canvas(tiling, 1)
 
     for tile, offset in zip(tiling.tiles, offsets, strict=True):
         canvas.add(tile, np.full((tiling.tile_height, tiling.tile_width, 1), offset))
@@ -77,7 +77,7 @@ def test_tiles_that_differ_meet_in_a_slope_without_a_step(tiling: Tiling, seed: 
 @given(tilings())
 def test_tiles_cut_and_joined_give_the_frame(tiling: Tiling) -> None:
     frame = noise(tiling)
-    canvas = tiling.canvas(3)
+    canvas = Canvas(tiling, 3)
 
     for tile in reversed(tiling.tiles):
         canvas.add(tile, tiling.cut(frame, tile))
@@ -128,7 +128,7 @@ def test_cutting_copies_nothing_where_nothing_is_padded() -> None:
 def test_joining_a_single_tile_copies_nothing() -> None:
     tiling = Tiling.of(60, 100, multiple=64)
     made = np.random.default_rng(0).random((64, 128, 3), dtype=np.float32)
-    canvas = tiling.canvas(3)
+    canvas = Canvas(tiling, 3)
 
     canvas.add(tiling.tiles[0], made)
 
@@ -140,7 +140,7 @@ def test_joining_leaves_what_was_made_as_it_is() -> None:
     tiling = Tiling.of(200, 300, rows=2, columns=2)
     made = np.ones((tiling.tile_height, tiling.tile_width, 3), np.float32)
 
-    tiling.canvas(3).add(tiling.tiles[0], made)
+    Canvas(tiling, 3).add(tiling.tiles[0], made)
 
     assert made.min() == 1
 
@@ -210,7 +210,7 @@ def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="95 x 64 pixels, not 96 x 64"):
         tiling.cut(image, tiling.tiles[0])
     with pytest.raises(ValueError, match="95 x 64 pixels, not 52 x 64"):
-        tiling.canvas(3).add(tiling.tiles[0], image)
+        Canvas(tiling, 3).add(tiling.tiles[0], image)
 
 
 def warped(length: float, *, height: int = 256, width: int = 384) -> tuple[Frame, Frame]:
@@ -244,7 +244,7 @@ def tiled_and_whole_differ_by(overlap: int) -> float:
     """
     before, after = warped(6)
     tiling = Tiling.of(256, 384, rows=2, columns=2, multiple=2, overlap=overlap)
-    canvas = tiling.canvas(3)
+    canvas = Canvas(tiling, 3)
     for tile in tiling.tiles:
         canvas.add(tile, middle(tiling.cut(before, tile), tiling.cut(after, tile)))
     return float(np.abs(canvas.image - middle(before, after))[16:-16, 16:-16].max())

@@ -19,7 +19,7 @@ from slowmo_pipeline.interpolation.film.devices import Precision
 from slowmo_pipeline.interpolation.film.network import FilmNetwork, Prepared
 from slowmo_pipeline.interpolation.film.options import FilmOptions
 from slowmo_pipeline.interpolation.film.recursion import between
-from slowmo_pipeline.interpolation.tiling import OVERLAP, Made, Tile, Tiling
+from slowmo_pipeline.interpolation.tiling import OVERLAP, Canvas, Made, Tile, Tiling
 
 ALGORITHM = 2
 """Raised whenever the arithmetic changes, so that results of before and after are never taken for each other's."""
@@ -124,47 +124,42 @@ class FilmInterpolator:
         When memory runs out the gap, and those after it, are cut into finer tiles; at the finest the error of
         TensorFlow or MemoryError is raised.
         """
-        gaps = _Gaps(self._tiles, self.options.multiple)
+        tiling: Tiling | None = None
+
+        def new_frames(before: _Source, after: _Source, times: Sequence[Fraction], returned: range) -> Iterator[Frame]:
+            nonlocal tiling
+            height, width = before.frame.shape[:2]
+            tiling = tiling or self._tiles.of(height, width, self.options.multiple)
+            made, tiling = _made_in_memory(before, after, times, returned, tiling)
+            while made:
+                yield made.popleft()  # whoever takes it may be the last to hold it
+
         prepare = partial(_Source, self._network)
-        return render_gaps(frames, times, returned=returned, prepare=prepare, make=gaps.new_frames)
+        return render_gaps(frames, times, returned=returned, prepare=prepare, make=new_frames)
 
 
-class _Gaps:
-    """The gaps of one stream of frames, all cut alike; finer once memory has run out."""
-
-    def __init__(self, tiles: TileChoice, multiple: int) -> None:
-        self._tiles = tiles
-        self._multiple = multiple
-        self._tiling: Tiling | None = None
-
-    def new_frames(
-        self, before: _Source, after: _Source, times: Sequence[Fraction], returned: range
-    ) -> Iterator[Frame]:
-        """Make the new frames of one gap."""
-        height, width = before.frame.shape[:2]
-        tiling = self._tiling or self._tiles.of(height, width, self._multiple)
-        while True:
-            try:
-                made = _made(before, after, times, returned, tiling)
-                break
-            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-                finer = tiling.finer()
-                if finer is None:
-                    raise
-                logger.warning(
-                    "Memory ran out over a tile of %d x %d pixels; trying %d x %d. It said: %s",
-                    *(tiling.tile_width, tiling.tile_height, finer.tile_width, finer.tile_height),
-                    str(error).partition("\n")[0],
-                )
-                tiling = finer
-        self._tiling = tiling
-        while made:
-            yield made.popleft()  # whoever takes it may be the last to hold it
+def _made_in_memory(
+    before: _Source, after: _Source, times: Sequence[Fraction], returned: range, tiling: Tiling
+) -> tuple[deque[Frame], Tiling]:
+    """The new frames of one gap, and how it was cut: finer than asked for where memory ran out."""
+    while True:
+        try:
+            return _made(before, after, times, returned, tiling), tiling
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            finer = tiling.finer()
+            if finer is None:
+                raise
+            logger.warning(
+                "Memory ran out over a tile of %d x %d pixels; trying %d x %d. It said: %s",
+                *(tiling.tile_width, tiling.tile_height, finer.tile_width, finer.tile_height),
+                str(error).partition("\n")[0],
+            )
+            tiling = finer
 
 
 def _made(before: _Source, after: _Source, times: Sequence[Fraction], returned: range, tiling: Tiling) -> deque[Frame]:
     """The new frames of one gap, tile by tile: a tile's pictures serve all times before the next tile is begun."""
-    canvases = deque(tiling.canvas(3) for _ in returned)
+    canvases = deque(Canvas(tiling, 3) for _ in returned)
     finished: deque[Frame] = deque()
     for tile in tiling.tiles:
         pair = before.picture(tiling, tile), after.picture(tiling, tile)

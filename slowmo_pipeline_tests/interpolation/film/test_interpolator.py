@@ -17,7 +17,7 @@ from slowmo_pipeline.interpolation.film import FilmInterpolator, load_film
 from slowmo_pipeline.interpolation.film.devices import PRECISIONS
 from slowmo_pipeline.interpolation.film.network import FilmNetwork
 from slowmo_pipeline.interpolation.film.saved_model import SavedFilm
-from slowmo_pipeline.interpolation.tiling import OVERLAP, Tiling
+from slowmo_pipeline.interpolation.tiling import OVERLAP, Canvas, Tiling
 from slowmo_pipeline_tests.support.film_models import (
     TINY,
     Pixels,
@@ -171,7 +171,7 @@ def test_white_stays_white_up_to_the_border(averaging_folder: Path) -> None:
 def joined(network: FilmNetwork, pair: tuple[Pixels, Pixels], *, columns: int, overlap: int = 0) -> Pixels:
     _, height, width, _ = pair[0].shape
     tiling = Tiling.of(height, width, columns=columns, multiple=2 ** (LEVELS - 1), overlap=overlap)
-    canvas = tiling.canvas(3)
+    canvas = Canvas(tiling, 3)
     for tile in tiling.tiles:
         before, after = (network.prepare(tiling.cut(image[0], tile)[np.newaxis]) for image in pair)
         canvas.add(tile, network.render(before, after, 0.5)[0].numpy())
