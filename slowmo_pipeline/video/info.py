@@ -265,11 +265,6 @@ class VideoInfo(Record):
         return self.clock or (Stretch(frame=0, container_tick=self.ticks[0]),)
 
     @property
-    def keeps_the_clock(self) -> bool:
-        """Whether the ticks are the container's own."""
-        return not self.clock
-
-    @property
     def clip_tick(self) -> int:
         """The tick of the clip's first frame, of which these may be a part."""
         return self.ticks[0] if self.part is None else self.part.clip_tick

@@ -10,7 +10,7 @@ is shown no later than the frame itself; frames with the same one are decoded to
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import av
@@ -37,15 +37,11 @@ def frames_at(path: Path, info: VideoInfo, numbers: Collection[int]) -> Iterator
             missing.remove(number)
             yield number, frame
     except NoStartError:
-        for number, frame in read_frames(path, info, only=frozenset(missing)):
-            missing.remove(number)
-            yield number, frame
-            if not missing:
-                return
+        yield from islice(read_frames(path, info, only=frozenset(missing)), len(missing))
 
 
 def _sought(path: Path, info: VideoInfo, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-    if info.losses or info.fields is not None or not info.keeps_the_clock or not tells_times(info.container):
+    if info.losses or info.fields is not None or info.clock or not tells_times(info.container):
         raise NoStartError
     converter = RgbConverter.of(info)
     number_of = {info.ticks[number]: number for number in numbers}
