@@ -50,34 +50,25 @@ class HeadroomMeter:
         """Measure a picture; those of full range or RGB have nothing beyond."""
         if self.needed == "colours" or is_full_range(picture):
             return
-        matrix = scaler_matrix(picture)
         block = max(_BLOCK, -(-picture.width // _WIDTH))
-        width, height = -(-picture.width // block), -(-picture.height // block)
-        blocks = _converted(self._scaler, picture, "yuv444p", matrix, width, height)
-        rgb = _converted(self._to_rgb, blocks, "gbrp", matrix, width, height)
+        options = {
+            "width": -(-picture.width // block),
+            "height": -(-picture.height // block),
+            "src_colorspace": scaler_matrix(picture),
+            "dst_colorspace": scaler_matrix(picture),
+            "src_color_range": _FULL,
+            "dst_color_range": _FULL,
+            "interpolation": _SCALER_FLAGS,
+        }
+        blocks = self._scaler.reformat(picture, format="yuv444p", **options)
+        rgb = self._to_rgb.reformat(blocks, format="gbrp", **options)
         codes, colours = _samples(blocks), b"".join(_samples(rgb))
         if codes[0].translate(None, _LEGAL) or colours.translate(None, _IN_CUBE):
             self.needed = "codes"
         if b"\0" in colours or b"\xff" in colours:
-            kept = _samples(_converted(self._to_codes, rgb, "yuv444p", matrix, width, height))
+            kept = _samples(self._to_codes.reformat(rgb, format="yuv444p", **options))
             if any(abs(one - other) > _MOST_OFF for one, other in zip(b"".join(codes), b"".join(kept), strict=True)):
                 self.needed = "colours"
-
-
-def _converted(
-    scaler: VideoReformatter, picture: VideoFrame, pixel_format: str, matrix: int, width: int, height: int
-) -> VideoFrame:
-    return scaler.reformat(
-        picture,
-        width,
-        height,
-        pixel_format,
-        src_colorspace=matrix,
-        dst_colorspace=matrix,
-        src_color_range=_FULL,
-        dst_color_range=_FULL,
-        interpolation=_SCALER_FLAGS,
-    )
 
 
 def _samples(picture: VideoFrame) -> list[bytes]:

@@ -92,7 +92,8 @@ def sound_notes(video: OpenVideo) -> Iterator[str]:
             yield "No decoder for its sound is known: the result is silent."
         return
     if len(used.streams) > 1:
-        yield f"{_of_all(len(used.streams), video)} of one channel each: {_joined_as(used)}."
+        of_all = f" of {video.sound_streams}" if len(used.streams) < video.sound_streams else ""
+        yield f"{len(used.streams)} sound streams{of_all} of one channel each: {_joined_as(used)}."
     elif video.sound_streams > 1:
         number = video.container.streams.audio.index(used.streams[0]) + 1
         chosen = "the first" if number == 1 else f"number {number}, the default one,"
@@ -112,11 +113,6 @@ def _belongs(stream: AudioStream, chosen: AudioStream) -> bool:
 
 def _names(stream: AudioStream) -> list[str]:
     return [channel.name for channel in stream.layout.channels]
-
-
-def _of_all(used: int, video: OpenVideo) -> str:
-    left = video.sound_streams - used
-    return f"{used} sound streams" + (f" of {video.sound_streams}" if left else "")
 
 
 def _joined_as(used: UsedSound) -> str:
