@@ -109,8 +109,6 @@ def _distance(one: _Samples, other: _Samples) -> _Samples:
 def _combed(around: _Fields, bottom: _Samples, moving: _Mask) -> int:
     brighter, darker = (bottom > around.brightest) & moving, (bottom < around.darkest) & moving
     mask = (brighter[:-1] & brighter[1:]) | (darker[:-1] & darker[1:])
-    lines, columns = (-(-side // block) * block for side, block in zip(mask.shape, (_LINES, _COLUMNS), strict=True))
-    padded = np.zeros((lines, columns), np.bool_)
-    padded[: mask.shape[0], : mask.shape[1]] = mask
-    blocks = padded.reshape(lines // _LINES, _LINES, columns // _COLUMNS, _COLUMNS).sum((1, 3), dtype=np.int32)
+    rows = np.add.reduceat(mask, range(0, mask.shape[0], _LINES), axis=0, dtype=np.int32)
+    blocks = np.add.reduceat(rows, range(0, mask.shape[1], _COLUMNS), axis=1)
     return int(np.maximum(blocks - _NOISE, 0).sum())
