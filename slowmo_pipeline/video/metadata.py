@@ -5,9 +5,8 @@ Anybody may have written it: what is kept is short and plain, the rest is told a
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import TypeVar
 
 from av.stream import Disposition
 
@@ -31,8 +30,6 @@ _NOT_TAGS = {
 _APPLE = "com.apple.quicktime."
 _APPLE_NAMES = {"location.iso6709": "location", "displayname": "title", "creationdate": "date"}
 
-_Kept = TypeVar("_Kept")
-
 
 class Metadata:
     """What an open file tells. Moments are microseconds after the first frame."""
@@ -41,20 +38,17 @@ class Metadata:
         self._video = video
         self._first_frame_time = first_frame_time
         self._left_out: Counter[str] = Counter()
-        self._tags = self._bounded("tags", _MOST_TAGS, self._find_tags)
-        self._chapters = self._bounded("chapters", _MOST_CHAPTERS, self._find_chapters)
-        self._subtitles = list(self._find_subtitles())
-        self._time_code = self._find_time_code()
+        self._found: dict[str, object] = {
+            "tags": self._bounded("tags", _MOST_TAGS, self._find_tags()),
+            "chapters": self._bounded("chapters", _MOST_CHAPTERS, self._find_chapters()),
+            "subtitles": list(self._find_subtitles()),
+            "time_code": self._find_time_code(),
+        }
         self._count_other_streams()
 
     def found(self) -> dict[str, object]:
         """The fields of a `VideoInfo`."""
-        return {
-            "tags": self._tags,
-            "chapters": self._chapters,
-            "subtitles": self._subtitles,
-            "time_code": self._time_code,
-        }
+        return self._found
 
     def notes(self) -> Iterator[str]:
         """Yield what is left out, whatever the result will be."""
@@ -109,7 +103,7 @@ class Metadata:
         streams = self._video.container.streams
         data = [stream for stream in streams.data if "timecode" not in stream.metadata]
         # In MOV and MP4 a track of text holds the chapters.
-        tracks_of_chapters = 1 if self._chapters and any(stream.name == "bin_data" for stream in data) else 0
+        tracks_of_chapters = 1 if self._found["chapters"] and any(stream.name == "bin_data" for stream in data) else 0
         for what, count in (
             ("data streams", len(data) - tracks_of_chapters),
             ("attached files", len(streams.attachments)),
@@ -121,8 +115,8 @@ class Metadata:
     def _moment(self, time: Fraction) -> int:
         return round((time - self._first_frame_time) * 10**6)
 
-    def _bounded(self, what: str, most: int, find: Callable[[], Iterator[_Kept]]) -> list[_Kept]:
-        found = list(find())
+    def _bounded(self, what: str, most: int, kept: Iterable[object]) -> list[object]:
+        found = list(kept)
         if len(found) > most:
             self._left_out[f"{what} beyond the first {most}"] = len(found) - most
         return found[:most]
