@@ -42,9 +42,8 @@ def chosen_precision(given: str | None) -> Precision:
     """The precision of that name; None is TensorFlow's own: tf32 where there is a GPU, else float32."""
     if given is None:
         return "tf32" if tf.config.list_physical_devices("GPU") else "float32"
-    for known in PRECISIONS:
-        if given == known:
-            return known
+    if given in PRECISIONS:
+        return given
     raise SettingsError(f"precision = {given!r} must be one of {', '.join(PRECISIONS)}.")
 
 
