@@ -19,7 +19,6 @@ from slowmo_pipeline.frames import Frame
 from slowmo_pipeline.planning.plan import MAX_CHUNK_BYTES, MAX_CHUNK_IMAGES, Chunk, Plan
 from slowmo_pipeline.planning.track import Track
 from slowmo_pipeline.progress import Progress
-from slowmo_pipeline.settings import SlowMotionSettings
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.planning import plan_of
 from slowmo_pipeline.steps.records import ActivePlan, ActiveVersions, is_finished, read_info, read_source, shape_of
@@ -75,7 +74,7 @@ def cut(storage: Storage, video_id: str, *, progress: Progress) -> Cut:
             _timed(storage, active, is_resumed=len(missing) < len(plan.chunks)),
             storage.local_upload(unchanged_upload(storage, source)) as path,
         ):
-            _write_chunks(storage, keys, plan, missing, read_frames(path, info), settings, info, progress)
+            _write_chunks(storage, active, missing, read_frames(path, info), progress)
 
     write_record(storage, VideoKeys(video_id).current, versions)
     return Cut(active, len(missing))
@@ -116,16 +115,10 @@ def chunk_table(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _write_chunks(
-    storage: Storage,
-    keys: PlanKeys,
-    plan: Plan,
-    missing: list[Chunk],
-    frames: Iterator[tuple[int, Frame]],
-    settings: SlowMotionSettings,
-    info: VideoInfo,
-    progress: Progress,
+    storage: Storage, active: ActivePlan, missing: list[Chunk], frames: Iterator[tuple[int, Frame]], progress: Progress
 ) -> None:
-    window = _Window(frames, plan.timeline.track, info.frame_count, progress)
+    plan = active.plan
+    window = _Window(frames, plan.timeline.track, active.info.frame_count, progress)
     for chunk in missing:
         wants = [Want(new.output, new.frame, new.t) for new in plan.listed_frames(chunk)]
         returned = None if len(wants) == chunk.new_frame_count else range(chunk.first_output, chunk.end_output)
@@ -134,10 +127,10 @@ def _write_chunks(
             buffer,
             window.frames(plan.frames_of(chunk)),
             wants,
-            image_format=ImageFormat(settings.images),
+            image_format=ImageFormat(active.source.settings.images),
             returned=returned,
         )
-        storage.write(keys.chunk(chunk.index), buffer.getvalue())
+        storage.write(active.keys.chunk(chunk.index), buffer.getvalue())
 
 
 class _Window:
