@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from slowmo_pipeline.endpoint.record import EndpointRecord, served
 from slowmo_pipeline.errors import DamagedRecordError, EndpointError, SettingsError, UnknownVideoError
-from slowmo_pipeline.steps.records import ActivePlan, Final, read_active_plan, read_final
+from slowmo_pipeline.steps.records import ActivePlan, Final, read_finished
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FINALS, endpoint_key
 
@@ -118,12 +118,10 @@ def _finished_since(storage: Storage, moment: datetime) -> list[str]:
 
 def _made(storage: Storage, video_id: str) -> tuple[ActivePlan, Final] | None:
     """A finished video with the plan it was made from; None when another plan is in force by now."""
-    final = read_final(storage, video_id)
     try:
-        active = read_active_plan(storage, video_id)
+        return read_finished(storage, video_id)
     except (UnknownVideoError, DamagedRecordError):
         return None
-    return (active, final) if final and final.recipe == active.recipe else None
 
 
 def _unmeasured(interpolator: str, instance_type: str, reason: str) -> SettingsError:
