@@ -148,10 +148,10 @@ def _is_held(storage: Storage, video_id: str, pending: Pending, held_here: Calla
     if held is None:
         return None
     # Looked for after asking: what ends in between has a result, or a failure that tells another reason.
-    return not {keys.result(chunk) for chunk in _still_open(storage, keys)}.isdisjoint(held.requests.values())
+    return not {keys.result(chunk) for chunk in still_open(storage, keys)}.isdisjoint(held.requests.values())
 
 
-def _still_open(storage: Storage, keys: ResultKeys) -> set[int]:
+def still_open(storage: Storage, keys: ResultKeys) -> set[int]:
     """The chunks that have a receipt and no result."""
     stored = {entry.key for entry in storage.list(keys.prefix)}
     submitted = {chunk for chunk in map(keys.chunk_of_receipt, stored) if chunk is not None}
@@ -161,10 +161,10 @@ def _still_open(storage: Storage, keys: ResultKeys) -> set[int]:
 def _has_ended(storage: Storage, video_id: str, pending: Pending, failures: set[str]) -> bool:
     """Whether everything that was submitted has a result or a failure."""
     keys = VideoKeys(video_id).plan(pending.plan).model(pending.model_id)
-    still_open = _still_open(storage, keys)
-    if len(still_open) > len(failures):
+    chunks = still_open(storage, keys)
+    if len(chunks) > len(failures):
         return False
     told = {storage.uri(key) for key in failures}
-    receipts = (read_receipt(storage, keys.receipt(chunk)) for chunk in still_open)
+    receipts = (read_receipt(storage, keys.receipt(chunk)) for chunk in chunks)
     # One that is torn or gone makes a run submit its chunk again.
     return all(receipt is None or receipt.failure_location in told for receipt in receipts)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from slowmo_pipeline.endpoint.client import read_receipt
 from slowmo_pipeline.endpoint.record import served_now
 from slowmo_pipeline.errors import DamagedRecordError, StorageError
-from slowmo_pipeline.steps.pending_marker import read_pending
+from slowmo_pipeline.steps.pending_marker import read_pending, still_open
 from slowmo_pipeline.steps.records import read_active_versions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.keys import FAILURES, PENDING, ResultKeys, VideoKeys, video_id_of_pending
@@ -51,11 +51,7 @@ def _waiting(storage: Storage, interpolator: str, model_id: str) -> Iterator[Res
 
 def _queued(storage: Storage, waiting: list[ResultKeys]) -> int:
     """How many of their chunks have a receipt, and neither a result nor, as far as receipts are read, a failure."""
-    receipts: list[str] = []
-    for keys in waiting:
-        stored = {entry.key for entry in storage.list(keys.prefix)}
-        chunks = [chunk for chunk in map(keys.chunk_of_receipt, stored) if chunk is not None]
-        receipts += [keys.receipt(chunk) for chunk in chunks if keys.result(chunk) not in stored]
+    receipts = [keys.receipt(chunk) for keys in waiting for chunk in still_open(storage, keys)]
     told = {storage.uri(entry.key) for entry in storage.list(FAILURES)}
     read = [read_receipt(storage, key) for key in receipts[:MAX_RECEIPTS]] if told else []
     return len(receipts) - sum(receipt is not None and receipt.failure_location in told for receipt in read)
