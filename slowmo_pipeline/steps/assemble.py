@@ -15,12 +15,12 @@ from slowmo_pipeline.planning.timeline import TimeLine
 from slowmo_pipeline.progress import Progress
 from slowmo_pipeline.steps.inspect_upload import unchanged_upload
 from slowmo_pipeline.steps.measured_speed import made_on
-from slowmo_pipeline.steps.records import ActivePlan, Final, read_final, shape_of
+from slowmo_pipeline.steps.records import ActivePlan, Final, missing_results, read_final, shape_of
 from slowmo_pipeline.steps.stage_seconds import note_stage
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.hashing import file_sha256
 from slowmo_pipeline.storage.json_records import write_record
-from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
+from slowmo_pipeline.storage.keys import VideoKeys
 from slowmo_pipeline.video.labelling import Times, label, left_out
 from slowmo_pipeline.video.moving_preview import FRAMES, SECONDS, MovingPreview
 from slowmo_pipeline.video.preview import filmstrip
@@ -51,7 +51,7 @@ def assemble(storage: Storage, active: ActivePlan, *, progress: Progress) -> tup
 
     keys, began = VideoKeys(active.video_id), time.monotonic()
     instance_type = made_on(storage, active)
-    _check_complete(storage, active.result_keys, plan)
+    _check_complete(storage, active)
     codec = CODECS[source.settings.codec]
     key = keys.final(codec.suffix)
     entry = unchanged_upload(storage, source)
@@ -258,13 +258,12 @@ def _again_if_killed(make: Callable[[], _Made]) -> _Made:
         return make()
 
 
-def _check_complete(storage: Storage, keys: ResultKeys, plan: Plan) -> None:
-    there = {entry.key for entry in storage.list(keys.results)}
-    missing = [chunk.index for chunk in plan.chunks if keys.result(chunk.index) not in there]
+def _check_complete(storage: Storage, active: ActivePlan) -> None:
+    missing = missing_results(storage, active)
     if missing:
         raise UnknownVideoError(
-            f"{len(missing)} of {len(plan.chunks)} chunks have no result yet, the first is chunk {missing[0]}: "
-            "materialise interpolated_chunks first."
+            f"{len(missing)} of {len(active.plan.chunks)} chunks have no result yet, the first is chunk "
+            f"{missing[0].index}: materialise interpolated_chunks first."
         )
 
 

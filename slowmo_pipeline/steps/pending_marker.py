@@ -21,7 +21,7 @@ from slowmo_pipeline.endpoint.local_client import Held, held_by
 from slowmo_pipeline.endpoint.record import EndpointRecord, LocalServer, served_now
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.record import Epoch, Items, Record
-from slowmo_pipeline.steps.records import is_finished, read_active_plan, read_active_versions
+from slowmo_pipeline.steps.records import is_finished, missing_results, read_active_plan, read_active_versions
 from slowmo_pipeline.storage.base import Storage
 from slowmo_pipeline.storage.json_records import read_record
 from slowmo_pipeline.storage.keys import ResultKeys, VideoKeys
@@ -136,8 +136,7 @@ def _can_be_finished(storage: Storage, video_id: str, pending: Pending) -> bool:
         return False
     if is_finished(storage, active):
         return True  # its results may be gone by choice
-    there = {entry.key for entry in storage.list(active.result_keys.results)}
-    return all(active.result_keys.result(chunk.index) in there for chunk in active.plan.chunks)
+    return not missing_results(storage, active)
 
 
 def _is_held(storage: Storage, video_id: str, pending: Pending, held_here: Callable[[str], Held | None]) -> bool | None:

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from slowmo_pipeline.errors import DamagedRecordError, UnknownVideoError
 from slowmo_pipeline.frames import FrameShape
-from slowmo_pipeline.planning.plan import Plan, plan_hash
+from slowmo_pipeline.planning.plan import Chunk, Plan, plan_hash
 from slowmo_pipeline.record import Items, Record
 from slowmo_pipeline.settings import FIELDS, SlowMotionSettings
 from slowmo_pipeline.storage.base import Storage
@@ -230,6 +230,13 @@ def recipe_of(source: Source, model_id: str) -> dict[str, Any]:
 def shape_of(info: VideoInfo) -> FrameShape:
     """The shape of the frames that a video hands out."""
     return FrameShape(info.width, info.height, info.depth)
+
+
+def missing_results(storage: Storage, active: ActivePlan) -> list[Chunk]:
+    """The chunks of the plan whose results are not there, in order. Costs a listing."""
+    keys = active.result_keys
+    there = {entry.key for entry in storage.list(keys.results)}
+    return [chunk for chunk in active.plan.chunks if keys.result(chunk.index) not in there]
 
 
 def is_finished(storage: Storage, active: ActivePlan) -> bool:
