@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from slowmo_pipeline.errors import DamagedRecordError, SettingsError, StorageError, VideoIdTakenError
 from slowmo_pipeline.progress import RunProgress
@@ -44,7 +45,7 @@ def upload_clip(
     else:
         key = upload_key(path.name, sha256=file_sha256(path, progress))
     if with_sidecar and (settings := _beside(path)) is not None:
-        parse_settings(read_sidecar(settings, origin=str(sidecar_of(path))), origin=str(sidecar_of(path)))
+        parse_settings(settings, origin=str(sidecar_of(path)))
         storage.upload(sidecar_of(path), sidecar_key(key))
     entry = storage.stat(key)
     if entry is None or size not in (None, entry.size):
@@ -63,15 +64,13 @@ def settings_of(clip: Path, *, defaults: Mapping[str, object], options: Mapping[
 
     Raises SettingsError.
     """
-    beside = _beside(clip)
-    told = {} if beside is None else read_sidecar(beside, origin=str(sidecar_of(clip)))
-    return parse_settings(overlaid(defaults, told, options), origin=f"The settings of {clip.name}")
+    return parse_settings(overlaid(defaults, _beside(clip) or {}, options), origin=f"The settings of {clip.name}")
 
 
-def _beside(clip: Path) -> bytes | None:
-    """What the settings file beside a local file holds; None when there is none.
+def _beside(clip: Path) -> dict[str, Any] | None:
+    """What the settings file beside a local file says; None when there is none.
 
-    Raises SettingsError for what is there and no file that can be read: the clip is never taken to have none.
+    Raises SettingsError for what is there and cannot be read as settings: the clip is never taken to have none.
     """
     sidecar = sidecar_of(clip)
     try:
@@ -87,7 +86,7 @@ def _beside(clip: Path) -> bytes | None:
         ) from error
     if len(data) > MAX_SETTINGS_BYTES:
         raise SettingsError(f"{sidecar} has more than the {MAX_SETTINGS_BYTES} bytes allowed: a few settings.")
-    return data
+    return read_sidecar(data, origin=str(sidecar))
 
 
 def register(storage: Storage, upload: str) -> str:
