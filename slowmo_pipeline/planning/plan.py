@@ -13,7 +13,7 @@ which of them are to come back. What these are made from is rendered for each pa
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -200,13 +200,11 @@ def plan_hash(*, sha256: str, settings: Mapping[str, Any], plan_format: int = PL
 
 
 def _joined(chunk: Chunk, following: Chunk) -> Chunk:
-    return Chunk(
-        chunk.index,
-        chunk.first_anchor,
-        following.last_anchor,
-        chunk.first_output,
-        following.end_output,
-        chunk.new_frame_count + following.new_frame_count,
+    return replace(
+        chunk,
+        last_anchor=following.last_anchor,
+        end_output=following.end_output,
+        new_frame_count=chunk.new_frame_count + following.new_frame_count,
     )
 
 

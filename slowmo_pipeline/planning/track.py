@@ -9,7 +9,7 @@ a hole        0---1-------3---|      what is missing has no number: frames 0, 1,
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from slowmo_pipeline.planning.clock import FrameTimes
@@ -102,5 +102,4 @@ def make_track(
             frames.append(frame)
     if len(shown) == len(times.ticks) == len(frames):
         return Track(times, range(len(frames)), repeats)
-    anchored = FrameTimes(tuple(ticks), times.time_base, times.end, times.rounding, times.usual_gap, times.rate)
-    return Track(anchored, tuple(frames), repeats)
+    return Track(replace(times, ticks=tuple(ticks)), tuple(frames), repeats)
