@@ -79,7 +79,7 @@ def packed_files(source: Path, *, origin: str) -> Iterator[list[PackedFile]]:
             if magic == b"PK":
                 files = _checked(_in_zip(stack.enter_context(zipfile.ZipFile(file))), origin)
             elif magic == b"\x1f\x8b":
-                unpacked = _Bounded(file)
+                unpacked = _Bounded(fileobj=file)
                 tar = stack.enter_context(tarfile.TarFile(fileobj=unpacked))
                 files = _checked(_in_tar(tar), origin)
                 while unpacked.read(PIECE_BYTES):
@@ -167,9 +167,6 @@ def _errors_as_model_error(what: object) -> Iterator[None]:
 
 class _Bounded(gzip.GzipFile):
     """A .gz that ends somewhere, whatever it unpacks to."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fileobj=file)
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
