@@ -7,9 +7,9 @@ What the wire sends forbids them.
 import json
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Annotated, TypeGuard, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -108,7 +108,8 @@ class WireDocument(Record):
     @model_validator(mode="before")
     @classmethod
     def _only_known_fields(cls, values: object) -> object:
-        unknown = next((name for name in values if name not in cls.model_fields), None) if _is_object(values) else None
+        names: Iterable[object] = values if isinstance(values, dict) else ()
+        unknown = next((name for name in names if name not in cls.model_fields), None)
         if unknown is not None:
             raise ValueError(f"{reprlib.repr(unknown)} is not a field of it")
         return values
@@ -116,10 +117,6 @@ class WireDocument(Record):
     @classmethod
     def _refused(cls, where: str, place: str, reason: str) -> SlowmoError:
         return ChunkFormatError(f"{where}{place}: {reason}.")
-
-
-def _is_object(values: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(values, dict)
 
 
 _EXPECTED = {
