@@ -110,7 +110,7 @@ def _found(storage: Storage, video_id: str, *, chosen: Mapping[str, Any], progre
         )
     version = joint_version(entry, sidecar)
     settings = _resolve(storage, chosen, before, sidecar)
-    known = _stored_info(storage, video_id)
+    known = read_if_whole(storage, VideoInfo, VideoKeys(video_id).info, torn="The upload is probed anew.")
     formats_before = _formats_before(storage, video_id, before, settings)
     if known and known.format < INFO_FORMAT and formats_before == FORMATS:
         known = None  # what the plan is to be made from was not looked for then
@@ -168,10 +168,6 @@ def _known(storage: Storage, video_id: str) -> tuple[str, Source | None]:
     except DamagedRecordError as error:
         logger.warning("%s It is made anew.", error)
         return registered.upload, None
-
-
-def _stored_info(storage: Storage, video_id: str) -> VideoInfo | None:
-    return read_if_whole(storage, VideoInfo, VideoKeys(video_id).info, torn="The upload is probed anew.")
 
 
 def _resolve(
