@@ -70,9 +70,9 @@ def fetch_model(
     if expected is not None and _SHA256.fullmatch(expected) is None:
         raise SettingsError(f"{sha256!r} is no SHA-256: it has 64 hexadecimal digits.")
     with _incoming(home) as incoming:
-        shown = _shown(source)
         fresh = incoming / "model"
-        copy_saved_model(_obtained(source, incoming, progress), fresh, origin=shown, member=member, progress=progress)
+        obtained, shown = _obtained(source, incoming, progress)
+        copy_saved_model(obtained, fresh, origin=shown, member=member, progress=progress)
         found = FetchedModel(home.models / name, saved_model_sha256(fresh))
         if expected not in (None, found.sha256):
             raise ModelError(
@@ -124,20 +124,15 @@ def fetched_models(home: Home, file: str = GRAPH) -> list[str]:
     return sorted(name for found in home.models.glob(f"*/{file}") if _NAME.fullmatch(name := found.parent.name))
 
 
-def _obtained(source: str | None, incoming: Path, progress: Progress) -> Path:
-    """A folder or an archive with the source's content."""
+def _obtained(source: str | None, incoming: Path, progress: Progress) -> tuple[Path, str]:
+    """A folder or an archive with the source's content, and what messages and the record call the source."""
     if source is None:
-        return download_published(incoming / "hub")
+        return download_published(incoming / "hub"), PUBLISHED
     if is_url(source):
         download(source, incoming / "download", progress)
-        return incoming / "download"
-    return Path(source).absolute()
-
-
-def _shown(source: str | None) -> str:
-    if source is None:
-        return PUBLISHED
-    return without_secrets(source) if is_url(source) else str(Path(source).absolute())
+        return incoming / "download", without_secrets(source)
+    path = Path(source).absolute()
+    return path, str(path)
 
 
 def _require_same(found: FetchedModel, shown: str) -> None:
