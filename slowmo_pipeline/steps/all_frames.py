@@ -3,7 +3,7 @@
 Ours answers with the new frames alone, so that nothing travels twice.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from slowmo_pipeline.chunks.files import ChunkReader, ResultReader
@@ -35,9 +35,7 @@ def store_all_frames(storage: Storage, *, chunk: str, result: str, prefix: str) 
 def merged(chunk: ChunkReader, result: ResultReader) -> Iterator[Frame]:
     """Yield the frames of a chunk, each followed by the new ones before the next. Raises ChunkFormatError."""
     result.expect(outputs=chunk.outputs, shape=chunk.shape)
-    new_after: dict[int, int] = defaultdict(int)
-    for place in chunk.returned:
-        new_after[chunk.wants[place].frame] += 1
+    new_after = Counter(chunk.wants[place].frame for place in chunk.returned)
     new_frames = result.frames()
     for number, frame in chunk.frames():
         yield frame
