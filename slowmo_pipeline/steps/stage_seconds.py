@@ -77,8 +77,7 @@ def seconds_by_stage(stages: Stages, source: Source, versions: ActiveVersions, f
         "encode": made,
         "verify": made,
     }
-    known = {name: stage for name in STAGES if (stage := getattr(stages, name)) is not None}
-    return {name: stage.seconds for name, stage in known.items() if stage.of == now[name]}
+    return {name: stage.seconds for name, of in now.items() if (stage := getattr(stages, name)) and stage.of == of}
 
 
 def interpolated(versions: ActiveVersions) -> str:
