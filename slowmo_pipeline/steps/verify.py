@@ -32,13 +32,9 @@ PLACE_TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Place):
     """One frame of the upload, compared with the output at its place and with the outputs beside it."""
 
-    frame: int
-    output: int
-    distance: Fraction
-    """Outputs between that one and the frame's own time, 0 to a quarter; 0 where the frame is shown as it is."""
     psnr: float
     """dB, over RGB; 100 for equal images."""
     neighbour_psnr: float
