@@ -5,7 +5,6 @@ does not always end in its TarError (a negative size: ValueError, of a seek). Fo
 """
 
 import re
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
@@ -187,6 +186,19 @@ class TarWriter:
 
 
 def _header(name: str, size: int) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    return member.tobuf(tarfile.USTAR_FORMAT)
+    # Not tarfile's: what it writes of a plain file has changed from one Python to another (bpo-18819, bpo-45863).
+    fields = (
+        (name.encode("ascii"), 100),
+        (b"0000644", 8),  # mode
+        (b"0000000", 8),  # user
+        (b"0000000", 8),  # group
+        (b"%011o" % size, 12),
+        (b"%011o" % 0, 12),  # time
+        (b" " * 8, 8),  # checksum, set below
+        (REGULAR, 1),
+        (b"", 100),  # link target
+        (_MAGICS[0], 8),
+        (b"", 247),  # owner's names, device numbers, prefix
+    )
+    header = b"".join(value.ljust(width, b"\0") for value, width in fields)
+    return header[: _CHECKSUM.start] + b"%06o\0 " % _checksum(header) + header[_CHECKSUM.stop :]
