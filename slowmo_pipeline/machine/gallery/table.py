@@ -4,7 +4,7 @@ pandas takes half a second to import: this module is imported once a page is ask
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -142,7 +142,7 @@ def _row(video: Video) -> dict[str, object]:
         "codec": video.codec,
         "interpolator": video.interpolator,
         "model": video.model,
-        **dict(_stage_columns(video)),
+        **{f"{stage}_s": video.stages.get(stage) for stage in STAGES},
         "all_stages_s": sum(video.stages.values()) if video.stages else None,
         "megapixels": video.megapixels,
         "megapixels_per_s": video.megapixels_per_second,
@@ -155,11 +155,6 @@ def _row(video: Video) -> dict[str, object]:
         "group": group_of(video),
         "told": len(video.notes) + len(video.losses),
     }
-
-
-def _stage_columns(video: Video) -> Iterator[tuple[str, float | None]]:
-    for stage in STAGES:
-        yield f"{stage}_s", video.stages.get(stage)
 
 
 def group_of(video: Video) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -146,10 +146,8 @@ class Videos:
             )
             stages = seconds_by_stage(read_stages(self._storage, video.video_id), source, made_with, final)
         seconds, price = sum(final.chunk_seconds), price_per_hour(final.instance_type or "")
-        return Video(
-            video.video_id,
-            video.state,
-            name=video.name,
+        return replace(
+            video,
             result=video_of(video.video_id, final),
             report=keys.finals[1] if keys.finals[1] in statuses.finals else None,
             made_at=statuses.finals[keys.finals[0]].modified,
@@ -160,7 +158,6 @@ class Videos:
             new_frames=plan.new_frames if plan else None,
             slowdown=plan.slowdown if plan else None,
             codec=source.settings.codec if source else None,
-            interpolator=video.interpolator,
             model=model_id,
             stages=stages,
             endpoint_seconds=seconds,
@@ -172,10 +169,9 @@ class Videos:
     def _plan(self, key: str) -> _Planned | None:
         if key not in self._planned:
             plan = read_if_whole(self._storage, Plan, key, torn="Its length is not told.")
-            timeline = plan.timeline if plan else None
             self._planned[key] = (
-                _Planned(float(timeline.duration), plan.new_frame_count, float(timeline.slowdown))
-                if plan and timeline
+                _Planned(float(plan.timeline.duration), plan.new_frame_count, float(plan.timeline.slowdown))
+                if plan
                 else None
             )
         return self._planned[key]
