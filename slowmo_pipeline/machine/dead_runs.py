@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def close_dead_runs(instance: dg.DagsterInstance, home: Home) -> int:
     Dagster itself never notices: its default launcher has no health check. What was never launched, it fails by itself
     after `start_timeout_seconds`.
     """
-    suspects = [each for each in _maybe_dead(instance) if _is_dead(each, instance, home)]
+    unfinished = instance.get_run_records(RunsFilter(statuses=_MAYBE_DEAD))
+    suspects = [each for each in unfinished if _is_dead(each, instance, home)]
     if any(each.dagster_run.status == DagsterRunStatus.STARTING for each in suspects):
         time.sleep(_LAUNCHING_SECONDS)
     closed = 0
@@ -65,10 +66,6 @@ def close_dead_runs(instance: dg.DagsterInstance, home: Home) -> int:
         _lock_path(home, run.run_id).unlink(missing_ok=True)
         closed += 1
     return closed
-
-
-def _maybe_dead(instance: dg.DagsterInstance) -> Sequence[RunRecord]:
-    return instance.get_run_records(RunsFilter(statuses=_MAYBE_DEAD))
 
 
 def _is_dead(record: RunRecord, instance: dg.DagsterInstance, home: Home) -> bool:
