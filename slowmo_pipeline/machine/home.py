@@ -13,7 +13,7 @@ locks/           home.lock: held while the home is made ready
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -102,11 +102,9 @@ def _of_database(home: Home, error: BaseException) -> SlowmoError:
     )
 
 
-@contextmanager
-def packaged(name: str) -> Iterator[Path]:
+def packaged(name: str) -> AbstractContextManager[Path]:
     """A file that the package carries."""
-    with as_file(files("slowmo_pipeline") / name) as path:
-        yield path
+    return as_file(files("slowmo_pipeline") / name)
 
 
 @contextmanager
