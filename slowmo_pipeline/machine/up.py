@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 
 from slowmo_pipeline.endpoint.local import live_endpoint, use_endpoint
@@ -48,8 +49,9 @@ def up(home: Home, *, ui: Site, gallery: Site, workers: int | None, endpoints: S
         with ExitStack() as stack:
             # Made, and its dead runs closed, before the daemon looks at it.
             instance = stack.enter_context(open_instance(home))
-            endpoint = stack.enter_context(_EndpointInUse(home, storage.url, workers, endpoints))
-            stderr.print(f"Endpoint   {endpoint.url}")
+            use = partial(use_endpoint, home.endpoint, storage.url, workers=workers, endpoints=endpoints)
+            endpoint = stack.enter_context(ExitStack())
+            stderr.print(f"Endpoint   {endpoint.enter_context(use())}")
             dagster = stack.enter_context(dagster_processes(home, ui=ui, gallery=gallery))
             dagster.wait_until(lambda: _starts_upload_sensor(ui.port))
             stderr.print(f"Dagster    {ui.url}   its log: {home.dagster_log}")
@@ -59,7 +61,10 @@ def up(home: Home, *, ui: Site, gallery: Site, workers: int | None, endpoints: S
             try:
                 while dagster.are_whole():
                     time.sleep(_LOOK_SECONDS)
-                    endpoint.restart_if_gone()
+                    if live_endpoint(home.endpoint) is None:
+                        endpoint.close()
+                        # Its clients find the new address in the state folder.
+                        stderr.print(f"The endpoint had died and was started again: {endpoint.enter_context(use())}")
                     # A killed `slowmo run` would hold back its video's next run, and one of the few places for runs.
                     close_dead_runs(instance, home)
             except _Stopped:
@@ -69,37 +74,6 @@ def up(home: Home, *, ui: Site, gallery: Site, workers: int | None, endpoints: S
                 f"A process of Dagster or the gallery ended; {home.dagster_log} has its last words. Start `slowmo up` "
                 "again: it goes on."
             )
-
-
-class _EndpointInUse:
-    """The local endpoint, used as long as this is open, and started again when it dies."""
-
-    def __init__(self, home: Home, storage_url: str, workers: int | None, endpoints: Sequence[str]) -> None:
-        self._home = home
-        self._storage_url = storage_url
-        self._workers = workers
-        self._endpoints = endpoints
-        self._stack = ExitStack()
-        self.url = ""
-
-    def __enter__(self) -> "_EndpointInUse":
-        self._use()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
-
-    def restart_if_gone(self) -> None:
-        """Start it again when nobody answers any more; its clients find the new address in the state folder."""
-        if live_endpoint(self._home.endpoint) is None:
-            self._stack.close()
-            self._use()
-            stderr.print(f"The endpoint had died and was started again: {self.url}")
-
-    def _use(self) -> None:
-        self.url = self._stack.enter_context(
-            use_endpoint(self._home.endpoint, self._storage_url, workers=self._workers, endpoints=self._endpoints)
-        )
 
 
 def _is_open(port: int) -> bool:
@@ -136,23 +110,15 @@ def _signals_stop() -> Iterator[None]:
 def _starts_upload_sensor(port: int) -> bool:
     """Have the web server start the sensor; False while it does not answer."""
     selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "sensorName": "new_uploads"}
+    body = json.dumps({"query": _START_SENSOR, "variables": {"selector": selector}})
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        answer = _ask(port, _START_SENSOR, selector=selector)
-    except OSError:
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
         return False
+    finally:
+        connection.close()
     if answer["data"]["startSensor"]["__typename"] != "Sensor":
         raise HomeError(f"Dagster did not start the upload sensor: {json.dumps(answer)}")
     return True
-
-
-def _ask(port: int, query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        body = json.dumps({"query": query, "variables": variables})
-        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
-        value: dict[str, dict[str, dict[str, str]]] = json.loads(connection.getresponse().read())
-        return value
-    except (http.client.HTTPException, ValueError) as error:
-        raise OSError(str(error)) from error
-    finally:
-        connection.close()
