@@ -66,10 +66,9 @@ def _input_key(headers: Mapping[str, str], storage: Storage) -> str:
     if len(location) > _LONGEST_LOCATION:
         raise ValidationError(f"InputLocation must be at most {_LONGEST_LOCATION} characters.")
     try:
-        key = storage.key_of(location)
+        return storage.key_of(location)
     except StorageError as error:
         raise ValidationError(f"InputLocation: {error}") from error
-    return _plain("InputLocation", key)
 
 
 def _result_key(headers: Mapping[str, str], request_id: str) -> str:
@@ -77,13 +76,10 @@ def _result_key(headers: Mapping[str, str], request_id: str) -> str:
     filename = _matching(headers, "filename", _FILENAME) or f"{request_id}.out"
     if extension is None:
         return filename
-    return _plain("S3OutputPathExtension", f"{extension.strip('/')}/{filename}")
-
-
-def _plain(name: str, key: str) -> str:
+    key = f"{extension.strip('/')}/{filename}"
     # On S3 these would be odd names; in a folder they lead out of it, or to another object.
-    if any(part in ("", ".", "..") for part in key.split("/")):
-        raise ValidationError(f"{name}: {key!r} must not have empty, '.' or '..' parts.")
+    if {"", ".", ".."} & set(key.split("/")):
+        raise ValidationError(f"S3OutputPathExtension: {key!r} must not have empty, '.' or '..' parts.")
     return key
 
 
