@@ -15,9 +15,9 @@ The locks are flock(2): the kernel drops them with their process, SIGKILL includ
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from slowmo_pipeline.errors import DamagedRecordError, HomeError
@@ -121,10 +121,10 @@ class ServerState:
             yield
 
     @contextmanager
-    def users(self) -> Iterator["Users"]:
-        """Look for users, as the server; once there are none, nobody becomes one before this ends."""
+    def no_users(self) -> Iterator[Callable[[], bool]]:
+        """Yields what tells the server whether nobody uses it; from the first True on nobody can before this ends."""
         with opened(self.folder / "users.lock") as descriptor:
-            yield Users(descriptor)
+            yield partial(try_lock, descriptor)
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -139,14 +139,3 @@ def _replace(path: Path, content: bytes) -> None:
     aside = path.with_suffix(".tmp")
     aside.write_bytes(content)
     aside.replace(path)
-
-
-@dataclass(frozen=True)
-class Users:
-    """Those who use a server, as the server sees them."""
-
-    descriptor: int
-
-    def none_left(self) -> bool:
-        """Whether nobody uses the server; from the first True on nobody can."""
-        return try_lock(self.descriptor)

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 import uvicorn
 from starlette.middleware import Middleware
 
-from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState, Users
+from slowmo_pipeline.endpoint.local_state import EndpointAddress, ServerState
 from slowmo_pipeline.endpoint.record import LocalServer
 from slowmo_pipeline.endpoint.request_token import make_token, read_token, write_token
 from slowmo_pipeline.errors import EndpointError, SettingsError, SlowmoError, StorageError
@@ -72,8 +72,8 @@ def serve(
         raise SettingsError(f"workers = {count} must be at least 1.")
     settings = WorkerSettings(storage.url, served, count)
     # Outermost, so that a user who waits for the end of an unused server finds the folder free.
-    with state.users() as users, state.owned(), closing(RequestLog(state.requests)) as log:
-        server = _Server(state, storage, log, settings, port, users if until_unused else None, open_to_all)
+    with state.no_users() as no_users, state.owned(), closing(RequestLog(state.requests)) as log:
+        server = _Server(state, storage, log, settings, port, no_users if until_unused else None, open_to_all)
         asyncio.run(_until_signalled(server.run()))
 
 
@@ -91,8 +91,8 @@ class _Server:
     log: RequestLog
     workers: WorkerSettings
     port: int
-    users: Users | None
-    """Whom it lives for; None: it lives until it is told to end."""
+    no_users: Callable[[], bool] | None
+    """Whether nobody is left for whom it lives; None: it lives until it is told to end."""
     open_to_all: bool
     """Whether it takes requests without its token."""
 
@@ -125,8 +125,8 @@ class _Server:
         http = uvicorn.Server(config)
         serving = asyncio.create_task(http.serve(sockets=[listener]))
         parts = {serving, asyncio.create_task(dispatcher.run(first, workers=self.workers.count))}
-        if self.users is not None:
-            parts.add(asyncio.create_task(_until_unused(self.users)))
+        if self.no_users is not None:
+            parts.add(asyncio.create_task(_until(self.no_users)))
         logger.info(
             "Serving %s on %s for %s with %d workers.",
             ", ".join(first.model_ids),
@@ -173,8 +173,8 @@ class _Server:
                 logger.warning("%s", error)
 
 
-async def _until_unused(users: Users) -> None:
-    while not users.none_left():
+async def _until(no_users: Callable[[], bool]) -> None:
+    while not no_users():
         await asyncio.sleep(_LOOK_FOR_USERS_SECONDS)
     logger.info("Nobody uses this server any more.")
 
