@@ -96,26 +96,19 @@ def delete_versions(aws: Aws, names: Names, told: Report, *, keep: Collection[st
 def models(aws: Aws, names: Names) -> list[str]:
     """Names of the deployment's models."""
     pages = aws.sagemaker.get_paginator("list_models").paginate(NameContains=names.deployment)
-    found = ((model["ModelName"], model["ModelArn"]) for page in pages for model in page["Models"])
-    return list(_ours(aws, names, found))
+    return _ours(aws, names, ((each["ModelName"], each["ModelArn"]) for page in pages for each in page["Models"]))
 
 
 def configs(aws: Aws, names: Names) -> list[str]:
     """Names of the deployment's endpoint configurations."""
     pages = aws.sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=names.deployment)
-    found = (
-        (config["EndpointConfigName"], config["EndpointConfigArn"])
-        for page in pages
-        for config in page["EndpointConfigs"]
-    )
-    return list(_ours(aws, names, found))
+    found = (each for page in pages for each in page["EndpointConfigs"])
+    return _ours(aws, names, ((each["EndpointConfigName"], each["EndpointConfigArn"]) for each in found))
 
 
-def _ours(aws: Aws, names: Names, found: Iterator[tuple[str, str]]) -> Iterator[str]:
-    for name, arn in found:
-        # The name first: who may deploy this deployment may not ask for the tags of others.
-        if names.is_version(name) and is_ours(aws, names, arn):
-            yield name
+def _ours(aws: Aws, names: Names, found: Iterator[tuple[str, str]]) -> list[str]:
+    # The name first: who may deploy this deployment may not ask for the tags of others.
+    return [name for name, arn in found if names.is_version(name) and is_ours(aws, names, arn)]
 
 
 def is_ours(aws: Aws, names: Names, arn: str) -> bool:
