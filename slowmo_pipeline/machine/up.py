@@ -50,7 +50,7 @@ def up(home: Home, *, ui: Site, gallery: Site, workers: int | None, endpoints: S
             # Made, and its dead runs closed, before the daemon looks at it.
             instance = stack.enter_context(open_instance(home))
             use = partial(use_endpoint, home.endpoint, storage.url, workers=workers, endpoints=endpoints)
-            endpoint = stack.enter_context(ExitStack())
+            endpoint = stack.enter_context(ExitStack())  # of its own: one that died is let go alone
             stderr.print(f"Endpoint   {endpoint.enter_context(use())}")
             dagster = stack.enter_context(dagster_processes(home, ui=ui, gallery=gallery))
             dagster.wait_until(lambda: _starts_upload_sensor(ui.port))
