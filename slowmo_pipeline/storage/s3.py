@@ -9,7 +9,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -192,10 +192,8 @@ class S3Storage:
                 self._copies[upload.key, upload.version] = path
         yield path
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        with self._scratch.folder() as folder:
-            yield folder
+    def scratch(self) -> AbstractContextManager[Path]:
+        return self._scratch.folder()
 
     def uploads(self) -> Uploads:
         entries, unusable = [], {}

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import types
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -407,14 +408,15 @@ def test_other_copies_go_with_their_use(home: Path, storage: Storage) -> None:
 
 
 def test_two_storages_with_one_clip_keep_apart(home: Path, s3_url: str) -> None:
-    paths = []
-    for number, storage in enumerate((open_storage(f"{s3_url}/a"), open_storage(f"{s3_url}/b"))):
-        storage.write("uploads/clip.mp4", b"%d" % number)
-        upload = storage.stat("uploads/clip.mp4")
-        assert upload
-        paths.append(storage.local_upload(upload).__enter__())
+    with ExitStack() as stack:
+        paths = []
+        for number, storage in enumerate((open_storage(f"{s3_url}/a"), open_storage(f"{s3_url}/b"))):
+            storage.write("uploads/clip.mp4", b"%d" % number)
+            upload = storage.stat("uploads/clip.mp4")
+            assert upload
+            paths.append(stack.enter_context(storage.local_upload(upload)))
 
-    assert [path.read_bytes() for path in paths] == [b"0", b"1"]
+        assert [path.read_bytes() for path in paths] == [b"0", b"1"]
 
 
 def test_copy_for_which_there_is_no_room_is_not_begun(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
