@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from dagster import DagsterRunStatus
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from slowmo_pipeline.storage.keys import video_id_of
 from slowmo_pipeline_tests.machine.browser.conftest import FRAMES, SQUARE, RunningUi
@@ -14,6 +14,7 @@ from slowmo_pipeline_tests.support.processes import drop
 
 pytestmark = pytest.mark.browser
 
+ANOTHER_TRY_MILLISECONDS = 3000
 ASSETS = ("raw_video", "frame_chunks", "endpoint", "interpolated_chunks", "final_video")
 
 
@@ -25,8 +26,18 @@ def shown(page: Page, text: str) -> Locator:
 def launch(page: Page, job: str) -> None:
     """Launch a job for SQUARE in its launchpad, and follow the run to its end."""
     page.goto(f"{job}/playground")
-    page.get_by_placeholder("Partition").fill("square")
-    page.get_by_text(SQUARE, exact=True).click()
+
+    def is_chosen() -> bool:
+        # A page that is not done yet loses what is typed, and offers nothing.
+        page.get_by_placeholder("Partition").fill("")
+        page.get_by_placeholder("Partition").fill("square")
+        try:
+            page.get_by_text(SQUARE, exact=True).click(timeout=ANOTHER_TRY_MILLISECONDS)
+        except TimeoutError:
+            return False
+        return True
+
+    eventually(is_chosen)
     # Before, the page would launch it without a partition.
     expect(page.get_by_text(f"partition: {SQUARE}")).to_be_visible()
     page.get_by_role("button", name="Launch Run").click()
