@@ -61,7 +61,7 @@ class _EventProgress:
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
         seconds_left, now = self._estimate.seconds_left(stage, done, total), time.monotonic()
-        begins, ends, again = stage != self._told[0], done == total, (stage, done) == self._told
+        begins, ends, again = stage != self._told[0], 0 < total == done, (stage, done) == self._told
         if (ends and again) or not (begins or ends or now - self._last >= _EVERY_SECONDS):
             return
         self._told, self._last = (stage, done), now

@@ -98,13 +98,16 @@ def test_an_end_is_told_once_however_often_it_is_asked_for(
     """The clip and its copy are both read; what waits for results asks again and again."""
     monkeypatch.setattr("slowmo_pipeline.machine.events._EVERY_SECONDS", 0)
     with ForPrograms().progress("clip.mp4") as told:
+        for _ in range(2):  # of an unknown length: no end
+            told("probe", 0, 0, "frames")
         for done in (0, 2, 2, 4, 4, 4):
             told("interpolate", done, 4, "chunks")
         for done in (1, 2, 1, 2):
             told("read", done, 2, "bytes")
 
     progress = [(event["stage"], event["done"]) for event in events_of(capsys.readouterr().out)]
-    assert progress == [("interpolate", done) for done in (0, 2, 2, 4)] + [("read", done) for done in (1, 2, 1, 2)]
+    told_once = [("interpolate", done) for done in (0, 2, 2, 4)] + [("read", done) for done in (1, 2, 1, 2)]
+    assert progress == [("probe", 0)] * 2 + told_once
 
 
 def test_losses_and_failures_are_events_and_the_exit_codes_stay(pipeline: TestPipeline, tmp_path: Path) -> None:
