@@ -13,7 +13,7 @@ from slowmo_pipeline.deployment.aws import Aws
 from slowmo_pipeline.deployment.names import Names
 from slowmo_pipeline.deployment.reporting import Report
 from slowmo_pipeline.deployment.settings import DeploymentSettings, require_order
-from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies, scalable
+from slowmo_pipeline.deployment.unscaled import DIMENSION, NAMESPACE, policies, scalable_target
 from slowmo_pipeline.errors import EndpointError
 
 METRICS = "AWS/SageMaker"
@@ -56,7 +56,7 @@ def ensure_bounds(aws: Aws, names: Names, wanted: Bounds, told: Report) -> None:
     # Tags are only for a new target.
     tags: dict[str, Any] = {} if before else {"Tags": {names.tag["Key"]: names.tag["Value"]}}
     aws.application_autoscaling.register_scalable_target(
-        **scalable(names),
+        **scalable_target(names),
         MinCapacity=wanted.min_instances,
         MaxCapacity=wanted.max_instances,
         **tags,
@@ -84,13 +84,13 @@ def remove_scaling(aws: Aws, names: Names, told: Report) -> None:
     """Remove policies, alarm and bounds; the instances that there are stay."""
     # AWS lists them in any order.
     for policy in sorted(policies(aws, names), key=lambda name: name != names.backlog_policy):
-        aws.application_autoscaling.delete_scaling_policy(PolicyName=policy, **scalable(names))
+        aws.application_autoscaling.delete_scaling_policy(PolicyName=policy, **scalable_target(names))
         told(f"deleted scaling policy {policy}")
     if _alarm(aws, names):
         aws.cloudwatch.delete_alarms(AlarmNames=[names.wake_alarm])
         told(f"deleted alarm {names.wake_alarm}")
     if bounds(aws, names):
-        aws.application_autoscaling.deregister_scalable_target(**scalable(names))
+        aws.application_autoscaling.deregister_scalable_target(**scalable_target(names))
         told(f"ended scaling of {names.endpoint}")
 
 
@@ -135,7 +135,7 @@ def _ensure_policy(aws: Aws, names: Names, name: str, content: dict[str, Any], t
         return str(found["PolicyARN"])
     put = aws.application_autoscaling.put_scaling_policy(
         PolicyName=name,
-        **scalable(names),
+        **scalable_target(names),
         **content,
     )
     told(f"put scaling policy {name}")

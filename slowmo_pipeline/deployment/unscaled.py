@@ -24,14 +24,14 @@ DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 _WITHOUT_INSTANCES = {"Failed", "Deleting"}
 
 
-def scalable(names: Names) -> dict[str, Any]:
+def scalable_target(names: Names) -> dict[str, Any]:
     """What requests to Application Auto Scaling call the number of an endpoint's instances."""
     return {"ServiceNamespace": NAMESPACE, "ResourceId": names.scalable, "ScalableDimension": DIMENSION}
 
 
 def policies(aws: Aws, names: Names) -> dict[str, Mapping[str, Any]]:
     """The endpoint's scaling policies by name. There is none without bounds: AWS deletes both together."""
-    found = aws.application_autoscaling.describe_scaling_policies(**scalable(names))["ScalingPolicies"]
+    found = aws.application_autoscaling.describe_scaling_policies(**scalable_target(names))["ScalingPolicies"]
     return {policy["PolicyName"]: policy for policy in found}
 
 
