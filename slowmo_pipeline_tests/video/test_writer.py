@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from slowmo_pipeline.errors import EncodeError, EncoderKilledError
-from slowmo_pipeline.frames import Frame
+from slowmo_pipeline.frames import Frame, FrameShape
 from slowmo_pipeline.video.binary import ffmpeg_binary, run_graph
-from slowmo_pipeline.video.info import Colour, VideoInfo
+from slowmo_pipeline.video.info import Colour, VideoInfo, info_of_frames
 from slowmo_pipeline.video.reader import Limits, probe, read_frames
 from slowmo_pipeline.video.writer import CODECS, encode, require_encoder
 from slowmo_pipeline_tests.support.media import (
@@ -31,27 +31,7 @@ from slowmo_pipeline_tests.support.stored import changed
 
 LIMITS = Limits(max_bytes=10**9, max_pixels=4096 * 2304, max_frames=1000, max_seconds=1000)
 
-INFO = VideoInfo(
-    width=64,
-    height=48,
-    depth=8,
-    source_bits=8,
-    pixel_format="yuv420p",
-    sample_aspect_ratio=Fraction(1),
-    rotation=0,
-    mirrored=False,
-    colour=BT709,
-    time_base=Fraction(1, 24000),
-    ticks=(0, 1001),
-    last_duration_ticks=1001,
-    declared_rate=FILM_RATE,
-    codec="h264",
-    container="mov,mp4,m4a,3gp,3g2,mj2",
-    has_sound=False,
-    creation_time=None,
-    notes=(),
-    losses=(),
-)
+INFO = info_of_frames(FrameShape(64, 48, 8), rate=FILM_RATE, count=2, source_bits=8, colour=BT709)
 
 
 def write(
